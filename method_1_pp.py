@@ -1,0 +1,12 @@
+"""Explain images: python method_1_pp.py --config configs/saliency.yaml"""
+
+import sys
+from pathlib import Path
+
+if __name__ == "__main__":
+    try:
+        from visualize_pd.cli import explain_command
+    except ImportError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+    sys.exit(explain_command(Path(__file__).parent / "configs" / "saliency.yaml"))

@@ -1,0 +1,12 @@
+"""Generate an image of a class, and its animation: python method_2_pp.py"""
+
+import sys
+from pathlib import Path
+
+if __name__ == "__main__":
+    try:
+        from visualize_pd.cli import generate_command
+    except ImportError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+    sys.exit(generate_command(Path(__file__).parent / "configs" / "class_image.yaml"))

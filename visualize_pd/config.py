@@ -1,0 +1,263 @@
+"""YAML files and `-o key=value` → checked dataclasses.
+
+A key, its type, its default and its meaning stand once, in the dataclasses below.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import math
+import re
+import types
+import typing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Optional, Union
+
+import yaml
+
+from .errors import ConfigError
+
+
+def _key(default: Any = dataclasses.MISSING, *, name: str | None = None, **bounds: Any) -> Any:
+    """A config key whose YAML name or bounds (above, minimum, choices) differ from the default."""
+    extra = {"default_factory": default} if callable(default) else {"default": default}
+    return field(metadata={"name": name, **bounds}, **extra)
+
+
+@dataclass
+class ModelConfig:
+    """`model`: a name alone, or these keys."""
+
+    name: str = "alexnet"
+    weights: str = "auto"
+    fallback: Optional[str] = None
+    num_classes: Optional[int] = _key(None, minimum=1)
+    image_size: Optional[int] = _key(None, minimum=8)
+    mean: Optional[list[float]] = None
+    std: Optional[list[float]] = None
+    labels: Optional[str] = None
+
+
+@dataclass
+class PriorsConfig:
+    """`priors`: what keeps a synthetic image natural; 0 switches one off."""
+
+    shift: int = _key(16, minimum=0)
+    total_variation: float = _key(1e-3, minimum=0)
+
+
+@dataclass
+class FramesConfig:
+    """`frames`: which iterations become pictures."""
+
+    every: int = _key(10, minimum=1)
+
+
+@dataclass
+class AnimationConfig:
+    """`animation`: the GIF of the frames."""
+
+    frame_ms: int = _key(200, minimum=20)
+    hold_ms: int = _key(2000, minimum=20)
+
+
+@dataclass
+class ExplainConfig:
+    """The keys of method_1."""
+
+    images: Union[str, list[str]] = "content/images"
+    target: Union[str, int] = "predicted"
+    method: Union[str, dict] = "saliency"
+    model: ModelConfig = _key(ModelConfig)
+    batch_size: int = _key(8, minimum=1)
+    save_arrays: bool = False
+    device: str = "auto"
+    output: str = "images"
+
+
+@dataclass
+class GenerateConfig:
+    """The keys of method_2."""
+
+    target: Union[str, int] = 130
+    iterations: int = _key(160, minimum=1)
+    learning_rate: float = _key(0.05, above=0)
+    l2: float = _key(1e-3, name="lambda", minimum=0)
+    seed: int = _key(0, minimum=0)
+    init: str = "noise"
+    init_std: float = _key(0.01, minimum=0)
+    priors: PriorsConfig = _key(PriorsConfig)
+    frames: FramesConfig = _key(FramesConfig)
+    animation: AnimationConfig = _key(AnimationConfig)
+    model: ModelConfig = _key(ModelConfig)
+    device: str = "auto"
+    output: str = "images"
+
+
+def load_config(schema: type, path: str | Path, overrides: typing.Sequence[str] = ()) -> Any:
+    """Read a YAML file, apply `key=value` overrides (dots go into groups), return a `schema`.
+
+    Raises `ConfigError` for a file that can't be read, broken YAML, an unknown key (the nearest
+    known one is named), a wrong type, and a number out of its bounds.
+    """
+    return build(schema, apply_overrides(_read(Path(path)), overrides))
+
+
+def build(schema: type, values: Any, where: str = "") -> Any:
+    """Check a mapping against a dataclass and fill in its defaults."""
+    if schema is ModelConfig and isinstance(values, str):
+        values = {"name": values}
+    if not isinstance(values, dict):
+        raise ConfigError(f"{where or 'the config'} must be a group of keys, not {_shown(values)}")
+    hints = typing.get_type_hints(schema)
+    known = {f.metadata.get("name") or f.name: f for f in dataclasses.fields(schema)}
+    arguments = {}
+    for key, value in values.items():
+        path = f"{where}.{key}" if where else str(key)
+        if key not in known:
+            raise ConfigError(f"unknown key '{path}'; {nearest(str(key), known)}")
+        spec = known[key]
+        arguments[spec.name] = _checked(value, hints[spec.name], spec.metadata, path)
+    return schema(**arguments)
+
+
+def as_dict(config: Any) -> dict:
+    """The inverse of `build`: plain values under their YAML names."""
+    result = {}
+    for spec in dataclasses.fields(config):
+        value = getattr(config, spec.name)
+        plain = as_dict(value) if dataclasses.is_dataclass(value) else value
+        result[spec.metadata.get("name") or spec.name] = plain
+    return result
+
+
+def apply_overrides(values: dict, overrides: typing.Sequence[str]) -> dict:
+    """`["priors.shift=0"]` → the mapping with that key replaced; values are typed as in YAML."""
+    for override in overrides:
+        key, equals, text = override.partition("=")
+        parts = key.strip().split(".")
+        if not equals or not all(parts):
+            raise ConfigError(f"'-o {override}' is not of the form key=value")
+        group = values
+        for part in parts[:-1]:
+            inner = group.get(part)
+            if isinstance(inner, str) and part in ("model", "method"):
+                inner = {"name": inner}
+            elif inner is None:
+                inner = {}
+            elif not isinstance(inner, dict):
+                raise ConfigError(f"'-o {override}': {part} is a value, not a group of keys")
+            group[part] = inner
+            group = inner
+        group[parts[-1]] = _parse(text, f"'-o {override}'")
+    return values
+
+
+class _Loader(yaml.SafeLoader):
+    """PyYAML's safe loader, but 1e-3 is a number (as in YAML 1.2) and a key stands only once."""
+
+    def construct_mapping(self, node, deep=False):
+        seen = set()
+        for key_node, _ in node.value:
+            key = self.construct_object(key_node, deep=True)
+            if not isinstance(key, str):
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"the key {key!r} is not a word", key_node.start_mark
+                )
+            if key in seen:
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"the key '{key}' stands twice", key_node.start_mark
+                )
+            seen.add(key)
+        return super().construct_mapping(node, deep)
+
+
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float",
+    re.compile(r"^[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)[eE][-+]?[0-9]+$"),
+    list("-+0123456789."),
+)
+
+
+def _parse(text: str, where: str) -> Any:
+    try:
+        # _Loader is a SafeLoader: it builds plain values only.
+        return yaml.load(text, Loader=_Loader)  # noqa: S506
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        mark = getattr(error, "problem_mark", None)
+        place = f", line {mark.line + 1}" if mark else ""
+        problem = getattr(error, "problem", None) or type(error).__name__
+        raise ConfigError(f"{where}{place} is not valid YAML: {problem}") from error
+
+
+def _read(path: Path) -> dict:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise ConfigError(f"no such config file: {path}") from None
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or "it is not a text file in UTF-8"
+        raise ConfigError(f"cannot read the config file {path}: {reason}") from error
+    values = _parse(text, str(path))
+    if not isinstance(values, dict):
+        raise ConfigError(f"{path} must hold keys and values, not {_shown(values)}")
+    return values
+
+
+def nearest(key: str, known: typing.Iterable[str]) -> str:
+    """A hint after an unknown key: the closest known one, or all of them."""
+    near = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
+    return f"did you mean '{near[0]}'?" if near else f"known keys are {', '.join(known)}"
+
+
+def _shown(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 40 else text[:37] + "…"
+
+
+def _checked(value: Any, hint: Any, bounds: typing.Mapping, where: str) -> Any:
+    if dataclasses.is_dataclass(hint):
+        return build(hint, value, where)
+    if typing.get_origin(hint) in (Union, getattr(types, "UnionType", Union)):
+        options = typing.get_args(hint)
+    else:
+        options = (hint,)
+    for option in options:
+        fitted = _fitted(value, option)
+        if fitted is not _MISFIT:
+            _check_bounds(fitted, bounds, where)
+            return fitted
+    wanted = " or ".join(_TYPE_NAMES.get(option, "a list") for option in options)
+    raise ConfigError(f"{where} must be {wanted}, not {_shown(value)}")
+
+
+_MISFIT = object()
+_TYPE_NAMES = {
+    int: "a whole number",
+    float: "a number",
+    str: "a text",
+    bool: "true or false",
+    dict: "a group of keys",
+    type(None): "null",
+}
+
+
+def _fitted(value: Any, hint: Any) -> Any:
+    if typing.get_origin(hint) is list:
+        (inner,) = typing.get_args(hint)
+        items = [_fitted(item, inner) for item in value] if isinstance(value, list) else [_MISFIT]
+        return _MISFIT if any(item is _MISFIT for item in items) else items
+    if hint is float and type(value) is int:
+        return float(value) if abs(value) < 1e300 else _MISFIT
+    return value if type(value) is hint else _MISFIT
+
+
+def _check_bounds(value: Any, bounds: typing.Mapping, where: str) -> None:
+    if isinstance(value, (float, int)) and not math.isfinite(value):
+        raise ConfigError(f"{where} must be a finite number, not {value}")
+    if bounds.get("minimum") is not None and value is not None and value < bounds["minimum"]:
+        raise ConfigError(f"{where} must be at least {bounds['minimum']}, not {value}")
+    if bounds.get("above") is not None and value is not None and value <= bounds["above"]:
+        raise ConfigError(f"{where} must be greater than {bounds['above']}, not {value}")

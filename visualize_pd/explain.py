@@ -1,0 +1,147 @@
+"""method_1: a config → a figure for every image."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import paddle
+from tqdm import tqdm
+
+from . import METHODS, hooks, render, runtime
+from .config import ExplainConfig, as_dict, nearest
+from .errors import ConfigError, ImageError
+from .files import make_folder
+from .images import find_images, load_image
+from .models import Classifier, load_model, network_errors
+from .saliency import reduce
+from .targets import find_class, logits_of, resolve_targets
+
+# Panel titles: by channel, in one channel.
+TITLES = {
+    "gradient": ("Gradients across RGB channels", "Max gradients"),
+    "saliency": ("Gradients across RGB channels", "Max gradients"),
+    "grad_times_input": ("Gradient × input across RGB channels", "Gradient × input"),
+}
+
+
+def explain(config: ExplainConfig, say: Callable[[str], None], complain: Callable[[str], None]):
+    """Explain every image of a config; return how many were done and how many were skipped.
+
+    `say` gets a line for every image, `complain` one for every image that had to be skipped.
+    """
+    method, options = choose_method(config.method)
+    paths = find_images(config.images)
+    folder = make_folder(Path(config.output) / "method_1")
+    runtime.use_device(config.device)
+    classifier = load_model(**as_dict(config.model))
+    target = choose_target(config.target, classifier)
+    names = _output_names(paths)
+    done = 0
+    progress = tqdm(total=len(paths), unit="image", disable=len(paths) < 2, leave=False)
+    with progress:
+        for start in range(0, len(paths), config.batch_size):
+            batch = []
+            for path in paths[start : start + config.batch_size]:
+                try:
+                    batch.append((path, classifier.crop(load_image(path))))
+                except ImageError as error:
+                    progress.clear()
+                    complain(f"skipped: {error}")
+                    progress.update()
+            if not batch:
+                continue
+            explained = _explain_batch(method, options, classifier, target, batch)
+            for path, figure, array, line in explained:
+                output = folder / f"{names[path]}_pp.jpg"
+                render.save_picture(output, figure)
+                if config.save_arrays:
+                    render.save_array(output.with_suffix(".npy"), array)
+                progress.clear()
+                say(f"{path.name}: {line} → {output}")
+                progress.update()
+                done += 1
+    return done, len(paths) - done
+
+
+def choose_method(method: str | dict) -> tuple[Callable, dict[str, Any]]:
+    """A method's name, or its name and options → its function and the options, checked."""
+    options = {"name": method} if isinstance(method, str) else dict(method)
+    name = options.pop("name", None)
+    if name not in METHODS:
+        raise ConfigError(f"unknown method '{name}'; {nearest(str(name), METHODS)}")
+    known = _options(METHODS[name])
+    for option in options:
+        if option not in known:
+            raise ConfigError(f"unknown key 'method.{option}'; {nearest(option, known)}")
+    return METHODS[name], options
+
+
+def choose_target(target: str | int, classifier: Classifier) -> int | None:
+    """`predicted` → None; an index, or a class by its name → the index."""
+    if target == "predicted":
+        return None
+    if isinstance(target, str) and not target.strip().lstrip("-").isdigit():
+        return find_class(target, classifier.labels)
+    return int(target)
+
+
+def _explain_batch(method, options, classifier: Classifier, target, batch):
+    """Yield path, figure, raw map and console line for each `(path, picture)`.
+
+    The one pass of the method gives the predictions too.
+    """
+    images = classifier.to_tensor([picture for _, picture in batch])
+    defaults = {name: p.default for name, p in _options(method).items()}
+    reduction = {key: {**defaults, **options}[key] for key in ("channel", "sign")}
+    whole = {**options, "channel": "none", "sign": "signed"}
+    reduce(paddle.zeros([1, 1, 1, 1]), **reduction)  # a wrong option shows before the work
+    with network_errors(classifier), hooks.capture(classifier.network) as outputs:
+        attribution = method(classifier.network, images, target, **whole)
+    logits = logits_of(outputs[0]).detach()
+    targets = resolve_targets(target, logits).numpy()
+    probabilities = paddle.nn.functional.softmax(logits, axis=1).numpy()
+    maps = attribution.numpy()
+    reduced = reduce(attribution, **reduction).numpy()
+    for index, (path, picture) in enumerate(batch):
+        panels = render.gradient_panels(
+            np.asarray(picture), maps[index], reduced[index], TITLES[method.__name__]
+        )
+        top = probabilities[index].argsort()[::-1][:5]
+        chosen = int(targets[index])
+        ranked = [_with_probability(classifier, c, probabilities[index]) for c in top]
+        asked = _with_probability(classifier, chosen, probabilities[index])
+        if target is None:
+            line, note = ", ".join(ranked), "predicted"
+        else:
+            line = f"{asked} (top 5: {', '.join(ranked)})"
+            note = "asked for; predicted: " + ranked[0]
+        caption = f"{asked}  ·  {classifier.title}"
+        detail = f"{path.name}  ·  {method.__name__} of class {chosen}, {note}"
+        yield path, render.figure(panels, caption, detail), reduced[index], line
+
+
+def _options(method: Callable) -> dict[str, inspect.Parameter]:
+    parameters = inspect.signature(method).parameters
+    return {name: p for name, p in parameters.items() if p.kind is p.KEYWORD_ONLY}
+
+
+def _with_probability(classifier: Classifier, index: int, probabilities: np.ndarray) -> str:
+    return f"{classifier.class_name(int(index))} {probabilities[index]:.1%}"
+
+
+def _output_names(paths: list[Path]) -> dict[Path, str]:
+    """A name for each path: its stem, with a number where stems of several folders are alike."""
+    names: dict[Path, str] = {}
+    taken = set()
+    for path in paths:
+        name, number = path.stem, 1
+        while name.lower() in taken:
+            number += 1
+            name = f"{path.stem}_{number}"
+        taken.add(name.lower())
+        names[path] = name
+    return names

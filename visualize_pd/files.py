@@ -1,0 +1,58 @@
+"""Files are written whole or not at all."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+from .errors import OutputError
+
+
+@contextmanager
+def whole_file(path: str | Path) -> Iterator[BinaryIO]:
+    """Open a binary file that appears under `path` only once it is complete.
+
+    Missing folders are made. After an error or an interruption `path` is as it was before.
+    Raises `OutputError` where the file cannot be written (no permission, full disk, …).
+    """
+    path = Path(path)
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with open(partial, "wb") as file:
+            yield file
+        os.replace(partial, path)
+    except OSError as error:
+        raise OutputError(f"cannot write {path}: {error.strerror or error}") from error
+    finally:
+        _remove(partial)
+
+
+def make_folder(path: str | Path) -> Path:
+    """Make a folder for results and prove that it takes files, before any work is done.
+
+    Raises `OutputError` where it doesn't.
+    """
+    path = Path(path)
+    probe = path / f".writable.{os.getpid()}.partial"
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        probe.touch()
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise OutputError(
+            f"cannot write to the output folder {path}: {reason}; choose another with -o output=DIR"
+        ) from error
+    finally:
+        _remove(probe)
+    return path
+
+
+def _remove(path: Path) -> None:
+    try:
+        path.unlink()
+    except (OSError, ValueError):
+        pass

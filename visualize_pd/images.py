@@ -1,0 +1,154 @@
+"""Image files ↔ tensors. One mean/std pair normalises, and its exact inverse restores."""
+
+from __future__ import annotations
+
+import glob
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import paddle
+from PIL import Image, ImageOps
+
+from .errors import ImageError
+
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+
+MIN_SIDE = 8
+MAX_PIXELS = 89_000_000
+
+
+def find_images(sources: str | Sequence[str]) -> list[Path]:
+    """Files, folders and globs (`**` goes down) → picture files, each once, in a stable order.
+
+    A file that is named outright is returned even if it is missing, so that loading it can say so.
+    Raises `ImageError` for a folder without pictures and a glob without matches.
+    """
+    found: dict[Path, None] = {}
+    for source in [sources] if isinstance(sources, str) else sources:
+        path = Path(source)
+        if path.is_dir():
+            matches = _pictures(path.iterdir())
+            if not matches:
+                raise ImageError(f"the folder {path} holds no pictures")
+        elif glob.has_magic(source) and not path.exists():
+            matches = _pictures(map(Path, glob.glob(source, recursive=True)))
+            if not matches:
+                raise ImageError(f"no picture matches {source}")
+        else:
+            matches = [path]
+        found.update(dict.fromkeys(matches))
+    if not found:
+        raise ImageError("no images given; set images to a file, a folder or a glob")
+    return list(found)
+
+
+def load_image(path: str | Path) -> Image.Image:
+    """Open a picture of any mode as 8-bit RGB, upright as its EXIF says, transparency on white.
+
+    Raises `ImageError` for a file that is missing, damaged, no picture, under 8 pixels a side or
+    over 89 million pixels in all.
+    """
+    path = Path(path)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # the limits below are ours
+            with Image.open(path) as image:
+                _check_size(image, path)
+                image.load()
+                return _rgb(_upright(image))
+    except ImageError:
+        raise
+    except FileNotFoundError:
+        raise ImageError(f"no such image: {path}") from None
+    except Image.DecompressionBombError:
+        raise ImageError(f"{path} has over {MAX_PIXELS:,} pixels; make it smaller") from None
+    except Image.UnidentifiedImageError:
+        raise ImageError(f"{path} is not a picture that Pillow can read") from None
+    except Exception as error:  # decoders raise nearly anything on damaged files
+        raise ImageError(f"cannot read {path}: {_sentence(error)}") from error
+
+
+def crop(image: Image.Image, size: int, resize: int, resample: str = "bicubic") -> Image.Image:
+    """Resize the short side to `resize`, cut out the centre of `size` × `size`; in one step."""
+    side = min(image.size) * size / resize
+    left, top = (image.width - side) / 2, (image.height - side) / 2
+    box = (
+        max(left, 0),
+        max(top, 0),
+        min(left + side, image.width),
+        min(top + side, image.height),
+    )
+    return image.resize((size, size), getattr(Image.Resampling, resample.upper()), box=box)
+
+
+def to_tensor(
+    pictures: Sequence[Image.Image],
+    mean: Sequence[float] = IMAGENET_MEAN,
+    std: Sequence[float] = IMAGENET_STD,
+) -> paddle.Tensor:
+    """Pictures of one size → `[N, C, H, W]` float32, (pixel / 255 − mean) / std.
+
+    A single mean makes it grey: `[N, 1, H, W]`.
+    """
+    mode = "L" if len(mean) == 1 else "RGB"
+    pixels = [np.asarray(picture.convert(mode), dtype="float32") / 255 for picture in pictures]
+    stack = np.stack(pixels).reshape(len(pixels), *pixels[0].shape[:2], len(mean))
+    normalised = (stack - np.float32(mean)) / np.float32(std)
+    return paddle.to_tensor(np.ascontiguousarray(normalised.transpose(0, 3, 1, 2)))
+
+
+def to_pixels(
+    images: paddle.Tensor,
+    mean: Sequence[float] = IMAGENET_MEAN,
+    std: Sequence[float] = IMAGENET_STD,
+) -> np.ndarray:
+    """The inverse of `to_tensor`: `[N, H, W, 3]` uint8; what leaves the pixel range is clipped."""
+    stack = images.numpy().transpose(0, 2, 3, 1) * np.float32(std) + np.float32(mean)
+    pixels = np.clip(np.round(stack * 255), 0, 255).astype("uint8")
+    return np.repeat(pixels, 3, axis=3) if pixels.shape[3] == 1 else pixels
+
+
+def _pictures(paths) -> list[Path]:
+    known = Image.registered_extensions()
+    hits = (p for p in paths if p.suffix.lower() in known and not p.name.startswith("."))
+    return sorted(p for p in hits if p.is_file())
+
+
+def _check_size(image: Image.Image, path: Path) -> None:
+    width, height = image.size
+    if min(width, height) < MIN_SIDE:
+        raise ImageError(f"{path} is {width}×{height}; at least {MIN_SIDE}×{MIN_SIDE} is needed")
+    if width * height > MAX_PIXELS:
+        raise ImageError(f"{path} has over {MAX_PIXELS:,} pixels; make it smaller")
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    try:
+        return ImageOps.exif_transpose(image)
+    except Exception:  # a picture is still good when its EXIF block is not
+        return image
+
+
+def _rgb(image: Image.Image) -> Image.Image:
+    if image.mode.startswith("I") or image.mode == "F":
+        return Image.fromarray(_eight_bit(np.asarray(image, dtype="float64"))).convert("RGB")
+    if image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info:
+        image = image.convert("RGBA")
+        white = Image.new("RGBA", image.size, "white")
+        return Image.alpha_composite(white, image).convert("RGB")
+    return image.convert("RGB")
+
+
+def _eight_bit(values: np.ndarray) -> np.ndarray:
+    """16-bit greys by their full range; other numbers by the smallest usual range they fit in."""
+    peak = np.nanmax(values)
+    full = next((top for top in (1, 255, 65535) if peak <= top), peak)
+    return np.clip(np.nan_to_num(values) * (255 / full), 0, 255).round().astype("uint8")
+
+
+def _sentence(error: Exception) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__

@@ -1,0 +1,94 @@
+"""Paddle, its device and its CPU threads, settled before any work.
+
+Importing this module imports Paddle. Paddle limits itself to one CPU thread, and its bundled MKL
+takes a slow path on AMD processors; both are mended here unless the person has set them.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+import warnings
+from pathlib import Path
+
+import threadpoolctl
+
+from .errors import DeviceError, PaddleMissingError
+
+
+def _person_chose_threads() -> bool:
+    """Whether OMP_NUM_THREADS holds a person's choice; Paddle itself writes a 1 into it."""
+    chosen = os.environ.get("OMP_NUM_THREADS")
+    return chosen is not None and not ("paddle" in sys.modules and chosen == "1")
+
+
+def _is_amd() -> bool:
+    try:
+        return "AuthenticAMD" in Path("/proc/cpuinfo").read_text(errors="replace")
+    except OSError:
+        return "AuthenticAMD" in platform.processor()
+
+
+def _available_cpus() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+_set_threads = not _person_chose_threads()
+if _is_amd():
+    # MKL reads it at its first call: the AVX2 path, as on Intel processors.
+    os.environ.setdefault("MKL_DEBUG_CPU_TYPE", "5")
+
+try:
+    with warnings.catch_warnings(record=True) as _raised:
+        import paddle
+except ModuleNotFoundError as error:
+    if error.name != "paddle":
+        raise
+    raise PaddleMissingError(
+        "PaddlePaddle is not installed; install it with "
+        'pip install "visualize_pd[cpu]", or "visualize_pd[gpu]" on a machine with an NVIDIA GPU '
+        '(in a clone of the project: pip install -e ".[cpu]" or ".[gpu]")'
+    ) from None
+
+for _warning in _raised:
+    if "ccache" not in str(_warning.message):  # of no use to people who compile nothing
+        warnings.warn_explicit(
+            _warning.message, _warning.category, _warning.filename, _warning.lineno
+        )
+if _set_threads:
+    threadpoolctl.threadpool_limits(_available_cpus())
+
+
+def gpu_count() -> int:
+    """The number of GPUs that this Paddle can use: 0 for a CPU build or without a driver."""
+    if not paddle.device.is_compiled_with_cuda():
+        return 0
+    try:
+        return paddle.device.cuda.device_count()
+    except (RuntimeError, OSError, ValueError):
+        return 0
+
+
+def use_device(device: str = "auto") -> str:
+    """Make `auto`, `cpu`, `gpu` or `gpu:N` the place of all further work; return its Paddle name.
+
+    `auto` is the first GPU where there is one, else the CPU. Raises `DeviceError` for a name that
+    is none of these, and for a GPU that is not there.
+    """
+    kind, _, index = str(device).partition(":")
+    if kind not in ("auto", "cpu", "gpu") or (index and (kind != "gpu" or not index.isdigit())):
+        raise DeviceError(f"unknown device '{device}'; use auto, cpu, gpu or gpu:N")
+    gpus = gpu_count()
+    if kind == "auto":
+        kind = "gpu" if gpus else "cpu"
+    if kind == "cpu":
+        paddle.device.set_device("cpu")
+        return "cpu"
+    if int(index or 0) >= gpus:
+        found = f"only {gpus} GPU(s)" if gpus else "no GPU"
+        build = "" if paddle.device.is_compiled_with_cuda() else ", and Paddle is its CPU build"
+        raise DeviceError(f"device '{device}' asked for, but {found} found{build}; use device=cpu")
+    name = f"gpu:{int(index or 0)}"
+    paddle.device.set_device(name)
+    return name

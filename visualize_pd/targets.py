@@ -1,0 +1,102 @@
+"""A network's output → one scalar per image: the score that is explained or raised."""
+
+from __future__ import annotations
+
+import difflib
+import operator
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import paddle
+
+from .errors import ModelError, TargetError
+
+
+def logits_of(output: Any) -> paddle.Tensor:
+    """The `[N, classes]` logits in what a network returns; auxiliary outputs are left out.
+
+    Raises `ModelError` for an output of another shape.
+    """
+    logits = output[0] if isinstance(output, (tuple, list)) and output else output
+    if isinstance(logits, paddle.Tensor) and logits.ndim == 1:
+        logits = logits.unsqueeze(1)
+    if not isinstance(logits, paddle.Tensor) or logits.ndim != 2:
+        shape = getattr(logits, "shape", type(logits).__name__)
+        raise ModelError(f"the network must return logits [N, classes], not {shape}")
+    return logits
+
+
+def resolve_targets(targets: Any, logits: paddle.Tensor) -> paddle.Tensor:
+    """None (each image's top-1 class), an int or N ints → `[N]` class indices.
+
+    Raises `TargetError` for a class that the logits do not have, and for a wrong number of them.
+    """
+    count, classes = logits.shape
+    if targets is None:
+        return logits.detach().argmax(axis=1)
+    if isinstance(targets, paddle.Tensor):
+        targets = targets.numpy()
+    try:
+        chosen = [operator.index(target) for target in targets]
+    except TypeError:
+        try:
+            chosen = [operator.index(targets)] * count
+        except TypeError:
+            raise TargetError(
+                f"targets must be class indices or None, not {targets!r}"
+            ) from None
+    if len(chosen) != count:
+        raise TargetError(f"{len(chosen)} targets for {count} images; give one for each")
+    for target in chosen:
+        check_class(target, classes)
+    return paddle.to_tensor(chosen, dtype="int64")
+
+
+def check_class(target: int, classes: int) -> None:
+    """Raise `TargetError` unless `target` is one of `classes` indices."""
+    if not 0 <= target < classes:
+        raise TargetError(
+            f"class {target} does not exist; this network has {classes} classes, 0 to {classes - 1}"
+        )
+
+
+def class_scores(logits: paddle.Tensor, targets: paddle.Tensor) -> paddle.Tensor:
+    """S_c(I): each image's logit of its own class, `[N]`."""
+    return paddle.take_along_axis(logits, targets.unsqueeze(1), axis=1).squeeze(1)
+
+
+def find_class(name: str, labels: Sequence[str] | None) -> int:
+    """The index of a class by one of its names, whatever the case, underscores and hyphens.
+
+    `labels` hold synonyms separated by commas. Raises `TargetError` for an unknown name, with the
+    closest ones, and for one that several classes share.
+    """
+    if not labels:
+        raise TargetError(f"no class names are known for this network; give an index, not '{name}'")
+    names = [[_plain(synonym) for synonym in label.split(",")] for label in labels]
+    wanted = _plain(name)
+    hits = [index for index, synonyms in enumerate(names) if wanted in synonyms]
+    if len(hits) == 1:
+        return hits[0]
+    if hits:
+        raise TargetError(f"'{name}' may be {_listed(hits, labels)}; give the index")
+    near = [i for i, synonyms in enumerate(names) if any(wanted in s for s in synonyms)]
+    for close in difflib.get_close_matches(wanted, [s for group in names for s in group], n=5):
+        near += [index for index, synonyms in enumerate(names) if close in synonyms]
+    near = list(dict.fromkeys(near))[:5]
+    hint = f"did you mean {_listed(near, labels)}?" if near and wanted else "give an index"
+    raise TargetError(f"unknown class '{name}'; {hint}")
+
+
+def short_name(label: str) -> str:
+    """The first of a label's synonyms."""
+    return label.split(",")[0].strip()
+
+
+def _plain(text: str) -> str:
+    return " ".join(re.sub(r"[\W_]+", " ", text.lower()).split())
+
+
+def _listed(indices: Sequence[int], labels: Sequence[str]) -> str:
+    return " or ".join(f"{short_name(labels[index])} ({index})" for index in indices)
