@@ -1,0 +1,50 @@
+"""What several tests share. Importing it from a test is not needed: these are fixtures."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import visualize_pd  # noqa: F401  (settles Paddle's threads before any test imports Paddle)
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture
+def run_script():
+    """Run `method_1_pp.py` or `method_2_pp.py` in a process of its own; return what came of it."""
+
+    def run(script: str, *arguments, timeout: float = 120, **options):
+        environment = {**os.environ, **options.pop("env", {})}
+        environment.pop("OMP_NUM_THREADS", None)  # Paddle wrote a 1 into this process's own
+        return subprocess.run(
+            [sys.executable, str(ROOT / script), *map(str, arguments)],
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            cwd=options.pop("cwd", ROOT),
+            env=environment,
+            **options,
+        )
+
+    return run
+
+
+@pytest.fixture
+def photograph(tmp_path):
+    """Write a picture of smooth colours, 96 × 64; return its path."""
+
+    def write(name: str = "photo.png", width: int = 96, height: int = 64) -> Path:
+        y, x = np.mgrid[:height, :width]
+        pixels = np.stack([x * 255 // width, y * 255 // height, (x + y) % 256], axis=2)
+        path = tmp_path / name
+        Image.fromarray(pixels.astype("uint8")).save(path)
+        return path
+
+    return write
