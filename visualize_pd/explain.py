@@ -15,10 +15,10 @@ from . import METHODS, hooks, render, runtime
 from .config import ExplainConfig, as_dict, nearest
 from .errors import ConfigError, ImageError
 from .files import make_folder
-from .images import find_images, load_image
+from .images import find_images, load_image, to_tensor
 from .models import Classifier, load_model, network_errors
 from .saliency import reduce
-from .targets import find_class, logits_of, resolve_targets
+from .targets import logits_of, read_target, resolve_targets
 
 # Panel titles: by channel, in one channel.
 TITLES = {
@@ -38,7 +38,7 @@ def explain(config: ExplainConfig, say: Callable[[str], None], complain: Callabl
     folder = make_folder(Path(config.output) / "method_1")
     runtime.use_device(config.device)
     classifier = load_model(**as_dict(config.model))
-    target = choose_target(config.target, classifier)
+    target = read_target(config.target, classifier.labels)
     names = _output_names(paths)
     done = 0
     progress = tqdm(total=len(paths), unit="image", disable=len(paths) < 2, leave=False)
@@ -80,21 +80,12 @@ def choose_method(method: str | dict) -> tuple[Callable, dict[str, Any]]:
     return METHODS[name], options
 
 
-def choose_target(target: str | int, classifier: Classifier) -> int | None:
-    """`predicted` → None; an index, or a class by its name → the index."""
-    if target == "predicted":
-        return None
-    if isinstance(target, str) and not target.strip().lstrip("-").isdigit():
-        return find_class(target, classifier.labels)
-    return int(target)
-
-
 def _explain_batch(method, options, classifier: Classifier, target, batch):
-    """Yield path, figure, raw map and console line for each `(path, picture)`.
+    """Yield path, figure, raw map and console line for each `(path, cropped picture)`.
 
     The one pass of the method gives the predictions too.
     """
-    images = classifier.to_tensor([picture for _, picture in batch])
+    images = to_tensor([picture for _, picture in batch], classifier.mean, classifier.std)
     defaults = {name: p.default for name, p in _options(method).items()}
     reduction = {key: {**defaults, **options}[key] for key in ("channel", "sign")}
     whole = {**options, "channel": "none", "sign": "signed"}

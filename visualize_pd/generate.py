@@ -18,13 +18,12 @@ from tqdm import tqdm
 
 from . import __version__, render, runtime
 from .config import GenerateConfig, as_dict
-from .explain import choose_target
 from .errors import ConfigError
 from .files import make_folder, whole_file
 from .images import load_image
 from .models import Classifier, load_model, network_errors
 from .synthesis import Frame, class_image, noise
-from .targets import logits_of
+from .targets import logits_of, read_target
 
 
 def generate(config: GenerateConfig, say: Callable[[str], None]) -> bool:
@@ -35,7 +34,7 @@ def generate(config: GenerateConfig, say: Callable[[str], None]) -> bool:
     output = make_folder(Path(config.output) / "method_2")
     device = runtime.use_device(config.device)
     classifier = load_model(**as_dict(config.model))
-    target = choose_target(config.target, classifier)
+    target = read_target(config.target, classifier.labels)
     if target is None:
         raise ConfigError("target must be a class index or a class name")
     start = _start(config, classifier)

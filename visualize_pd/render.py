@@ -14,7 +14,7 @@ from .files import whole_file
 # Every eighth colour of matplotlib's viridis (CC0), and its last.
 _VIRIDIS = (
     "440154 470d60 48186a 482374 472d7b 453781 424086 3e4989 3b528b 375b8d 33638d 2f6b8e 2c728e "
-    "297a8e 26828e 23898e 21918c 1f988b 1fa088 22a884 28ae80 32b67a 3fbc73 4ec36b 5ec962 70cf57 "
+    "297a8e 26828e 23898e 21918c 1f988b 1fa088 22a785 28ae80 32b67a 3fbc73 4ec36b 5ec962 70cf57 "
     "84d44b 98d83e addc30 c2df23 d8e219 ece51b fde725"
 )
 _ANCHORS = np.array([list(bytes.fromhex(colour)) for colour in _VIRIDIS.split()], dtype="float64")
@@ -31,9 +31,9 @@ INK, FAINT, PAPER = (25, 25, 30), (110, 110, 118), (255, 255, 255)
 
 def standardise(values: np.ndarray) -> np.ndarray:
     """Zero mean, unit deviation, × 0.1, + 0.5, clipped to [0, 1]; a constant becomes 0.5."""
-    centred = values - values.mean()
-    deviation = values.std()
-    return np.clip(centred / deviation * 0.1 + 0.5 if deviation > 0 else centred + 0.5, 0, 1)
+    if values.max() == values.min():
+        return np.full_like(values, 0.5)
+    return np.clip((values - values.mean()) / values.std() * 0.1 + 0.5, 0, 1)
 
 
 def viridis(values: np.ndarray) -> np.ndarray:
@@ -132,7 +132,8 @@ def save_animation(
     if not len(frames):
         raise OutputError(f"no frames for {path}")
     sheet = Image.fromarray(np.concatenate(frames, axis=0))
-    palette = sheet.quantize(256, method=Image.Quantize.MEDIANCUT)
+    palette = sheet.quantize(256, method=Image.Quantize.MAXCOVERAGE, kmeans=2)
+    durations = [frame_ms] * (len(frames) - 1) + [hold_ms]
     indices = [
         np.asarray(
             Image.fromarray(frame).quantize(palette=palette, dither=Image.Dither.FLOYDSTEINBERG)
@@ -148,7 +149,7 @@ def save_animation(
             mode="P",
             is_batch=True,
             palette=bytes(palette.getpalette()),
-            duration=[frame_ms] * (len(frames) - 1) + [hold_ms],
+            duration=durations if len(frames) > 1 else hold_ms,
             loop=0,
         )
 

@@ -66,6 +66,15 @@ def class_scores(logits: paddle.Tensor, targets: paddle.Tensor) -> paddle.Tensor
     return paddle.take_along_axis(logits, targets.unsqueeze(1), axis=1).squeeze(1)
 
 
+def read_target(target: str | int, labels: Sequence[str] | None) -> int | None:
+    """What a config asks for: `predicted` → None; an index, or a class by its name → the index."""
+    if target == "predicted":
+        return None
+    if isinstance(target, str) and not re.fullmatch(r"\s*[-+]?[0-9]+\s*", target):
+        return find_class(target, labels)
+    return int(target)
+
+
 def find_class(name: str, labels: Sequence[str] | None) -> int:
     """The index of a class by one of its names, whatever the case, underscores and hyphens.
 

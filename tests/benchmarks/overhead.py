@@ -1,0 +1,116 @@
+"""What each public call costs over the bare passes of the same network, in the same run.
+
+    python tests/benchmarks/overhead.py [--rounds 15]
+
+AlexNet with random weights, batch 1. Every round times each case once, one after the other, so
+that a machine whose speed drifts slows all of them; a ratio is the median of the rounds' ratios.
+"""
+
+import argparse
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+CHILD = """
+import statistics, time
+import paddle
+from importlib import util
+spec = util.spec_from_file_location("alexnet", {alexnet!r})
+module = util.module_from_spec(spec); spec.loader.exec_module(module)
+paddle.seed(0)
+network = module.AlexNet(); network.eval()
+for p in network.parameters(): p.stop_gradient = True
+image = paddle.randn([1, 3, 224, 224])
+times = []
+for _ in range({rounds} + 3):
+    start = time.perf_counter()
+    x = image.detach(); x.stop_gradient = False
+    paddle.grad(network(x)[:, 3].sum(), x)[0].numpy()
+    times.append(time.perf_counter() - start)
+print(statistics.median(times[3:]))
+"""
+TARGETS = {
+    "saliency()": 1.05,
+    "class image, L2: one iteration": 1.10,
+    "class image, shifts and TV: one iteration": 1.20,
+    "one figure, drawn and saved": 1.5,
+}
+
+
+def child_process(rounds: int) -> float:
+    """The bare passes where nothing of this package has settled threads or paths."""
+    alexnet = Path(__file__).parents[2] / "visualize_pd/models/alexnet.py"
+    environment = {k: v for k, v in os.environ.items() if k != "OMP_NUM_THREADS"}
+    environment.pop("MKL_DEBUG_CPU_TYPE", None)
+    code = CHILD.format(alexnet=str(alexnet), rounds=rounds)
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
+    )
+    return float(done.stdout.split()[-1])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=15)
+    rounds = parser.parse_args().rounds
+    as_shipped = child_process(rounds)
+
+    import numpy as np
+    import paddle
+
+    from visualize_pd import class_image, load_model, noise, render, saliency
+
+    classifier = load_model("alexnet", weights="random")
+    network = classifier.network
+    image = paddle.randn([1, 3, 224, 224])
+
+    def bare():
+        x = image.detach()
+        x.stop_gradient = False
+        (gradient,) = paddle.grad(network(x)[:, 3].sum(), x)
+        return gradient.numpy()
+
+    endless = {"iterations": 10**9, "init": noise((1, 3, 224, 224))}
+    plain = class_image(network, 3, shift=0, total_variation=0, **endless)
+    with_priors = class_image(network, 3, **endless)
+    gradient = bare()[0]
+    picture = classifier.to_pixels(image)[0]
+
+    def figure():
+        reduced = np.abs(gradient).max(0, keepdims=True)
+        panels = render.gradient_panels(picture, gradient, reduced, ("by channel", "max"))
+        render.save_picture(f"{folder}/figure.jpg", render.figure(panels, "caption", "note"))
+
+    cases = {
+        "bare forward + paddle.grad": bare,
+        "saliency()": lambda: saliency(network, image, 3).numpy(),
+        "class image, L2: one iteration": lambda: next(plain),
+        "class image, shifts and TV: one iteration": lambda: next(with_priors),
+        "one figure, drawn and saved": figure,
+    }
+    times = {name: [] for name in cases}
+    with tempfile.TemporaryDirectory() as folder:
+        for round_number in range(rounds + 3):
+            for name, case in cases.items():
+                start = time.perf_counter()
+                case()
+                if round_number >= 3:
+                    times[name].append(time.perf_counter() - start)
+
+    floor = times["bare forward + paddle.grad"]
+    print(f"paddle {paddle.__version__}, {os.cpu_count()} processors, {rounds} rounds, AlexNet")
+    print(f"{'':44}{'median':>10}{'over bare':>11}{'target':>9}")
+    for name, values in times.items():
+        ratio = statistics.median(value / base for value, base in zip(values, floor))
+        target = f"≤ {TARGETS[name]:.2f}" if name in TARGETS else ""
+        print(f"{name:44}{statistics.median(values) * 1e3:7.1f} ms{ratio:11.2f}{target:>9}")
+    ratio = as_shipped / statistics.median(floor)
+    print(f"{'bare, as Paddle ships it':44}{as_shipped * 1e3:7.1f} ms{ratio:11.2f}")
+
+
+if __name__ == "__main__":
+    main()

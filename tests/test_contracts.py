@@ -1,0 +1,161 @@
+"""What DESIGN promises of every method, over the whole table of methods."""
+
+import numpy as np
+import paddle
+import pytest
+from paddle import nn
+from toys import Linear, images, weights
+
+from visualize_pd import METHODS
+
+pytestmark = pytest.mark.parametrize("method", METHODS.values(), ids=METHODS.keys())
+
+
+def convolutional(classes=4):
+    """Batch norm, dropout and a reused ReLU; some parameters frozen, some layers in training."""
+    paddle.seed(3)
+    relu = nn.ReLU()
+    network = nn.Sequential(
+        nn.Conv2D(3, 6, 3, padding=1),
+        nn.BatchNorm2D(6),
+        relu,
+        nn.Conv2D(6, 5, 3, stride=2),
+        relu,
+        nn.AdaptiveAvgPool2D(2),
+        nn.Flatten(),
+        nn.Dropout(0.5),
+        nn.Linear(20, classes),
+    )
+    network.train()
+    network[1].eval()
+    network[0].weight.stop_gradient = True
+    return network
+
+
+def state_of(network):
+    layers = network.sublayers(include_self=True)
+    return {
+        "modes": [layer.training for layer in layers],
+        "frozen": [p.stop_gradient for p in network.parameters()],
+        "gradients": [p.grad for p in network.parameters()],
+        "hooks": [
+            (len(layer._forward_pre_hooks), len(layer._forward_post_hooks)) for layer in layers
+        ],
+        "values": [value.numpy().tobytes() for value in network.state_dict().values()],
+    }
+
+
+def test_batch_gives_what_single_images_give(method):
+    network, batch, targets = convolutional(), images(3, 14, 11), [0, 3, 1]
+    together = method(network, batch, targets).numpy()
+    for i, target in enumerate(targets):
+        alone = method(network, batch[i : i + 1], target).numpy()[0]
+        assert np.abs(together[i] - alone).max() <= 1e-5 * np.abs(alone).max()
+
+
+def test_network_and_images_come_back_as_they_were(method):
+    network, batch = convolutional(), images(2, 14, 11)
+    before, pixels = state_of(network), batch.numpy().tobytes()
+    method(network, batch, 1)
+    assert state_of(network) == before
+    assert batch.stop_gradient and batch.grad is None and batch.numpy().tobytes() == pixels
+
+
+def test_network_comes_back_after_an_exception_inside_it(method):
+    network = convolutional()
+
+    def explode(*_):
+        raise ZeroDivisionError
+
+    handle = network[7].register_forward_pre_hook(explode)
+    before = state_of(network)
+    with pytest.raises(ZeroDivisionError):
+        method(network, images(2, 14, 11), 1)
+    assert state_of(network) == before
+    handle.remove()
+
+
+def test_images_that_need_gradients_of_their_own_stay_untouched(method):
+    batch = images(1, 14, 11)
+    batch.stop_gradient = False
+    maps = method(convolutional(), batch, 1)
+    assert batch.grad is None and not batch.stop_gradient and maps.stop_gradient
+
+
+def test_works_where_gradients_are_switched_off(method):
+    network, batch = convolutional(), images(2, 14, 11)
+    expected = method(network, batch, 1).numpy()
+    with paddle.no_grad():
+        np.testing.assert_array_equal(method(network, batch, 1).numpy(), expected)
+
+
+def test_asked_class_is_explained_predicted_or_not(method):
+    w, batch = weights(), images()
+    network = Linear(w)
+    for target in range(3):
+        only = np.zeros_like(w)
+        only[target] = w[target]  # the other classes' weights can't be what comes out
+        np.testing.assert_allclose(
+            method(network, batch, target).numpy(), method(Linear(only), batch, target).numpy()
+        )
+        assert np.abs(method(network, batch, target).numpy()).sum() > 1
+
+
+def test_evaluation_mode_is_what_is_explained(method):
+    network, batch = convolutional(), images(2, 14, 11)
+    in_training = method(network, batch, 1).numpy()
+    network.eval()
+    np.testing.assert_array_equal(method(network, batch, 1).numpy(), in_training)
+
+
+class Constant(nn.Layer):
+    def forward(self, batch):
+        return paddle.ones([batch.shape[0], 3])
+
+
+class Unconnected(nn.Layer):
+    def __init__(self):
+        super().__init__()
+        self.bias = self.create_parameter([3])
+
+    def forward(self, batch):
+        return paddle.zeros([batch.shape[0], 3]) + self.bias + (batch * 0).sum([1, 2, 3])[:, None]
+
+
+@pytest.mark.parametrize("network", [Constant(), Unconnected()], ids=["constant", "unconnected"])
+def test_no_gradient_gives_zeros(method, network):
+    maps = method(network, images(), 1).numpy()
+    assert maps.shape[0] == 2 and not maps.any()
+
+
+def test_constant_image_gives_finite_maps(method):
+    maps = method(convolutional(), paddle.zeros([1, 3, 14, 11]), 1).numpy()
+    assert np.isfinite(maps).all()
+
+
+def test_height_and_width_keep_their_places(method):
+    """Only one pixel matters, far down and near the left."""
+    w = np.zeros((1, 3, 9, 4), dtype="float32")
+    w[0, :, 7, 1] = 2
+    maps = method(Linear(w), paddle.ones([1, 3, 9, 4]), 0).numpy()[0]
+    assert maps.shape[1:] == (9, 4)
+    assert set(zip(*np.nonzero(maps.sum(0)))) == {(7, 1)}
+
+
+@pytest.mark.parametrize("target", [None, 0])
+def test_network_with_a_single_class(method, target):
+    w = weights(classes=1)
+    expected = method(Linear(w), images(), 0).numpy()
+    np.testing.assert_array_equal(method(Linear(w), images(), target).numpy(), expected)
+
+
+class WithAuxiliary(Linear):
+    def forward(self, batch):
+        logits = super().forward(batch)
+        return [logits, -logits, -logits]
+
+
+def test_network_with_auxiliary_outputs(method):
+    w, batch = weights(), images()
+    expected = method(Linear(w), batch, 2).numpy()
+    np.testing.assert_array_equal(method(WithAuxiliary(w), batch, 2).numpy(), expected)

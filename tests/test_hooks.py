@@ -1,0 +1,41 @@
+import paddle
+import pytest
+from tiny import small_net
+
+from visualize_pd.hooks import capture, frozen
+
+
+def test_frozen_restores_each_layer_and_parameter():
+    network = small_net()
+    network.train()
+    network[3].eval()
+    network[0].bias.stop_gradient = True
+    modes = [layer.training for layer in network.sublayers(include_self=True)]
+    flags = [p.stop_gradient for p in network.parameters()]
+    with pytest.raises(KeyError), frozen(network):
+        assert not any(layer.training for layer in network.sublayers(include_self=True))
+        assert all(p.stop_gradient for p in network.parameters())
+        raise KeyError
+    assert [layer.training for layer in network.sublayers(include_self=True)] == modes
+    assert [p.stop_gradient for p in network.parameters()] == flags
+    assert True in modes and False in modes and True in flags and False in flags
+
+
+def test_capture_collects_each_call_and_then_lets_go():
+    network = small_net()
+    batch = paddle.ones([2, 3, 8, 8])
+    with capture(network[1]) as outputs:
+        network(batch)
+        network(batch * 2)
+    network(batch)
+    assert len(outputs) == 2
+    expected = paddle.nn.functional.relu(network[0](batch * 2))
+    assert (outputs[1] == expected).all()
+
+
+def test_capture_lets_go_after_an_exception():
+    network = small_net()
+    with pytest.raises(KeyError), capture(network[1]) as outputs:
+        raise KeyError
+    network(paddle.ones([1, 3, 8, 8]))
+    assert outputs == []

@@ -1,0 +1,169 @@
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from visualize_pd import VisualizeError, overlay, render
+
+
+def test_standardise_by_hand():
+    """Mean 2, deviation √2: (4 − 2) / √2 × 0.1 + 0.5 = 0.6414."""
+    values = render.standardise(np.float64([0, 1, 2, 3, 4]))
+    np.testing.assert_allclose(values, 0.5 + 0.1 * np.array([-2, -1, 0, 1, 2]) / 2**0.5)
+
+
+def test_standardise_clips_what_is_five_deviations_away():
+    values = np.zeros(1001)
+    values[0] = 1
+    assert render.standardise(values)[0] == 1
+
+
+def test_standardise_of_a_constant_is_half():
+    np.testing.assert_array_equal(render.standardise(np.full((3, 4), 1e-3)), np.full((3, 4), 0.5))
+
+
+def test_viridis_is_matplotlibs():
+    """Entries of matplotlib's own table at 0, 64, 128, 255; ours are within 2 levels between."""
+    colours = render.viridis(np.float64([[0, 64 / 255, 128 / 255, 1]]))
+    np.testing.assert_array_equal(
+        colours, [[[68, 1, 84], [59, 82, 139], [33, 145, 140], [253, 231, 37]]]
+    )
+
+
+def test_viridis_between_its_anchors():
+    """Matplotlib's entries 4, 77, 180 and 251."""
+    expected = [[70, 7, 90], [52, 96, 141], [70, 192, 111], [244, 230, 30]]
+    colours = render.viridis(np.float64([[0, 4 / 255, 77 / 255, 180 / 255, 251 / 255, 1]]))
+    assert np.abs(colours[0, 1:5].astype(int) - expected).max() <= 2
+
+
+def test_viridis_of_a_constant_is_its_lowest_colour():
+    assert (render.viridis(np.zeros((2, 2))) == [68, 1, 84]).all()
+
+
+def test_blend_is_half_of_each():
+    picture, colours = np.full((1, 1, 3), 200, "uint8"), np.uint8([[[0, 100, 255]]])
+    np.testing.assert_array_equal(render.blend(picture, colours), [[[100, 150, 228]]])
+
+
+def panels(reduced):
+    random = np.random.default_rng(0)
+    picture = random.integers(0, 256, (6, 8, 3), dtype="uint8")
+    attribution = random.standard_normal((3, 6, 8))
+    reduced = np.abs(attribution).max(0, keepdims=True) if reduced else attribution
+    names = ("by channel", "together")
+    return picture, attribution, reduced, render.gradient_panels(
+        picture, attribution, reduced, names
+    )
+
+
+def test_the_four_panels():
+    picture, attribution, reduced, four = panels(reduced=True)
+    assert [title for title, _ in four] == ["Input image", "by channel", "together", "Overlay"]
+    np.testing.assert_array_equal(four[0][1], picture)
+    red = (attribution - attribution.mean()) / attribution.std() * 0.1 + 0.5
+    expected = np.round(np.clip(red, 0, 1) * 255).transpose(1, 2, 0)
+    np.testing.assert_array_equal(four[1][1], expected)
+    brightest = np.unravel_index(reduced[0].argmax(), (6, 8))
+    np.testing.assert_array_equal(four[2][1][brightest], [253, 231, 37])
+    np.testing.assert_array_equal(
+        four[3][1][brightest], np.round((picture[brightest] + np.array([253, 231, 37])) / 2)
+    )
+
+
+def test_panels_without_reduction_have_no_single_channel():
+    *_, three = panels(reduced=False)
+    assert [title for title, _ in three] == ["Input image", "by channel", "Overlay"]
+
+
+def test_figure_shows_each_pixel_as_a_square_in_its_place():
+    rows, columns = 200, 260
+    photograph = np.full((rows, columns, 3), 90, "uint8")
+    colours = np.zeros((rows, columns, 3), "uint8")
+    colours[20, 230] = [255, 0, 0]
+    sheet = np.asarray(render.figure([("a", photograph), ("b", colours)], "caption", "note"))
+    red = np.argwhere((sheet == [255, 0, 0]).all(2))
+    (top, left), (bottom, right) = red.min(0), red.max(0)
+    assert (bottom - top, right - left) == (1, 1)
+    black = np.argwhere((sheet == 0).all(2) & (np.arange(sheet.shape[1]) > 32 + 2 * columns))
+    assert (top - black[:, 0].min(), left - black[:, 1].min()) == (40, 460)
+
+
+def test_long_captions_are_cut_to_the_figure():
+    photograph = np.full((100, 100, 3), 90, "uint8")
+    sheet = np.asarray(render.figure([("title " * 30, photograph)], "word " * 200, "note " * 200))
+    assert (sheet[:, -8:] == 255).all()
+
+
+def test_overlay_marks_the_brightest_spot_of_the_map():
+    attribution = np.zeros((1, 1, 20, 30))
+    attribution[0, 0, 4, 25] = 1
+    picture = Image.new("RGB", (30, 20), (100, 100, 100))
+    marked = np.asarray(overlay(picture, attribution))
+    assert marked.shape == (20, 30, 3)
+    np.testing.assert_array_equal(marked[4, 25], [176, 166, 68])
+    assert (marked[10, 10] == [84, 50, 92]).all()
+
+
+def frames(count=5, height=40, width=60):
+    y, x = np.mgrid[:height, :width]
+    return [
+        np.stack([x * 4, y * 6, np.full_like(x, 40 * i)], axis=2).astype("uint8")
+        for i in range(count)
+    ]
+
+
+def test_animation_read_back_frame_by_frame(tmp_path):
+    path, originals = tmp_path / "a.gif", frames()
+    render.save_animation(path, originals, frame_ms=120, hold_ms=900)
+    with Image.open(path) as gif:
+        assert (gif.n_frames, gif.info["loop"]) == (5, 0)
+        for i, original in enumerate(originals):
+            gif.seek(i)
+            assert gif.info["duration"] == (900 if i == 4 else 120)
+            shown = np.asarray(gif.convert("RGB")).astype(int)
+            assert np.abs(shown - original).mean() < 8
+            assert np.abs(shown.mean((0, 1)) - original.mean((0, 1))).max() < 2
+
+
+def test_animation_has_one_palette_for_all_frames(tmp_path):
+    path = tmp_path / "a.gif"
+    render.save_animation(path, frames())
+    data = path.read_bytes()
+    assert data[10] & 0x80, "no global colour table"
+    start = 13 + 3 * 2 ** ((data[10] & 7) + 1)
+    local = 0
+    with Image.open(io.BytesIO(data)) as gif:
+        for i in range(gif.n_frames):
+            gif.seek(i)
+            offset = gif.tile[0].offset if gif.tile else None
+            local += bool(offset and data[offset - 2] & 0x80)
+    assert start < len(data) and local == 0
+
+
+def test_animation_of_one_frame(tmp_path):
+    render.save_animation(tmp_path / "a.gif", frames(1))
+    with Image.open(tmp_path / "a.gif") as gif:
+        assert gif.n_frames == 1
+
+
+def test_animation_without_frames(tmp_path):
+    with pytest.raises(VisualizeError, match="no frames"):
+        render.save_animation(tmp_path / "a.gif", [])
+    assert not list(tmp_path.iterdir())
+
+
+def test_jpeg_keeps_colours_at_full_resolution(tmp_path):
+    """Single red pixels on grey: halved colour resolution would smear them."""
+    picture = np.full((16, 16, 3), 128, "uint8")
+    picture[::4, ::4] = [220, 60, 60]
+    render.save_picture(tmp_path / "a.jpg", picture)
+    read = np.asarray(Image.open(tmp_path / "a.jpg")).astype(int)
+    assert (read[::4, ::4, 0] - read[::4, ::4, 1]).min() > 100
+
+
+def test_array_is_read_back_as_it_was(tmp_path):
+    values = np.random.default_rng(0).standard_normal((1, 3, 4)).astype("float32")
+    render.save_array(tmp_path / "a.npy", values)
+    np.testing.assert_array_equal(np.load(tmp_path / "a.npy", allow_pickle=False), values)

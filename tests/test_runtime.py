@@ -1,0 +1,84 @@
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from visualize_pd import VisualizeError, runtime
+
+REPORT = """
+import json, os{before}
+import visualize_pd, threadpoolctl
+blas = [pool["num_threads"] for pool in threadpoolctl.threadpool_info()
+        if "paddle" in pool["filepath"] or pool["internal_api"] in ("mkl", "openmp")]
+print(json.dumps([max(blas), os.environ.get("MKL_DEBUG_CPU_TYPE")]))
+"""
+
+
+def report(before="", **environment):
+    """The threads and the MKL path of a fresh process that imports the package."""
+    inherited = {k: v for k, v in os.environ.items() if k not in ("OMP_NUM_THREADS",)}
+    inherited.pop("MKL_DEBUG_CPU_TYPE", None)
+    done = subprocess.run(
+        [sys.executable, "-c", REPORT.format(before=before)],
+        capture_output=True, text=True, check=True, env={**inherited, **environment},
+        cwd=Path(__file__).parents[1],
+    )  # fmt: skip
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+CPUS = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+
+
+def test_all_processors_are_used():
+    assert report()[0] == CPUS
+
+
+def test_all_processors_are_used_where_paddle_came_first():
+    assert report(before=", paddle")[0] == CPUS
+
+
+def test_a_persons_number_of_threads_is_kept():
+    assert report(OMP_NUM_THREADS="1")[0] == 1
+
+
+def test_mkl_path_only_on_amd():
+    assert report()[1] == ("5" if runtime._is_amd() else None)
+    assert report(MKL_DEBUG_CPU_TYPE="4")[1] == "4"
+
+
+def test_auto_is_the_cpu_where_there_is_no_gpu(monkeypatch):
+    monkeypatch.setattr(runtime, "gpu_count", lambda: 0)
+    assert runtime.use_device("auto") == runtime.use_device("cpu") == "cpu"
+
+
+@pytest.mark.parametrize(("gpus", "device", "chosen"), [
+    (2, "auto", "gpu:0"), (1, "gpu", "gpu:0"), (2, "gpu:1", "gpu:1"), (2, "cpu", "cpu"),
+])  # fmt: skip
+def test_device_names(monkeypatch, gpus, device, chosen):
+    asked = []
+    monkeypatch.setattr(runtime, "gpu_count", lambda: gpus)
+    monkeypatch.setattr(runtime.paddle.device, "set_device", asked.append)
+    assert runtime.use_device(device) == chosen and asked == [chosen]
+
+
+@pytest.mark.parametrize(("gpus", "device", "message"), [
+    (0, "gpu", "no GPU found"), (1, "gpu:1", r"only 1 GPU\(s\) found"), (1, "tpu", "unknown"),
+    (1, "gpu:x", "unknown"), (1, "cpu:0", "unknown"), (1, "", "unknown"),
+])  # fmt: skip
+def test_devices_that_are_not_there(monkeypatch, gpus, device, message):
+    monkeypatch.setattr(runtime, "gpu_count", lambda: gpus)
+    with pytest.raises(VisualizeError, match=message):
+        runtime.use_device(device)
+
+
+@pytest.mark.parametrize("failure", [RuntimeError, OSError])
+def test_gpu_build_without_a_driver_has_no_gpu(monkeypatch, failure):
+    def no_driver():
+        raise failure("no CUDA driver")
+
+    monkeypatch.setattr(runtime.paddle.device, "is_compiled_with_cuda", lambda: True)
+    monkeypatch.setattr(runtime.paddle.device.cuda, "device_count", no_driver)
+    assert runtime.gpu_count() == 0

@@ -1,0 +1,252 @@
+"""Both scripts from end to end, offline, mostly on the packaged weights."""
+
+import csv
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import paddle
+import pytest
+from PIL import Image
+
+from visualize_pd import find_images, images, load_image, load_model, saliency
+from visualize_pd.cli import explain_command, generate_command
+
+ROOT = Path(__file__).parents[1]
+SALIENCY, CLASS_IMAGE = ROOT / "configs/saliency.yaml", ROOT / "configs/class_image.yaml"
+LITE = ["-o", "model=efficientnet_lite0"]
+TINY = ["-o", "model={name: tiny:small_net, num_classes: 200, image_size: 32}"]
+
+
+def explain(*arguments):
+    return explain_command(SALIENCY, list(map(str, arguments)))
+
+
+def generate(*arguments):
+    return generate_command(CLASS_IMAGE, list(map(str, arguments)))
+
+
+def test_method_1_explains_the_photographs(run_script, tmp_path):
+    """The default config, as in README, without a network: the fallback steps in and says so."""
+    done = run_script(
+        "method_1_pp.py",
+        "--config",
+        SALIENCY,
+        "-o",
+        f"output={tmp_path}",
+        env={"http_proxy": "http://127.0.0.1:9", "https_proxy": "http://127.0.0.1:9"},
+    )
+    assert done.returncode == 0, done.stderr
+    assert "EfficientNet-Lite0 stands in for AlexNet" in done.stderr
+    photographs = find_images(str(ROOT / "content/images"))
+    assert len(photographs) >= 8
+    lines = done.stdout.splitlines()
+    assert len(lines) == len(photographs)
+    for photograph, line in zip(photographs, lines):
+        figure = tmp_path / "method_1" / f"{photograph.stem}_pp.jpg"
+        assert line.startswith(f"{photograph.name}: ") and line.endswith(str(figure))
+        assert line.count("%") == 5
+        with Image.open(figure) as picture:
+            assert picture.size[0] > 4 * 448
+    assert len(list((tmp_path / "method_1").iterdir())) == len(photographs)
+
+
+@pytest.fixture(scope="module")
+def boxes():
+    with open(ROOT / "content/images/boxes.csv", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def test_packaged_network_names_the_photographs(boxes):
+    classifier = load_model("efficientnet_lite0")
+    paths = [ROOT / "content/images" / row["file"] for row in boxes]
+    batch = classifier.to_tensor([load_image(path) for path in paths])
+    predicted = classifier.network(batch).numpy().argmax(1)
+    hits = [int(row["class"]) == index for row, index in zip(boxes, predicted)]
+    assert len(hits) >= 8 and sum(hits) >= len(hits) - 1
+
+
+def test_saliency_lies_on_the_object(boxes):
+    """Denser inside the hand-drawn box than outside: a flipped or transposed map is not."""
+    classifier = load_model("efficientnet_lite0")
+    size, resize = classifier.image_size, classifier.resize
+    denser = 0
+    for row in boxes:
+        photograph = load_image(ROOT / "content/images" / row["file"])
+        mask = Image.new("L", photograph.size)
+        mask.paste(255, tuple(int(row[key]) for key in ("x0", "y0", "x1", "y1")))
+        inside = np.asarray(images.crop(mask, size, resize)) > 127
+        batch = classifier.to_tensor([photograph])
+        heat = saliency(classifier.network, batch, int(row["class"])).numpy()[0, 0]
+        denser += heat[inside].mean() > 1.2 * heat[~inside].mean() if (~inside).any() else 1
+    assert denser >= len(boxes) - 1
+
+
+def test_input_panel_and_array_are_the_networks_view(tmp_path, photograph):
+    path = photograph("photo.png", 300, 280)
+    assert explain("-o", f"images={path}", "-o", f"output={tmp_path}", "-o", "target=flamingo",
+                   "-o", "save_arrays=true", *LITE) == 0  # fmt: skip
+    classifier = load_model("efficientnet_lite0")
+    picture = classifier.crop(load_image(path))
+    figure = np.asarray(Image.open(tmp_path / "method_1/photo_pp.jpg").convert("RGB"))
+    panel = Image.fromarray(figure[76 : 76 + 448, 32 : 32 + 448]).resize((224, 224))
+    assert np.abs(np.asarray(panel).astype(int) - np.asarray(picture)).mean() < 3
+    expected = saliency(classifier.network, classifier.to_tensor([load_image(path)]), 130)
+    array = np.load(tmp_path / "method_1/photo_pp.npy", allow_pickle=False)
+    np.testing.assert_allclose(array, expected.numpy()[0], rtol=1e-4)
+
+
+def test_asked_class_is_named_with_its_probability(tmp_path, capsys):
+    panda = ROOT / "content/images/giant_panda.jpg"
+    explain("-o", f"images={panda}", "-o", f"output={tmp_path}", "-o", "target=flamingo", *LITE)
+    line = capsys.readouterr().out
+    assert line.startswith("giant_panda.jpg: flamingo 0.0% (top 5: giant panda 9")
+
+
+def test_one_forward_pass_for_each_batch(tmp_path, photograph, monkeypatch):
+    monkeypatch.chdir(ROOT / "tests")
+    calls = []
+    relu = paddle.nn.ReLU.forward
+    monkeypatch.setattr(paddle.nn.ReLU, "forward", lambda *a: calls.append(1) or relu(*a))
+    names = [photograph(f"{i}.png") for i in range(5)]
+    sources = ", ".join(map(str, names))
+    assert explain("-o", f"images=[{sources}]", "-o", f"output={tmp_path}", "-o", "batch_size=2",
+                   *TINY) == 0  # fmt: skip
+    assert len(calls) == 2 * 3  # two ReLU layers, three batches
+
+
+def test_equal_names_from_two_folders_do_not_overwrite(tmp_path, photograph, monkeypatch):
+    monkeypatch.chdir(ROOT / "tests")
+    first = photograph("same.png")
+    second = tmp_path / "other" / "same.jpg"
+    second.parent.mkdir()
+    shutil.copy(first, second)
+    explain("-o", f"images=[{first}, {second}]", "-o", f"output={tmp_path}", *TINY)
+    written = sorted(path.name for path in (tmp_path / "method_1").iterdir())
+    assert written == ["same_2_pp.jpg", "same_pp.jpg"]
+
+
+def test_method_2_generates_a_flamingo(run_script, tmp_path):
+    done = run_script(
+        "method_2_pp.py", "-o", "iterations=30", "-o", f"output={tmp_path}", *LITE, timeout=200
+    )
+    assert done.returncode == 0, done.stderr
+    assert "score=" in done.stderr  # the progress bar
+    folder = tmp_path / "method_2/class_130"
+    frames = [folder / f"pp/c_130_iter_{i}_pp.png" for i in (0, 10, 20, 30)]
+    assert sorted((folder / "pp").iterdir()) == sorted(frames)
+    record = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+    assert record["class"] == "flamingo" and record["complete"]
+    assert record["config"]["lambda"] == 0.001 and record["config"]["iterations"] == 30
+    assert record["versions"]["paddle"] == paddle.__version__
+    assert record["network"] == "EfficientNet-Lite0"
+    classifier = load_model("efficientnet_lite0")
+    for row, path in zip(record["frames"], frames):
+        assert folder / row["file"] == path
+        pixels = images.to_tensor([Image.open(path)], classifier.mean, classifier.std)
+        logits = classifier.network(pixels).numpy()[0]  # of the picture, rounded to 8 bits
+        assert row["score"] == pytest.approx(logits[130], abs=0.5)
+    assert record["final_score"] > record["frames"][0]["score"] + 5
+    assert record["final_probability"] > 0.5
+    with Image.open(folder / "class_130.gif") as gif:
+        assert gif.n_frames == 4 and gif.info["loop"] == 0
+        for i, path in enumerate(frames):
+            gif.seek(i)
+            assert gif.info["duration"] == (2000 if i == 3 else 200)
+            shown = np.asarray(gif.convert("RGB")).astype(int)
+            assert np.abs(shown - np.asarray(Image.open(path))).mean() < 8
+    assert Image.open(folder / "class_130.png").size[0] >= 448
+
+
+def test_class_image_starts_from_a_picture(tmp_path, monkeypatch):
+    monkeypatch.chdir(ROOT / "tests")
+    panda = ROOT / "content/images/giant_panda.jpg"
+    assert generate("-o", f"init={panda}", "-o", "iterations=1", "-o", f"output={tmp_path}",
+                    *TINY) == 0  # fmt: skip
+    start = np.asarray(Image.open(tmp_path / "method_2/class_130/pp/c_130_iter_0_pp.png"))
+    expected = images.crop(load_image(panda), 32, round(32 * 256 / 224), "bilinear")
+    assert np.abs(start.astype(int) - np.asarray(expected)).max() <= 1
+
+
+@pytest.mark.parametrize(("init", "deviation"), [("grey", 0), ("noise", 0.2 * 0.226 * 255)])
+def test_class_image_starts_from_grey_or_noise(tmp_path, monkeypatch, init, deviation):
+    monkeypatch.chdir(ROOT / "tests")
+    generate("-o", f"init={init}", "-o", "init_std=0.2", "-o", "iterations=1",
+             "-o", f"output={tmp_path}", *TINY)  # fmt: skip
+    start = np.asarray(Image.open(tmp_path / "method_2/class_130/pp/c_130_iter_0_pp.png"))
+    np.testing.assert_allclose(start.mean((0, 1)), np.multiply(images.IMAGENET_MEAN, 255), atol=2)
+    assert (start - start.mean((0, 1))).std() == pytest.approx(deviation, rel=0.1, abs=0.01)
+
+
+def test_same_seed_gives_the_same_files(tmp_path, monkeypatch):
+    monkeypatch.chdir(ROOT / "tests")
+    for folder in ("a", "b"):
+        generate("-o", "iterations=8", "-o", f"output={tmp_path / folder}", *TINY)
+    names = [f"pp/c_130_iter_{i}_pp.png" for i in (0, 8)] + ["class_130.gif", "class_130.png"]
+    for name in names:
+        first, second = (tmp_path / f / "method_2/class_130" / name for f in ("a", "b"))
+        assert first.read_bytes() == second.read_bytes()
+
+
+def test_frames_of_an_earlier_run_do_not_stay(tmp_path, monkeypatch):
+    monkeypatch.chdir(ROOT / "tests")
+    folder = tmp_path / "method_2/class_130/pp"
+    for iterations in (9, 4):
+        generate("-o", f"iterations={iterations}", "-o", f"output={tmp_path}", *TINY)
+        (folder / "c_130_iter_x_notes.png").write_text("a person's own file")
+    written = sorted(path.name for path in folder.iterdir())
+    assert written == ["c_130_iter_0_pp.png", "c_130_iter_4_pp.png", "c_130_iter_x_notes.png"]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such signals")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_interrupted_ascent_keeps_what_was_made(tmp_path, number):
+    process = subprocess.Popen(
+        [sys.executable, str(ROOT / "method_2_pp.py"), "-o", "iterations=100000",
+         "-o", "frames.every=100", "-o", f"output={tmp_path}", *TINY],
+        cwd=ROOT / "tests", stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    folder = tmp_path / "method_2/class_130"
+    deadline = time.time() + 60
+    while not (folder / "pp/c_130_iter_100_pp.png").exists() and time.time() < deadline:
+        time.sleep(0.05)
+    process.send_signal(number)
+    output, errors = process.communicate(timeout=60)
+    assert process.returncode == 130, errors
+    assert "Traceback" not in errors
+    record = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+    made = record["frames"][-1]["iteration"]
+    assert not record["complete"] and 100 <= made < 100000
+    with Image.open(folder / "class_130.gif") as gif:
+        assert gif.n_frames == len(record["frames"]) == len(list((folder / "pp").iterdir()))
+    assert not list(tmp_path.rglob("*.partial"))
+    assert f"{made} iterations" in output
+
+
+@pytest.mark.parametrize("script", ["method_1_pp.py", "method_2_pp.py"])
+def test_help_shows_examples(run_script, script):
+    done = run_script(script, "--help")
+    assert done.returncode == 0 and f"python {script}" in done.stdout and "-o" in done.stdout
+
+
+@pytest.mark.parametrize("script", ["method_1_pp.py", "method_2_pp.py"])
+def test_without_paddle_the_extras_are_named(script, tmp_path):
+    """A `paddle` that cannot be found, as on a machine without one."""
+    code = (
+        "import sys, runpy; sys.modules.pop('paddle', None)\n"
+        "class Hide:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        "        if name == 'paddle': raise ModuleNotFoundError(f'No module named {name!r}', name=name)\n"
+        f"sys.meta_path.insert(0, Hide()); sys.path.insert(0, {str(ROOT)!r})\n"
+        f"sys.argv = ['x']; runpy.run_path({str(ROOT / script)!r}, run_name='__main__')\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: PaddlePaddle is not installed")
+    assert ".[cpu]" in done.stderr and ".[gpu]" in done.stderr and "Traceback" not in done.stderr

@@ -1,0 +1,33 @@
+"""Networks so small that their gradients can be worked out by hand."""
+
+import numpy as np
+import paddle
+from paddle import nn
+
+
+class Linear(nn.Layer):
+    """S_c(I) = Σ w_c · I: the gradient is w_c, whatever the image."""
+
+    def __init__(self, weights):
+        super().__init__()
+        self.weights = paddle.to_tensor(np.asarray(weights, dtype="float32"))
+
+    def forward(self, images):
+        return paddle.einsum("nchw,kchw->nk", images, self.weights)
+
+
+class Quadratic(Linear):
+    """S_c(I) = ½ Σ w_c · I²: the gradient is w_c · I."""
+
+    def forward(self, images):
+        return super().forward(images * images) / 2
+
+
+def weights(classes=3, height=5, width=7, seed=0):
+    """Class weights [classes, 3, height, width] without symmetry."""
+    return np.random.default_rng(seed).standard_normal((classes, 3, height, width), dtype="float32")
+
+
+def images(count=2, height=5, width=7, seed=1):
+    values = np.random.default_rng(seed).standard_normal((count, 3, height, width))
+    return paddle.to_tensor(values.astype("float32"))
