@@ -27,7 +27,7 @@ setup(
     extras_require={
         "gpu": ["paddlepaddle-gpu>=2.6.2", "setuptools"],
         "cpu": ["paddlepaddle>=2.6.2", "setuptools"],
-        "test": ["pytest>=7", "ruff"],
+        "test": ["pytest>=7", "ruff>=0.17,<0.18"],
         "torch": ["torch>=2.0"],
     },
 )

@@ -53,8 +53,11 @@ def panels(reduced):
     attribution = random.standard_normal((3, 6, 8))
     reduced = np.abs(attribution).max(0, keepdims=True) if reduced else attribution
     names = ("by channel", "together")
-    return picture, attribution, reduced, render.gradient_panels(
-        picture, attribution, reduced, names
+    return (
+        picture,
+        attribution,
+        reduced,
+        render.gradient_panels(picture, attribution, reduced, names),
     )
 
 

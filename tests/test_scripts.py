@@ -242,7 +242,7 @@ def test_without_paddle_the_extras_are_named(script, tmp_path):
         "import sys, runpy; sys.modules.pop('paddle', None)\n"
         "class Hide:\n"
         "    def find_spec(self, name, path=None, target=None):\n"
-        "        if name == 'paddle': raise ModuleNotFoundError(f'No module named {name!r}', name=name)\n"
+        "        if name == 'paddle': raise ModuleNotFoundError('no module paddle', name=name)\n"
         f"sys.meta_path.insert(0, Hide()); sys.path.insert(0, {str(ROOT)!r})\n"
         f"sys.argv = ['x']; runpy.run_path({str(ROOT / script)!r}, run_name='__main__')\n"
     )

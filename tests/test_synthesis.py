@@ -27,9 +27,7 @@ def test_steps_are_adams_on_the_papers_equation():
     rate, l2 = 0.05, 0.1
     start = noise((1, 3, 5, 7), std=0.3)
     frames = list(
-        class_image(
-            Linear(W), 1, iterations=5, learning_rate=rate, l2=l2, init=start, **PLAIN
-        )
+        class_image(Linear(W), 1, iterations=5, learning_rate=rate, l2=l2, init=start, **PLAIN)
     )
     assert [frame.iteration for frame in frames] == [0, 1, 2, 3, 4, 5]
     for frame in frames:

@@ -5,7 +5,7 @@ from paddle import nn
 
 
 def small_net(num_classes=3):
-    """A convolutional classifier of any image size, with seeded weights: a second's work at most."""
+    """A convolutional classifier of any image size, with seeded weights."""
     paddle.seed(0)
     return nn.Sequential(
         nn.Conv2D(3, 4, 3, stride=2, padding=1),

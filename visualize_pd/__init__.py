@@ -1,7 +1,9 @@
 """See what a convolutional network has learned, in PaddlePaddle."""
 
-from . import runtime  # first: it settles Paddle before anything uses it
-from . import render
+from . import (
+    render,
+    runtime,  # first: it settles Paddle before anything uses it
+)
 from .errors import VisualizeError
 from .gradients import input_gradient
 from .images import crop, find_images, load_image, to_pixels, to_tensor

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -52,7 +52,5 @@ def make_folder(path: str | Path) -> Path:
 
 
 def _remove(path: Path) -> None:
-    try:
+    with suppress(OSError, ValueError):
         path.unlink()
-    except (OSError, ValueError):
-        pass

@@ -88,9 +88,7 @@ def figure(
     width, height, gap = width * scale, height * scale, 32
     title_font, caption_font, note_font = _font(26), _font(32), _font(24)
     top, bottom = gap + 44, gap + 44 + (36 if note else 0)
-    sheet = Image.new(
-        "RGB", (len(panels) * (width + gap) + gap, top + height + bottom), PAPER
-    )
+    sheet = Image.new("RGB", (len(panels) * (width + gap) + gap, top + height + bottom), PAPER)
     draw = ImageDraw.Draw(sheet)
     for column, (title, pixels) in enumerate(panels):
         x = gap + column * (width + gap)

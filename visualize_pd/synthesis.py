@@ -14,7 +14,7 @@ from .targets import class_scores, logits_of, resolve_targets
 
 
 class Frame(NamedTuple):
-    """The image after `iteration` steps, `[1, C, H, W]` normalised, and its score S_c as shifted."""
+    """The image `[1, C, H, W]` after `iteration` steps, normalised; its score S_c as shifted."""
 
     iteration: int
     image: paddle.Tensor

@@ -43,9 +43,7 @@ def resolve_targets(targets: Any, logits: paddle.Tensor) -> paddle.Tensor:
         try:
             chosen = [operator.index(targets)] * count
         except TypeError:
-            raise TargetError(
-                f"targets must be class indices or None, not {targets!r}"
-            ) from None
+            raise TargetError(f"targets must be class indices or None, not {targets!r}") from None
     if len(chosen) != count:
         raise TargetError(f"{len(chosen)} targets for {count} images; give one for each")
     for target in chosen:

@@ -12,7 +12,7 @@ import math
 import pickle
 import zipfile
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, ClassVar
 
 import numpy as np
 
@@ -193,7 +193,7 @@ class _Unpickler(pickle._Unpickler):
     instruction that sets attributes can be limited.
     """
 
-    dispatch = dict(pickle._Unpickler.dispatch)
+    dispatch: ClassVar = dict(pickle._Unpickler.dispatch)
 
     def __init__(self, file: BinaryIO, storages: dict[str, _Storage]):
         super().__init__(file, encoding="latin1")

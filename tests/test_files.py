@@ -1,0 +1,113 @@
+"""Files that appear whole or not at all, and folders that prove to take files."""
+
+import pytest
+
+from visualize_pd.errors import OutputError
+from visualize_pd.files import make_folder, whole_file
+
+
+def test_the_file_holds_what_was_written(tmp_path):
+    path = tmp_path / "a" / "b" / "file.bin"
+    with whole_file(path) as file:
+        file.write(b"one")
+        file.write(b"two")
+    assert path.read_bytes() == b"onetwo"
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_an_existing_file_is_replaced_only_at_the_end(tmp_path):
+    path = tmp_path / "file.bin"
+    path.write_bytes(b"old")
+    with whole_file(path) as file:
+        file.write(b"new")
+        file.flush()
+        assert path.read_bytes() == b"old"
+    assert path.read_bytes() == b"new"
+
+
+@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt, SystemExit, MemoryError])
+@pytest.mark.parametrize("existing", [None, b"old"])
+def test_after_an_interruption_all_is_as_before(tmp_path, error, existing):
+    path = tmp_path / "file.bin"
+    if existing is not None:
+        path.write_bytes(existing)
+    with pytest.raises(error), whole_file(path) as file:
+        file.write(b"half")
+        file.flush()
+        raise error("stop")
+    assert {p.name: p.read_bytes() for p in tmp_path.iterdir()} == (
+        {} if existing is None else {"file.bin": existing}
+    )
+
+
+def test_a_full_disk_is_an_output_error(tmp_path):
+    path = tmp_path / "file.bin"
+    with pytest.raises(OutputError, match=r"file\.bin: No space left"), whole_file(path) as file:
+        file.write(b"half")
+        raise OSError(28, "No space left on device")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_failed_replacement_leaves_nothing(tmp_path):
+    folder = tmp_path / "taken"
+    folder.mkdir()
+    with pytest.raises(OutputError, match="taken"), whole_file(folder) as file:
+        file.write(b"x")
+    assert list(tmp_path.iterdir()) == [folder] and list(folder.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["plain/below", "plain/below/it", "a\0b", "x" * 300])
+def test_a_path_that_cannot_be_a_file(tmp_path, name):
+    (tmp_path / "plain").write_bytes(b"keep")
+    with pytest.raises(OutputError), whole_file(tmp_path / name) as file:
+        file.write(b"x")
+    assert [p.name for p in tmp_path.iterdir()] == ["plain"]
+    assert (tmp_path / "plain").read_bytes() == b"keep"
+
+
+@pytest.mark.parametrize("name", ["", ".", "/"])
+def test_a_path_without_a_name_is_no_file(tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(OutputError), whole_file(name) as file:
+        file.write(b"x")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_longest_name_a_folder_takes_can_be_written(tmp_path):
+    path = tmp_path / ("x" * 251 + ".png")
+    path.touch()  # the file system itself takes it
+    with whole_file(path) as file:
+        file.write(b"new")
+    assert path.read_bytes() == b"new"
+
+
+@pytest.mark.parametrize("name", ["new", "new/deep/er", "", "."])
+def test_make_folder_makes_it_and_leaves_it_empty(tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    folder = make_folder(name)
+    assert (tmp_path / name).is_dir() and folder.resolve() == (tmp_path / name).resolve()
+    assert list(folder.iterdir()) == []
+
+
+def test_make_folder_keeps_what_is_there(tmp_path):
+    (tmp_path / "old").write_bytes(b"keep")
+    make_folder(tmp_path)
+    assert (tmp_path / "old").read_bytes() == b"keep"
+
+
+@pytest.mark.parametrize("name", ["plain", "plain/below", "a\0b", "x" * 300, "x/" * 3000])
+def test_make_folder_where_none_can_be(tmp_path, name):
+    (tmp_path / "plain").write_bytes(b"keep")
+    with pytest.raises(OutputError, match="output=") as caught:
+        make_folder(f"{tmp_path}/{name}")
+    assert "\n" not in str(caught.value)
+    assert (tmp_path / "plain").read_bytes() == b"keep"
+
+
+def test_make_folder_that_takes_no_files(tmp_path, monkeypatch):
+    def refuse(path, *arguments, **options):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("pathlib.Path.touch", refuse)
+    with pytest.raises(OutputError, match="Permission denied"):
+        make_folder(tmp_path / "new")

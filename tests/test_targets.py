@@ -1,0 +1,201 @@
+"""Which class: by index, by name, by the network's own choice; and its score."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+import paddle
+import pytest
+
+import visualize_pd.models
+from visualize_pd.errors import ModelError, TargetError
+from visualize_pd.targets import class_scores, find_class, logits_of, resolve_targets, short_name
+
+LABELS = (
+    Path(visualize_pd.models.__file__)
+    .with_name("imagenet_classes.txt")
+    .read_text(encoding="utf-8")
+    .splitlines()
+)
+LOGITS = [[0.0, 5.0, 1.0, 2.0], [3.0, -1.0, 2.5, -7.0], [-4.0, -3.0, -2.0, -1.0]]
+
+
+@pytest.fixture
+def logits():
+    return paddle.to_tensor(LOGITS)
+
+
+def indices(targets, logits):
+    chosen = resolve_targets(targets, logits)
+    assert chosen.dtype == paddle.int64
+    return chosen.numpy().tolist()
+
+
+def test_none_is_the_top_class_of_each_image(logits):
+    assert indices(None, logits) == [1, 0, 3]
+
+
+@pytest.mark.parametrize("target", [2, np.int64(2), np.uint8(2), np.array(2)])
+def test_one_index_is_for_all_images(logits, target):
+    assert indices(target, logits) == [2, 2, 2]
+
+
+def test_a_tensor_without_dimensions_is_one_index(logits):
+    assert indices(paddle.to_tensor(2), logits) == [2, 2, 2]
+
+
+@pytest.mark.parametrize("make", [list, tuple, np.array, paddle.to_tensor])
+def test_one_index_for_each_image(logits, make):
+    assert indices(make([3, 0, 2]), logits) == [3, 0, 2]
+
+
+@pytest.mark.parametrize("targets", [[], [1], [1, 2], [0, 1, 2, 3], np.array([1]), ""])
+def test_wrong_count(logits, targets):
+    with pytest.raises(TargetError, match=f"{len(targets)} targets for 3 images"):
+        resolve_targets(targets, logits)
+
+
+@pytest.mark.parametrize("bad", [4, 1000, -1, 10**30, -(10**30)])
+@pytest.mark.parametrize("make", [lambda bad: bad, lambda bad: [0, bad, 1]])
+def test_class_that_is_not_there(logits, bad, make):
+    with pytest.raises(TargetError, match=f"class {bad} does not exist.* 4 classes, 0 to 3"):
+        resolve_targets(make(bad), logits)
+
+
+@pytest.mark.parametrize(
+    "targets",
+    ["1", "012", "cat", 1.0, [0.0, 1.0, 2.0], np.array([0.0, 1.0, 2.0]), [[0], [1], [2]]]
+    + [[None] * 3, object(), ["0", "1", "2"]],
+)
+def test_what_is_no_index(logits, targets):
+    with pytest.raises(TargetError, match="class indices"):
+        resolve_targets(targets, logits)
+
+
+def test_logits_come_through(logits):
+    assert logits_of(logits) is logits
+
+
+@pytest.mark.parametrize("wrap", [lambda x: (x, x * 0), lambda x: [x], lambda x: (x, None, "aux")])
+def test_auxiliary_outputs_are_left_out(logits, wrap):
+    assert logits_of(wrap(logits)).numpy().tolist() == LOGITS
+
+
+def test_one_score_an_image_is_one_class():
+    assert logits_of(paddle.to_tensor([4.0, 5.0])).numpy().tolist() == [[4.0], [5.0]]
+
+
+@pytest.mark.parametrize(
+    "output",
+    [None, (), [], "text", {"out": 1}, (None,), 3.0, np.zeros((2, 3))],
+    ids=repr,
+)
+def test_output_that_is_no_tensor(output):
+    with pytest.raises(ModelError, match=r"\[N, classes\]"):
+        logits_of(output)
+
+
+@pytest.mark.parametrize("shape", [[], [1, 2, 3], [1, 2, 3, 4]])
+def test_output_of_another_rank(shape):
+    with pytest.raises(ModelError, match=re.escape(str(shape))):
+        logits_of(paddle.zeros(shape))
+
+
+def test_scores_are_the_entries_of_the_classes(logits):
+    scores = class_scores(logits, paddle.to_tensor([2, 0, 3]))
+    assert scores.numpy().tolist() == [1.0, 3.0, -1.0]
+
+
+def test_the_gradient_of_a_score_is_one_hot(logits):
+    logits.stop_gradient = False
+    scores = class_scores(logits, paddle.to_tensor([2, 0, 3]))
+    (gradient,) = paddle.grad((scores * paddle.to_tensor([1.0, 10.0, 100.0])).sum(), logits)
+    assert gradient.numpy().tolist() == [[0, 0, 1, 0], [10, 0, 0, 0], [0, 0, 0, 100]]
+
+
+def test_one_class_one_image():
+    assert class_scores(paddle.to_tensor([[7.0]]), paddle.to_tensor([0])).numpy().tolist() == [7.0]
+
+
+def test_packaged_labels_are_the_thousand_of_imagenet():
+    assert len(LABELS) == 1000 and all(label.strip() for label in LABELS)
+    known = {0: "tench", 130: "flamingo", 207: "golden retriever", 285: "Egyptian cat"}
+    known |= {388: "giant panda", 504: "coffee mug", 999: "toilet tissue"}
+    assert {index: short_name(LABELS[index]) for index in known} == known
+
+
+@pytest.mark.parametrize(
+    "name, index",
+    [
+        ("flamingo", 130),
+        ("Flamingo", 130),
+        ("FLAMINGO", 130),
+        ("  flamingo ", 130),
+        ("golden retriever", 207),
+        ("golden_retriever", 207),
+        ("golden-retriever", 207),
+        ("Golden  Retriever", 207),
+        ("Egyptian cat", 285),
+        ("egyptian_CAT", 285),
+        ("tench", 0),
+        ("Tinca tinca", 0),
+        ("black-and-tan coonhound", 165),
+        ("black and tan coonhound", 165),
+        ("corn", 987),
+        ("toilet tissue", 999),
+        ("bathroom tissue", 999),
+    ],
+)
+def test_class_by_name(name, index):
+    assert find_class(name, LABELS) == index
+
+
+@pytest.mark.parametrize(
+    "name, both",
+    [("crane", (134, 517)), ("Crane", (134, 517)), ("maillot", (638, 639))]
+    + [("cardigan", (264, 474))],
+)
+def test_name_of_two_classes_lists_both(name, both):
+    with pytest.raises(TargetError) as caught:
+        find_class(name, LABELS)
+    assert all(f"({index})" in str(caught.value) for index in both)
+
+
+@pytest.mark.parametrize(
+    "name, closest",
+    [
+        ("flamingoo", "flamingo (130)"),
+        ("flamngo", "flamingo (130)"),
+        ("golden retreiver", "golden retriever (207)"),
+        ("retriever", "golden retriever (207)"),
+        ("panda", "giant panda (388)"),
+        ("cat", "tiger cat (282)"),
+        ("cat", "Egyptian cat (285)"),
+    ],
+)
+def test_unknown_name_lists_the_closest(name, closest):
+    with pytest.raises(TargetError, match=f"unknown class '{name}'") as caught:
+        find_class(name, LABELS)
+    assert closest in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["", " ", "_", ",", "!?", "zzzzqqqq", "x" * 1000])
+def test_name_unlike_any(name):
+    with pytest.raises(TargetError, match="give an index"):
+        find_class(name, LABELS)
+
+
+@pytest.mark.parametrize("name", ["", "_", "-"])
+def test_an_empty_line_of_a_label_file_is_no_name(name):
+    with pytest.raises(TargetError):
+        find_class(name, ["cat", "dog", ""])
+
+
+@pytest.mark.parametrize("labels", [None, []])
+def test_without_labels_only_an_index_helps(labels):
+    with pytest.raises(TargetError, match=r"give an index.*'flamingo'"):
+        find_class("flamingo", labels)
+
+
+def test_own_labels():
+    assert find_class("dog", ["cat", "hound, dog", "mouse"]) == 1
