@@ -140,7 +140,7 @@ def test_animation_has_one_palette_for_all_frames(tmp_path):
     with Image.open(io.BytesIO(data)) as gif:
         for i in range(gif.n_frames):
             gif.seek(i)
-            offset = gif.tile[0].offset if gif.tile else None
+            offset = gif.tile[0][2] if gif.tile else None
             local += bool(offset and data[offset - 2] & 0x80)
     assert start < len(data) and local == 0
 

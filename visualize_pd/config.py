@@ -45,7 +45,7 @@ class PriorsConfig:
     """`priors`: what keeps a synthetic image natural; 0 switches one off."""
 
     shift: int = _key(16, minimum=0)
-    total_variation: float = _key(1e-3, minimum=0)
+    total_variation: float = _key(0.015, minimum=0)
 
 
 @dataclass
@@ -83,7 +83,7 @@ class GenerateConfig:
 
     target: Union[str, int] = 130
     iterations: int = _key(160, minimum=1)
-    learning_rate: float = _key(0.05, above=0)
+    learning_rate: float = _key(0.1, above=0)
     l2: float = _key(1e-3, name="lambda", minimum=0)
     seed: int = _key(0, minimum=0)
     init: str = "noise"

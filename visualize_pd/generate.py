@@ -51,9 +51,10 @@ def generate(config: GenerateConfig, say: Callable[[str], None]) -> bool:
         )
         name, last = classifier.class_name(target), measured[-1]
         probability, score = last["probability"], last["score"]
-        caption = f"{name} {probability:.1%}"
-        note = f"{classifier.title}  ·  class {target}  ·  {last['iteration']} iterations"
-        render.save_picture(final, render.figure([(caption, pictures[-1])], note, scale=3))
+        title = f"{name} {probability:.1%}"
+        note = f"class {target}  ·  {last['iteration']} iterations"
+        panel = [(title, pictures[-1])]
+        render.save_picture(final, render.figure(panel, classifier.title, note, scale=3))
         record = {
             "target": target,
             "class": name,

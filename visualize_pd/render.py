@@ -129,8 +129,9 @@ def save_animation(
 
     if not len(frames):
         raise OutputError(f"no frames for {path}")
-    sheet = Image.fromarray(np.concatenate(frames, axis=0))
-    palette = sheet.quantize(256, method=Image.Quantize.MAXCOVERAGE, kmeans=2)
+    pixels = np.stack(frames).reshape(1, -1, 3)
+    sample = Image.fromarray(pixels[:, :: -(-pixels.shape[1] // 50_000)])
+    palette = sample.quantize(256, method=Image.Quantize.MAXCOVERAGE, kmeans=2)
     durations = [frame_ms] * (len(frames) - 1) + [hold_ms]
     indices = [
         np.asarray(
@@ -160,6 +161,11 @@ def _fitting(text: str, font: ImageFont.ImageFont, width: int) -> str:
     """The text, cut with an ellipsis where it is wider than `width` pixels."""
     if font.getlength(text) <= width:
         return text
-    while text and font.getlength(text + "…") > width:
-        text = text[:-1]
-    return text.rstrip() + "…"
+    fits, too_long = 0, len(text)
+    while too_long - fits > 1:
+        middle = (fits + too_long) // 2
+        if font.getlength(text[:middle] + "…") <= width:
+            fits = middle
+        else:
+            too_long = middle
+    return text[:fits].rstrip() + "…"

@@ -1,11 +1,10 @@
 """Weight files are read whole and exactly, without PyTorch, and nothing in them is run.
 
-`golden/checkpoint_*.pth` were written by PyTorch, the values they must give by numpy: see
-`golden/checkpoint_torch.py`. The helpers here assemble files by hand, also for the other tests.
+`golden/checkpoint_*.pth` were written by PyTorch and the values they must give by numpy, see
+`golden/checkpoint_torch.py`; `golden/checkpoint_files.py` assembles the other files.
 """
 
 import io
-import json
 import pickle
 import struct
 import subprocess
@@ -13,13 +12,25 @@ import sys
 import textwrap
 import time
 import zipfile
-import zlib
-from collections import OrderedDict
 from pathlib import Path
 
 import numpy as np
 import paddle
 import pytest
+from golden import checkpoint_files
+from golden.checkpoint_files import (
+    BOMBS,
+    HEADERS,
+    attacks,
+    named,
+    part,
+    state,
+    storage,
+    tensor,
+    torch_file,
+    torch_legacy,
+    torch_zip,
+)
 from safetensors.numpy import save_file
 
 from visualize_pd.errors import WeightsError
@@ -28,63 +39,7 @@ from visualize_pd.models.checkpoints import read_checkpoint
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 EXPECTED = dict(np.load(GOLDEN / "checkpoint_expected.npz"))
-STORAGE = {"f4": "FloatStorage", "u1": "ByteStorage"}
-
-
-def part(value) -> bytes:
-    """A value as a piece of a pickle, without its first and last instruction."""
-    return pickle.dumps(value, 2)[2:-1]
-
-
-def named(module, name) -> bytes:
-    return f"c{module}\n{name}\n".encode()
-
-
-def storage(key="0", count=4, kind="FloatStorage") -> bytes:
-    return b"(" + part("storage") + named("torch", kind) + part(key) + part("cpu") + part(count)
-
-
-def tensor(size, stride, offset=0, pid=None) -> bytes:
-    view = part(offset) + part(size) + part(stride) + b"\x89Nt"
-    return named("torch._utils", "_rebuild_tensor_v2") + b"(" + (pid or storage() + b"tQ") + view + b"R"
-
-
-def state(**values) -> bytes:
-    """The pickle of a dict whose values are pieces; its names get `.weight`."""
-    items = b"".join(part(f"{name}.weight") + value for name, value in values.items())
-    return b"\x80\x02}(" + items + b"u."
-
-
-def torch_zip(data, storages=None) -> bytes:
-    file = io.BytesIO()
-    with zipfile.ZipFile(file, "w") as archive:
-        archive.writestr("archive/data.pkl", data)
-        for key, content in (storages or {"0": bytes(16)}).items():
-            archive.writestr(f"archive/data/{key}", content)
-    return file.getvalue()
-
-
-HEADERS = [pickle.dumps(v, 2) for v in (0x1950A86A20F9469CFC6C, 1001, {"little_endian": True})]
-
-
-def torch_legacy(data, storages=None, counts=None) -> bytes:
-    storages = storages or {"0": bytes(16)}
-    file = b"".join(HEADERS) + data + pickle.dumps(list(storages), 2)
-    for key, content in storages.items():
-        count = len(content) // 4 if counts is None else counts[key]
-        file += struct.pack("<q", count) + content
-    return file
-
-
-def torch_file(arrays, legacy=False) -> bytes:
-    """A PyTorch file of float32 arrays, one storage each."""
-    pieces, storages = b"", {}
-    for key, (name, array) in enumerate(arrays.items()):
-        pid = storage(str(key), array.size) + b"tQ"
-        stride = tuple(s // 4 for s in np.empty(array.shape, "f4").strides)
-        pieces += part(name) + tensor(array.shape, stride, pid=pid)
-        storages[str(key)] = np.ascontiguousarray(array, "<f4").tobytes()
-    return (torch_legacy if legacy else torch_zip)(b"\x80\x02}(" + pieces + b"u.", storages)
+KINDS = ("zip", "legacy", "pdparams", "safetensors")
 
 
 def same(found, expected):
@@ -128,7 +83,8 @@ def refused(read):
 
 @pytest.mark.parametrize("kind", ["zip", "legacy"])
 @pytest.mark.parametrize(
-    "content, values", [("net", "net"), ("views", "views"), ("wrapped", "trained"), ("model", "trained")]
+    "content, values",
+    [("net", "net"), ("views", "views"), ("wrapped", "trained"), ("model", "trained")],
 )
 def test_files_written_by_pytorch(content, values, kind):
     expected = golden(values)
@@ -148,7 +104,7 @@ def test_packaged_efficientnet():
     arrays = read_checkpoint(path)
     assert arrays["_fc.weight"].shape == (1000, 1280)
     assert all(np.isfinite(array).all() for array in arrays.values())
-    assert all((array > 0).all() for name, array in arrays.items() if name.endswith("running_var"))
+    assert all((array >= 0).all() for name, array in arrays.items() if name.endswith("running_var"))
     assert 0.01 < arrays["_fc.weight"].std() < 0.2
 
 
@@ -158,7 +114,7 @@ ARRAYS = {
     "c.weight": np.linspace(-1, 1, 5, dtype=">f4"),
     "d.weight": np.array([1.5, -65504], "f2"),
     "e.weight": np.array([1 / 3], "f8"),
-    "f.weight": np.float32(2.5).reshape(()),
+    "f.weight": np.array(2.5, "f4"),
     "steps": np.array([2**31, -1]),
 }
 
@@ -181,11 +137,12 @@ def test_pickled_by_python_2(read):
     values = np.array([[1.25, -7, 3e9], [0, 1e-30, 255]], "<f4")
     dtype = named("numpy", "dtype") + b"(" + text(b"f4") + b"K\x00K\x01tR"
     dtype += b"(K\x03" + text(b"<") + b"NNN" + b"J\xff\xff\xff\xff" * 2 + b"K\x00tb"
-    array = named("numpy.core.multiarray", "_reconstruct") + named("numpy", "ndarray")
-    array = array.replace(b"cnumpy\nndarray", b"(cnumpy\nndarray") + b"K\x00\x85" + text(b"b") + b"tR"
-    array += b"(K\x01K\x02K\x03\x86" + dtype + b"\x89" + text(values.tobytes()) + b"tb"
-    pairs = b"](](" + text(b"a.weight") + array + b"ee\x85"
-    same(read(b"\x80\x02" + named("collections", "OrderedDict") + pairs + b"R."), {"a.weight": values})
+    empty = b"(" + named("numpy", "ndarray") + b"K\x00\x85" + text(b"b") + b"tR"
+    shape_and_bytes = b"(K\x01K\x02K\x03\x86" + dtype + b"\x89" + text(values.tobytes()) + b"tb"
+    array = named("numpy.core.multiarray", "_reconstruct") + empty + shape_and_bytes
+    pairs = b"](](" + text(b"a.weight") + array + b"ee\x85R"
+    content = b"\x80\x02" + named("collections", "OrderedDict") + pairs + b"."
+    same(read(content), {"a.weight": values})
 
 
 def small():
@@ -214,8 +171,7 @@ def test_paddle_save_bfloat16(tmp_path):
 
 
 def test_safetensors(tmp_path):
-    arrays = {k: np.ascontiguousarray(v, v.dtype.newbyteorder("=")) for k, v in ARRAYS.items()}
-    arrays["f.weight"] = ARRAYS["f.weight"]
+    arrays = {k: np.array(v, v.dtype.newbyteorder("="), order="C") for k, v in ARRAYS.items()}
     save_file(arrays, tmp_path / "a.safetensors")
     same(read_checkpoint(tmp_path / "a.safetensors"), arrays)
 
@@ -244,7 +200,7 @@ def good_files(folder):
     }
 
 
-@pytest.mark.parametrize("kind", ["zip", "legacy", "pdparams", "safetensors"])
+@pytest.mark.parametrize("kind", KINDS)
 def test_cut_off(tmp_path, read, kind):
     content = good_files(tmp_path)[kind]
     assert read(content)
@@ -253,7 +209,7 @@ def test_cut_off(tmp_path, read, kind):
             read(content[:cut])
 
 
-@pytest.mark.parametrize("kind", ["zip", "legacy", "pdparams", "safetensors"])
+@pytest.mark.parametrize("kind", KINDS)
 def test_changed_bytes(tmp_path, read, kind):
     content = good_files(tmp_path)[kind]
     random = np.random.default_rng(1)
@@ -301,58 +257,21 @@ def test_wrong_archives(refused):
 # Hostile files
 
 
-class Runs:
-    """Leaves a mark when it is made."""
-
-    def __new__(cls, path):
-        Path(path).touch()
-        return super().__new__(cls)
-
-
-def attacks(mark):
-    shell = f"touch '{mark}'"
-    run, eval_ = part(shell), part(f"__import__('os').system({shell!r})")
-    words, own, s = part(["touch", str(mark)]), part(str(mark)), pickle.SHORT_BINUNICODE
-    os_system = s + b"\x02os" + s + b"\x06system\x93"
-    dotted = s + b"\x02os" + s + b"\x0epath.os.system\x93"
-    setstate = b"N}" + part("__setstate__") + named("os", "system") + b"s\x86b"
-    runs = named(__name__, "Runs")
-    return {
-        "os.system": b"\x80\x02" + named("os", "system") + run + b"\x85R.",
-        "posix.system": b"\x80\x02" + named("posix", "system") + run + b"\x85R.",
-        "eval": b"\x80\x02" + named("builtins", "eval") + eval_ + b"\x85R.",
-        "eval of Python 2": b"\x80\x02" + named("__builtin__", "eval") + eval_ + b"\x85R.",
-        "Popen": b"\x80\x02" + named("subprocess", "Popen") + words + b"\x85R.",
-        "by stack": b"\x80\x04" + os_system + run + b"\x85R.",
-        "dotted name": b"\x80\x04" + dotted + run + b"\x85R.",
-        "INST": b"\x80\x02(" + run + b"ios\nsystem\n.",
-        "OBJ": b"\x80\x02(" + named("os", "system") + run + b"o.",
-        "NEWOBJ": b"\x80\x02" + runs + own + b"\x85\x81.",
-        "NEWOBJ_EX": b"\x80\x04" + runs + own + b"\x85}\x92.",
-        "BUILD": b"\x80\x02" + named("types", "SimpleNamespace") + b"0"
-        + named(__name__, "Victim") + setstate + b")R" + run + b"b.",
-        "in a dict": b"\x80\x02}" + part("a.weight") + named("os", "system") + run + b"\x85Rs.",
-    }  # fmt: skip
-
-
-class Victim:
-    """A class whose attributes a pickle may want to set."""
-
-
 NAMES = list(attacks(""))
+GOOD = state(a=tensor((4,), (1,)))
 PLACES = {
-    "pdparams": lambda a: a,
+    "pdparams": lambda attack: attack,
     "zip": torch_zip,
-    "legacy 2": lambda a: HEADERS[0] + a + HEADERS[2] + state(a=tensor((4,), (1,))),
-    "legacy 3": lambda a: HEADERS[0] + HEADERS[1] + a + state(a=tensor((4,), (1,))),
-    "legacy 4": lambda a: torch_legacy(a),
-    "legacy 5": lambda a: b"".join(HEADERS) + state(a=tensor((4,), (1,))) + a + bytes(24),
+    "legacy 2": lambda attack: HEADERS[0] + attack + HEADERS[2] + GOOD,
+    "legacy 3": lambda attack: HEADERS[0] + HEADERS[1] + attack + GOOD,
+    "legacy 4": torch_legacy,
+    "legacy 5": lambda attack: b"".join(HEADERS) + GOOD + attack + bytes(24),
 }
 
 
 @pytest.mark.parametrize("attack", NAMES)
 def test_the_attacks_work_on_pickle(tmp_path, monkeypatch, attack):
-    monkeypatch.setattr(sys.modules[__name__], "Victim", type("Victim", (), {}))
+    monkeypatch.setattr(checkpoint_files, "Victim", type("Victim", (), {}))
     pickle.loads(attacks(tmp_path / "mark")[attack])
     deadline = time.monotonic() + 10
     while not (tmp_path / "mark").exists() and time.monotonic() < deadline:
@@ -368,10 +287,22 @@ def test_nothing_runs(tmp_path, refused, attack, place):
         time.sleep(0.05)
     assert not (tmp_path / "mark").exists()
     assert "was not run" in message  # it was the name that was refused, nothing before it
-    assert "_setstate__" not in vars(Victim)
+    assert "__setstate__" not in vars(checkpoint_files.Victim)
 
 
-BUILT_ON = sorted(checkpoints._KNOWN)
+BUILT_ON = [
+    ("collections", "OrderedDict"),
+    ("builtins", "tuple"),
+    ("_codecs", "encode"),
+    ("numpy", "dtype"),
+    ("numpy", "ndarray"),
+    ("numpy.core.multiarray", "_reconstruct"),
+    ("numpy._core.multiarray", "scalar"),
+    ("numpy._core.numeric", "_frombuffer"),
+    ("torch", "FloatStorage"),
+    ("torch._utils", "_rebuild_tensor_v2"),
+    ("torch._utils", "_rebuild_parameter"),
+]
 STATES = [
     {"array": None, "values": 0, "__setstate__": 0},
     (None, {"array": 0, "__setstate__": 0, "__code__": 0, "__init__": 0, "fill": 0}),
@@ -384,9 +315,8 @@ def test_known_names_keep_their_attributes(refused, place, attributes):
     for module, name in BUILT_ON:
         build = named(module, name) + part(attributes) + b"b"
         refused(PLACES[place](b"\x80\x02}" + part("a.weight") + build + b"s."))
-    for pid in (storage() + b"tQ",):  # a storage, and a tensor
-        refused(torch_zip(state(a=pid + part(attributes) + b"b")))
-        refused(torch_zip(state(a=tensor((4,), (1,)) + part(attributes) + b"b")))
+    for thing in (storage(), tensor((4,), (1,))):
+        refused(torch_zip(state(a=thing + part(attributes) + b"b")))
 
 
 @pytest.mark.parametrize("make", [torch_zip, torch_legacy])
@@ -399,14 +329,14 @@ def test_known_names_keep_their_attributes(refused, place, attributes):
         part(("storage",)) + b"Q",
         part(("storage", "FloatStorage", "0", "cpu", 4)) + b"Q",
         part(("module", "f4", "0", "cpu", 4)) + b"Q",
-        storage(count="many") + b"tQ",
-        storage(count=None) + b"tQ",
-        storage(count=10**18) + b"tQ",
-        storage(count=5) + b"tQ",
-        storage(count=10**40) + b"tQ",
-        storage(key="9") + b"tQ",
-        storage(kind="Tensor") + b"tQ",
-        storage() + part(("view", 1, 2)) + b"tQ",
+        storage(count="many"),
+        storage(count=None),
+        storage(count=10**18),
+        storage(count=5),
+        storage(count=10**40),
+        storage(key="9"),
+        storage(kind="Tensor"),
+        storage() + part(("view", 1, 2)),
     ],
 )
 def test_odd_persistent_ids(refused, pid, make):
@@ -422,8 +352,8 @@ def test_text_persistent_id(refused):
     "size, stride, offset",
     [
         ((5,), (1,), 0), ((4,), (1,), 1), ((2, 2), (3, 1), 0), ((2,), (4,), 0), ((2,), (2**62,), 0),
-        ((4,), (1,), -1), ((4,), (-1,), 3), ((-4,), (1,), 0), ((-2, -2), (1, 1), 0), ((1,), (1,), 4),
-        ((2, 2), (1,), 0), ((2,), (1, 1), 0), ((), (1,), 0), ((10**12,), (0,), 0),
+        ((4,), (1,), -1), ((4,), (-1,), 3), ((-4,), (1,), 0), ((-2, -2), (1, 1), 0),
+        ((1,), (1,), 4), ((2, 2), (1,), 0), ((2,), (1, 1), 0), ((), (1,), 0), ((10**12,), (0,), 0),
         ((10**30,), (0,), 0), ((10**6, 10**6), (0, 0), 0), ((2.0,), (1,), 0), (("2",), (1,), 0),
         ((2,), (None,), 0), (2, 1, 0), (None, None, None), ((4,), (1,), "0"), ((4,), (1,), 0.0),
         ((0, -3), (1, 1), 0), ((2**32, 2**32), (0, 0), 0),
@@ -444,10 +374,10 @@ def test_storages_that_are_too_short(refused):
 
 
 def test_numpy_arrays_stay_inside_their_bytes(refused):
-    for shape in ((5,), (3,), (-1, 4), (10**12,), (2**32, 2**32)):
-        good = pickle.dumps({"a.weight": np.zeros(4, "f4")}, 2)
-        assert good.count(b"K\x04\x85") == 1
-        refused(good.replace(b"K\x04\x85", part(shape)) if shape != (-1, 4) else good[:-2])
+    good = pickle.dumps({"a.weight": np.zeros(4, "f4")}, 2)
+    assert good.count(b"K\x04\x85") == 1
+    for shape in ((5,), (3,), (10**12,), (2**32, 2**32), ("4",), None):
+        refused(good.replace(b"K\x04\x85", part(shape)))
     refused(pickle.dumps({"a.weight": np.array([{}])}, 2))
     refused(pickle.dumps({"a.weight": np.array(["text"])}, 2))
 
@@ -481,91 +411,6 @@ def alone(path):
     assert done.returncode == 0, f"died of {done.returncode}: {done.stderr[-500:]}"
     outcome, megabytes, seconds = done.stdout.rsplit(maxsplit=2)
     return outcome, float(megabytes), float(seconds)
-
-
-def deflated(count):
-    file = io.BytesIO()
-    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
-        archive.writestr("archive/data.pkl", state(a=tensor((4,), (1,))))
-        archive.writestr("archive/data/0", bytes(count))
-    return file.getvalue()
-
-
-def overlapping(entries=120, payload=8 << 20):
-    """Every entry of this archive holds all the entries after it."""
-    pieces = {f"t{i}": tensor((4,), (1,), pid=storage(str(i)) + b"tQ") for i in range(entries)}
-    files = [("archive/data.pkl", state(**pieces))]
-    body, directory, headers = bytes(payload), [], 0
-    sizes = {}
-    for i in reversed(range(entries)):
-        name = f"archive/data/{i}".encode()
-        fields = (20, 0, 0, 0, 33, zlib.crc32(body), len(body), len(body), len(name))
-        sizes[i] = len(body)
-        body = struct.pack("<4s5H3L2H", b"PK\3\4", *fields, 0) + name + body
-        directory.append((name, fields, len(body)))
-    (name, data), = files
-    fields = (20, 0, 0, 0, 33, zlib.crc32(data), len(data), len(data), len(name))
-    first = struct.pack("<4s5H3L2H", b"PK\3\4", *fields, 0) + name.encode() + data
-    end = len(first) + len(body)
-    directory = [(n, f, end - back) for n, f, back in directory] + [(name.encode(), fields, 0)]
-    central = b"".join(
-        struct.pack("<4s6H3L5H2L", b"PK\1\2", 20, *f, 0, 0, 0, 0, 0, at) + n
-        for n, f, at in directory
-    )
-    count = len(directory)
-    tail = struct.pack("<4s4H2LH", b"PK\5\6", 0, 0, count, count, len(central), end, 0)
-    return first + body + central + tail
-
-
-def many_views(count=400, size=1 << 20):
-    pid = storage("0", size, "ByteStorage") + b"tQ"
-    views = {f"t{i}": tensor((size,), (1,), pid=pid) for i in range(count)}
-    return torch_zip(state(**views), {"0": bytes(size)})
-
-
-GIB, DEEP, DOUBLED = 1 << 30, b")" + b"\x85" * 1_000_000, b")" + b"2\x86" * 60
-SELF = b"\x80\x02}q\x00" + part("state_dict") + b"h\x00s."
-NESTED = b"\x80\x02" + (b"}" + part("state_dict")) * 100_000 + b"N" + b"s" * 100_000 + b"."
-BOMBS = {
-    "byte array": lambda: b"\x80\x05\x96" + struct.pack("<Q", 2 * GIB) + b".",
-    "bytes": lambda: b"\x80\x04\x8e" + struct.pack("<Q", 10**15) + b".",
-    "text": lambda: b"\x80\x04\x8d" + struct.pack("<Q", 2 * GIB) + b".",
-    "integer": lambda: b"\x80\x02\x8b" + struct.pack("<i", 2**31 - 1) + b".",
-    "frame": lambda: b"\x80\x04\x95" + struct.pack("<Q", 2 * GIB) + b".",
-    "memo": lambda: b"\x80\x02}r\xff\xff\xff\x7f0Nr\xff\xff\xff\xff.",
-    "deep lists": lambda: b"\x80\x02" + b"]" * 10**6 + b"a" * (10**6 - 1) + b".",
-    "deep key": lambda: b"\x80\x02}" + DEEP + b"Ns.",
-    "doubled key": lambda: b"\x80\x02}" + DOUBLED + b"Ns.",
-    "doubled key of many": lambda: b"\x80\x02}(" + DOUBLED + b"Nu.",
-    "doubled key by mark": lambda: b"\x80\x02(" + DOUBLED + b"Nd.",
-    "doubled key in a set": lambda: b"\x80\x04\x8f(" + DOUBLED + b"\x90.",
-    "doubled key in a frozen set": lambda: b"\x80\x04(" + DOUBLED + b"\x91.",
-    "doubled key of an ordered dict": lambda: b"\x80\x02" + named("collections", "OrderedDict")
-    + b"](](" + DOUBLED + b"Nee\x85R.",
-    "doubled key of a made set": lambda: b"\x80\x02" + named("builtins", "set")
-    + b"](" + DOUBLED + b"e\x85R.",
-    "doubled encoding": lambda: b"\x80\x02c_codecs\nencode\n" + part("a") + DOUBLED + b"\x86R.",
-    "doubled storage key": lambda: torch_zip(
-        b"\x80\x02(" + part("storage") + named("torch", "FloatStorage") + DOUBLED + b"NK\x04tQ."
-    ),
-    "expanded": lambda: torch_zip(state(a=tensor((10**12,), (0,)))),
-    "text as stride": lambda: torch_zip(state(a=tensor((GIB,), ("ab",)))),
-    "text as size": lambda: torch_zip(state(a=tensor(("ab", GIB), (1, 1)))),
-    "long integers as size": lambda: torch_zip(state(a=tensor((1 << 80_000,) * 1500, (1,) * 1500))),
-    "storage in zip": lambda: torch_zip(state(a=tensor((4,), (1,), pid=storage(count=GIB) + b"tQ"))),
-    "storage in legacy": lambda: torch_legacy(
-        state(a=tensor((4,), (1,), pid=storage(count=GIB) + b"tQ")), {"0": bytes(16)}, {"0": GIB}
-    ),
-    "deflated": lambda: deflated(400 << 20),
-    "overlapping": overlapping,
-    "many views": many_views,
-    "dict in itself": lambda: SELF,
-    "deep state dicts": lambda: NESTED,
-    "safetensors header": lambda: struct.pack("<Q", 2 * GIB) + b"{" + bytes(1000),
-    "safetensors tensor": lambda: (lambda h: struct.pack("<Q", len(h)) + h)(
-        json.dumps({"a": {"dtype": "F32", "shape": [GIB], "data_offsets": [0, 4 * GIB]}}).encode()
-    ),
-}  # fmt: skip
 
 
 @pytest.mark.parametrize("bomb", BOMBS)
