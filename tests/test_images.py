@@ -136,7 +136,6 @@ def palette(colour):
     return picture
 
 
-
 @pytest.mark.parametrize(
     "name, picture, options, colour",
     [

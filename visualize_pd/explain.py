@@ -41,15 +41,14 @@ def explain(config: ExplainConfig, say: Callable[[str], None], complain: Callabl
     target = read_target(config.target, classifier.labels)
     names = _output_names(paths)
     done = 0
-    progress = tqdm(total=len(paths), unit="image", disable=len(paths) < 2, leave=False)
-    with progress:
+    hidden = True if len(paths) < 2 else None  # None: also where there is no terminal
+    with tqdm(total=len(paths), unit="image", disable=hidden, leave=False) as progress:
         for start in range(0, len(paths), config.batch_size):
             batch = []
             for path in paths[start : start + config.batch_size]:
                 try:
                     batch.append((path, classifier.crop(load_image(path))))
                 except ImageError as error:
-                    progress.clear()
                     complain(f"skipped: {error}")
                     progress.update()
             if not batch:
@@ -60,7 +59,6 @@ def explain(config: ExplainConfig, say: Callable[[str], None], complain: Callabl
                 render.save_picture(output, figure)
                 if config.save_arrays:
                     render.save_array(output.with_suffix(".npy"), array)
-                progress.clear()
                 say(f"{path.name}: {line} → {output}")
                 progress.update()
                 done += 1
