@@ -416,7 +416,7 @@ def alone(path):
     """The outcome of reading a file, the megabytes and the seconds that it took."""
     folder = Path(checkpoints.__file__).parent
     command = [sys.executable, "-c", textwrap.dedent(ALONE), folder.parent, folder, path]
-    done = subprocess.run(list(map(str, command)), capture_output=True, text=True, timeout=20)
+    done = subprocess.run(list(map(str, command)), capture_output=True, text=True, timeout=10)
     assert done.returncode == 0, f"died of {done.returncode}: {done.stderr[-500:]}"
     outcome, megabytes, seconds = done.stdout.rsplit(maxsplit=2)
     return outcome, float(megabytes), float(seconds)
