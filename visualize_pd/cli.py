@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import os
 import signal
 import sys
 from collections.abc import Callable, Sequence
@@ -38,7 +39,7 @@ def explain_command(default: Path, arguments: Sequence[str] | None = None) -> in
     from .explain import explain
 
     def run(config: ExplainConfig) -> int:
-        done, skipped = explain(config, tqdm.write, _complain)
+        done, skipped = explain(config, _say, _complain)
         if not done:
             raise VisualizeError("no image could be explained")
         return PARTLY if skipped else DONE
@@ -52,7 +53,7 @@ def generate_command(default: Path, arguments: Sequence[str] | None = None) -> i
     from .generate import generate
 
     def run(config: GenerateConfig) -> int:
-        return DONE if generate(config, tqdm.write) else INTERRUPTED
+        return DONE if generate(config, _say) else INTERRUPTED
 
     description = "Generate an image: what does the network think that this class looks like?"
     return _main(GenerateConfig, run, default, description, GENERATE_EXAMPLES, arguments)
@@ -83,12 +84,15 @@ def _main(
         help="replace a key of the config; dots go into groups; may be repeated",
     )
     options = parser.parse_args(arguments)
-    signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGINT))
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")  # a terminal may lack →
     _announce()
     try:
         return run(load_config(schema, options.config, options.overrides))
     except VisualizeError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {_one_line(error)}", file=sys.stderr)
         return FAILED
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
@@ -106,4 +110,17 @@ def _announce() -> None:
 
 
 def _complain(line: str) -> None:
-    tqdm.write(line, file=sys.stderr)
+    tqdm.write(_one_line(line), file=sys.stderr)
+
+
+def _one_line(text: object) -> str:
+    return " ".join(str(text).split())
+
+
+def _say(line: str) -> None:
+    try:
+        tqdm.write(_one_line(line))
+        sys.stdout.flush()
+    except OSError:  # closed pipe or full disk: the results are in their files all the same
+        with open(os.devnull, "w") as nowhere:
+            os.dup2(nowhere.fileno(), sys.stdout.fileno())

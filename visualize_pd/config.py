@@ -9,6 +9,7 @@ import dataclasses
 import difflib
 import math
 import re
+import reprlib
 import types
 import typing
 from dataclasses import dataclass, field
@@ -21,7 +22,7 @@ from .errors import ConfigError
 
 
 def _key(default: Any = dataclasses.MISSING, *, name: str | None = None, **bounds: Any) -> Any:
-    """A config key whose YAML name or bounds (above, minimum, choices) differ from the default."""
+    """A config key whose YAML name or bounds (above, minimum, maximum) differ from the default."""
     extra = {"default_factory": default} if callable(default) else {"default": default}
     return field(metadata={"name": name, **bounds}, **extra)
 
@@ -34,7 +35,7 @@ class ModelConfig:
     weights: str = "auto"
     fallback: Optional[str] = None
     num_classes: Optional[int] = _key(None, minimum=1)
-    image_size: Optional[int] = _key(None, minimum=8)
+    image_size: Optional[int] = _key(None, minimum=8, maximum=4096)
     mean: Optional[list[float]] = None
     std: Optional[list[float]] = None
     labels: Optional[str] = None
@@ -44,7 +45,7 @@ class ModelConfig:
 class PriorsConfig:
     """`priors`: what keeps a synthetic image natural; 0 switches one off."""
 
-    shift: int = _key(16, minimum=0)
+    shift: int = _key(16, minimum=0, maximum=4096)
     total_variation: float = _key(0.015, minimum=0)
 
 
@@ -59,8 +60,8 @@ class FramesConfig:
 class AnimationConfig:
     """`animation`: the GIF of the frames."""
 
-    frame_ms: int = _key(200, minimum=20)
-    hold_ms: int = _key(2000, minimum=20)
+    frame_ms: int = _key(200, minimum=20, maximum=655_350)
+    hold_ms: int = _key(2000, minimum=20, maximum=655_350)
 
 
 @dataclass
@@ -87,7 +88,7 @@ class GenerateConfig:
     l2: float = _key(1e-3, name="lambda", minimum=0)
     seed: int = _key(0, minimum=0)
     init: str = "noise"
-    init_std: float = _key(0.01, minimum=0)
+    init_std: float = _key(0.01, minimum=0, maximum=100)
     priors: PriorsConfig = _key(PriorsConfig)
     frames: FramesConfig = _key(FramesConfig)
     animation: AnimationConfig = _key(AnimationConfig)
@@ -185,7 +186,7 @@ def _parse(text: str, where: str) -> Any:
     try:
         # _Loader is a SafeLoader: it builds plain values only.
         return yaml.load(text, Loader=_Loader)
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
+    except Exception as error:  # an ill-typed tag makes PyYAML raise nearly anything
         mark = getattr(error, "problem_mark", None)
         place = f", line {mark.line + 1}" if mark else ""
         problem = getattr(error, "problem", None) or type(error).__name__
@@ -213,7 +214,7 @@ def nearest(key: str, known: typing.Iterable[str]) -> str:
 
 
 def _shown(value: Any) -> str:
-    text = repr(value)
+    text = reprlib.repr(value)  # an alias can unfold to millions
     return text if len(text) <= 40 else text[:37] + "…"
 
 
@@ -255,8 +256,16 @@ def _fitted(value: Any, hint: Any) -> Any:
 
 
 def _check_bounds(value: Any, bounds: typing.Mapping, where: str) -> None:
-    if isinstance(value, (float, int)) and not math.isfinite(value):
+    if isinstance(value, list):
+        for item in value:
+            _check_bounds(item, bounds, where)
+        return
+    if isinstance(value, float) and not math.isfinite(value):
         raise ConfigError(f"{where} must be a finite number, not {value}")
+    if type(value) is int and abs(value) >= 2**63:
+        raise ConfigError(f"{where} is too large a number: {_shown(value)}")
+    if bounds.get("maximum") is not None and value is not None and value > bounds["maximum"]:
+        raise ConfigError(f"{where} must be at most {bounds['maximum']}, not {value}")
     if bounds.get("minimum") is not None and value is not None and value < bounds["minimum"]:
         raise ConfigError(f"{where} must be at least {bounds['minimum']}, not {value}")
     if bounds.get("above") is not None and value is not None and value <= bounds["above"]:

@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from . import METHODS, hooks, render, runtime
 from .config import ExplainConfig, as_dict, nearest
-from .errors import ConfigError, ImageError
+from .errors import ConfigError, ImageError, ModelError
 from .files import make_folder
 from .images import find_images, load_image, to_tensor
 from .models import Classifier, load_model, network_errors
@@ -33,7 +33,7 @@ def explain(config: ExplainConfig, say: Callable[[str], None], complain: Callabl
 
     `say` gets a line for every image, `complain` one for every image that had to be skipped.
     """
-    method, options = choose_method(config.method)
+    method, options, reduction = choose_method(config.method)
     paths = find_images(config.images)
     folder = make_folder(Path(config.output) / "method_1")
     runtime.use_device(config.device)
@@ -53,7 +53,7 @@ def explain(config: ExplainConfig, say: Callable[[str], None], complain: Callabl
                     progress.update()
             if not batch:
                 continue
-            explained = _explain_batch(method, options, classifier, target, batch)
+            explained = _explain_batch(method, options, reduction, classifier, target, batch)
             for path, figure, array, line in explained:
                 output = folder / f"{names[path]}_pp.jpg"
                 render.save_picture(output, figure)
@@ -65,32 +65,39 @@ def explain(config: ExplainConfig, say: Callable[[str], None], complain: Callabl
     return done, len(paths) - done
 
 
-def choose_method(method: str | dict) -> tuple[Callable, dict[str, Any]]:
-    """A method's name, or its name and options → its function and the options, checked."""
+def choose_method(method: str | dict) -> tuple[Callable, dict[str, Any], dict[str, str]]:
+    """A method's name, or its name and options → its function, its options and its reduction.
+
+    The reduction (channel, sign) is kept apart: the figure shows the map before it and after it.
+    """
     options = {"name": method} if isinstance(method, str) else dict(method)
     name = options.pop("name", None)
-    if name not in METHODS:
+    if not isinstance(name, str) or name not in METHODS:
         raise ConfigError(f"unknown method '{name}'; {nearest(str(name), METHODS)}")
     known = _options(METHODS[name])
     for option in options:
         if option not in known:
             raise ConfigError(f"unknown key 'method.{option}'; {nearest(option, known)}")
-    return METHODS[name], options
+        if not isinstance(options[option], (str, int, float)):
+            raise ConfigError(f"method.{option} must be a single value")
+    reduction = {key: options.pop(key, known[key].default) for key in ("channel", "sign")}
+    reduce(paddle.zeros([1, 1, 1, 1]), **reduction)  # a wrong value shows before any work
+    return METHODS[name], options, reduction
 
 
-def _explain_batch(method, options, classifier: Classifier, target, batch):
+def _explain_batch(method, options, reduction, classifier: Classifier, target, batch):
     """Yield path, figure, raw map and console line for each `(path, cropped picture)`.
 
     The one pass of the method gives the predictions too.
     """
     images = to_tensor([picture for _, picture in batch], classifier.mean, classifier.std)
-    defaults = {name: p.default for name, p in _options(method).items()}
-    reduction = {key: {**defaults, **options}[key] for key in ("channel", "sign")}
-    whole = {**options, "channel": "none", "sign": "signed"}
-    reduce(paddle.zeros([1, 1, 1, 1]), **reduction)  # a wrong option shows before the work
     with network_errors(classifier), hooks.capture(classifier.network) as outputs:
-        attribution = method(classifier.network, images, target, **whole)
+        attribution = method(
+            classifier.network, images, target, **options, channel="none", sign="signed"
+        )
     logits = logits_of(outputs[0]).detach()
+    if not bool(paddle.isfinite(logits).all()):
+        raise ModelError(f"{classifier.title} gave scores that are no numbers")
     targets = resolve_targets(target, logits).numpy()
     probabilities = paddle.nn.functional.softmax(logits, axis=1).numpy()
     maps = attribution.numpy()

@@ -19,8 +19,10 @@ def whole_file(path: str | Path) -> Iterator[BinaryIO]:
     Raises `OutputError` where the file cannot be written (no permission, full disk, …).
     """
     path = Path(path)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    partial = path.parent / f".{os.getpid()}.partial"
     try:
+        if not path.name or "\0" in path.name:
+            raise OSError("it is no file name")
         path.parent.mkdir(parents=True, exist_ok=True)
         with open(partial, "wb") as file:
             yield file
@@ -36,7 +38,7 @@ def make_folder(path: str | Path) -> Path:
 
     Raises `OutputError` where it doesn't.
     """
-    path = Path(path)
+    path = Path(path).expanduser()
     probe = path / f".writable.{os.getpid()}.partial"
     try:
         path.mkdir(parents=True, exist_ok=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import platform
 import re
 import signal
@@ -18,7 +19,7 @@ from tqdm import tqdm
 
 from . import __version__, render, runtime
 from .config import GenerateConfig, as_dict
-from .errors import ConfigError
+from .errors import ConfigError, ModelError
 from .files import make_folder, whole_file
 from .images import load_image
 from .models import Classifier, load_model, network_errors
@@ -116,6 +117,11 @@ def _ascend(
         for frame in ascent:
             progress.n = frame.iteration
             progress.set_postfix(score=f"{frame.score:.2f}")
+            if not math.isfinite(frame.score):
+                raise ModelError(
+                    f"the score is no number after {frame.iteration} iterations; lower "
+                    "learning_rate, lambda or init_std"
+                )
             if frame.iteration == 0:
                 _remove_frames(folder, target)
             if frame.iteration % config.frames.every == 0:

@@ -6,7 +6,7 @@ from typing import Any
 
 import paddle
 
-from .errors import ImageError
+from .errors import ImageError, ModelError
 from .hooks import frozen
 from .targets import class_scores, logits_of, resolve_targets
 
@@ -16,7 +16,8 @@ def input_gradient(network: paddle.nn.Layer, images: paddle.Tensor, targets: Any
 
     `targets`: an int, N ints, or None for each image's top-1 class. Where the score does not
     depend on the image the gradient is zero. Raises `ImageError` for images that are not a batch,
-    `TargetError` for a class that the network does not have.
+    `TargetError` for a class that the network does not have, `ModelError` for other outputs than
+    logits.
     """
     if images.ndim != 4 or not paddle.is_floating_point(images):
         raise ImageError(f"images must be floats [N, C, H, W], not {images.dtype} {images.shape}")
@@ -24,6 +25,8 @@ def input_gradient(network: paddle.nn.Layer, images: paddle.Tensor, targets: Any
         images = images.detach()
         images.stop_gradient = False
         logits = logits_of(network(images))
+        if logits.shape[0] != images.shape[0]:
+            raise ModelError(f"{logits.shape[0]} rows of logits came for {images.shape[0]} images")
         score = class_scores(logits, resolve_targets(targets, logits)).sum()
         if score.stop_gradient:
             return paddle.zeros_like(images)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import os
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -26,23 +27,25 @@ def find_images(sources: str | Sequence[str]) -> list[Path]:
     A file that is named outright is returned even if it is missing, so that loading it can say so.
     Raises `ImageError` for a folder without pictures and a glob without matches.
     """
-    found: dict[Path, None] = {}
-    for source in [sources] if isinstance(sources, str) else sources:
+    found: dict[str, Path] = {}
+    sources = [sources] if isinstance(sources, str) else sources
+    for source in map(os.path.expanduser, filter(None, sources)):
         path = Path(source)
-        if path.is_dir():
-            matches = _pictures(path.iterdir())
+        if os.path.isdir(path):
+            matches = _pictures(_listed(path))
             if not matches:
                 raise ImageError(f"the folder {path} holds no pictures")
-        elif glob.has_magic(source) and not path.exists():
+        elif glob.has_magic(source) and not os.path.exists(path):
             matches = _pictures(map(Path, glob.glob(source, recursive=True)))
             if not matches:
                 raise ImageError(f"no picture matches {source}")
         else:
             matches = [path]
-        found.update(dict.fromkeys(matches))
+        for match in matches:
+            found.setdefault(os.path.abspath(match), match)
     if not found:
         raise ImageError("no images given; set images to a file, a folder or a glob")
-    return list(found)
+    return list(found.values())
 
 
 def load_image(path: str | Path) -> Image.Image:
@@ -51,7 +54,7 @@ def load_image(path: str | Path) -> Image.Image:
     Raises `ImageError` for a file that is missing, damaged, no picture, under 8 pixels a side or
     over 89 million pixels in all.
     """
-    path = Path(path)
+    path = Path(path).expanduser()
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # the limits below are ours
@@ -111,8 +114,17 @@ def to_pixels(
     return np.repeat(pixels, 3, axis=3) if pixels.shape[3] == 1 else pixels
 
 
+def _listed(folder: Path) -> list[Path]:
+    try:
+        return list(folder.iterdir())
+    except OSError as error:
+        raise ImageError(f"cannot read the folder {folder}: {error.strerror or error}") from error
+
+
 def _pictures(paths) -> list[Path]:
-    known = Image.registered_extensions()
+    endings = Image.registered_extensions()  # it also fills Image.OPEN
+    formats = set(Image.OPEN) - {"HDF5", "MPEG", "GRIB", "BUFR", "WMF"}
+    known = {ending for ending, kind in endings.items() if kind in formats}
     hits = (p for p in paths if p.suffix.lower() in known and not p.name.startswith("."))
     return sorted(p for p in hits if p.is_file())
 
@@ -134,7 +146,9 @@ def _upright(image: Image.Image) -> Image.Image:
 
 def _rgb(image: Image.Image) -> Image.Image:
     if image.mode.startswith("I") or image.mode == "F":
-        return Image.fromarray(_eight_bit(np.asarray(image, dtype="float64"))).convert("RGB")
+        values = np.asarray(image, dtype="float64")
+        full = 65535 if image.mode.startswith("I;16") else None
+        return Image.fromarray(_eight_bit(values, full)).convert("RGB")
     if image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info:
         image = image.convert("RGBA")
         white = Image.new("RGBA", image.size, "white")
@@ -142,11 +156,12 @@ def _rgb(image: Image.Image) -> Image.Image:
     return image.convert("RGB")
 
 
-def _eight_bit(values: np.ndarray) -> np.ndarray:
+def _eight_bit(values: np.ndarray, full: float | None = None) -> np.ndarray:
     """16-bit greys by their full range; other numbers by the smallest usual range they fit in."""
-    peak = np.nanmax(values)
-    full = next((top for top in (1, 255, 65535) if peak <= top), peak)
-    return np.clip(np.nan_to_num(values) * (255 / full), 0, 255).round().astype("uint8")
+    values = np.nan_to_num(values, nan=0, posinf=0, neginf=0)
+    peak = values.max()
+    full = full or next((top for top in (1, 255, 65535) if peak <= top), peak)
+    return np.clip(values * (255 / full), 0, 255).round().astype("uint8")
 
 
 def _sentence(error: Exception) -> str:

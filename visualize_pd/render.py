@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -139,9 +140,10 @@ def save_animation(
         )
         for frame in frames
     ]
-    with whole_file(path) as file:
+    # In memory first: imageio writes once more when it is thrown away, after a failure.
+    with io.BytesIO() as memory:
         imageio.imwrite(
-            file,
+            memory,
             np.stack(indices),
             plugin="pillow",
             extension=".gif",
@@ -151,6 +153,8 @@ def save_animation(
             duration=durations if len(frames) > 1 else hold_ms,
             loop=0,
         )
+        with whole_file(path) as file:
+            file.write(memory.getvalue())
 
 
 def _font(size: int) -> ImageFont.ImageFont:

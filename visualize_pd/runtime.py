@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 import sys
 import warnings
 from pathlib import Path
@@ -77,7 +78,7 @@ def use_device(device: str = "auto") -> str:
     is none of these, and for a GPU that is not there.
     """
     kind, _, index = str(device).partition(":")
-    if kind not in ("auto", "cpu", "gpu") or (index and (kind != "gpu" or not index.isdigit())):
+    if not re.fullmatch(r"auto|cpu|gpu(:[0-9]{1,3})?", str(device)):
         raise DeviceError(f"unknown device '{device}'; use auto, cpu, gpu or gpu:N")
     gpus = gpu_count()
     if kind == "auto":

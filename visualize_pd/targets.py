@@ -8,6 +8,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import paddle
 
 from .errors import ModelError, TargetError
@@ -21,9 +22,12 @@ def logits_of(output: Any) -> paddle.Tensor:
     logits = output[0] if isinstance(output, (tuple, list)) and output else output
     if isinstance(logits, paddle.Tensor) and logits.ndim == 1:
         logits = logits.unsqueeze(1)
-    if not isinstance(logits, paddle.Tensor) or logits.ndim != 2:
-        shape = getattr(logits, "shape", type(logits).__name__)
-        raise ModelError(f"the network must return logits [N, classes], not {shape}")
+    if not isinstance(logits, paddle.Tensor):
+        raise ModelError(
+            f"the network must return logits [N, classes], not a {type(logits).__name__}"
+        )
+    if logits.ndim != 2 or logits.shape[1] == 0 or not paddle.is_floating_point(logits):
+        raise ModelError(f"the network must return logits [N, classes], not {logits.shape}")
     return logits
 
 
@@ -37,13 +41,15 @@ def resolve_targets(targets: Any, logits: paddle.Tensor) -> paddle.Tensor:
         return logits.detach().argmax(axis=1)
     if isinstance(targets, paddle.Tensor):
         targets = targets.numpy()
+    each = targets if isinstance(targets, (Sequence, np.ndarray)) else [targets] * count
+    if isinstance(targets, np.ndarray) and targets.ndim == 0:
+        each = [targets.item()] * count
     try:
-        chosen = [operator.index(target) for target in targets]
+        if any(isinstance(target, (bool, np.bool_)) for target in each):
+            raise TypeError
+        chosen = [operator.index(target) for target in each]
     except TypeError:
-        try:
-            chosen = [operator.index(targets)] * count
-        except TypeError:
-            raise TargetError(f"targets must be class indices or None, not {targets!r}") from None
+        raise TargetError(f"targets must be class indices or None, not {targets!r}") from None
     if len(chosen) != count:
         raise TargetError(f"{len(chosen)} targets for {count} images; give one for each")
     for target in chosen:
@@ -68,7 +74,7 @@ def read_target(target: str | int, labels: Sequence[str] | None) -> int | None:
     """What a config asks for: `predicted` → None; an index, or a class by its name → the index."""
     if target == "predicted":
         return None
-    if isinstance(target, str) and not re.fullmatch(r"\s*[-+]?[0-9]+\s*", target):
+    if isinstance(target, str) and not re.fullmatch(r"\s*[-+]?[0-9]{1,18}\s*", target):
         return find_class(target, labels)
     return int(target)
 
@@ -83,12 +89,14 @@ def find_class(name: str, labels: Sequence[str] | None) -> int:
         raise TargetError(f"no class names are known for this network; give an index, not '{name}'")
     names = [[_plain(synonym) for synonym in label.split(",")] for label in labels]
     wanted = _plain(name)
-    hits = [index for index, synonyms in enumerate(names) if wanted in synonyms]
+    hits = [index for index, synonyms in enumerate(names) if wanted and wanted in synonyms]
     if len(hits) == 1:
         return hits[0]
     if hits:
         raise TargetError(f"'{name}' may be {_listed(hits, labels)}; give the index")
-    near = [i for i, synonyms in enumerate(names) if any(wanted in s for s in synonyms)]
+    padded = [f" {' , '.join(synonyms)} " for synonyms in names]
+    near = [index for index, text in enumerate(padded) if f" {wanted} " in text]  # whole words
+    near += [index for index, text in enumerate(padded) if wanted in text]
     for close in difflib.get_close_matches(wanted, [s for group in names for s in group], n=5):
         near += [index for index, synonyms in enumerate(names) if close in synonyms]
     near = list(dict.fromkeys(near))[:5]

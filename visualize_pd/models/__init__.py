@@ -17,7 +17,7 @@ import paddle
 from PIL import Image
 
 from .. import images
-from ..errors import ModelError, WeightsError, WeightsMissingError
+from ..errors import ModelError, VisualizeError, WeightsError, WeightsMissingError
 from ..targets import short_name
 from . import alexnet, efficientnet_lite
 from .alexnet import AlexNet
@@ -133,8 +133,15 @@ def load_model(
     if image_size:
         changes["resize"] = round(image_size * entry.resize / entry.image_size)
     entry = replace(entry, **{key: value for key, value in changes.items() if value is not None})
-    if len(entry.mean) != len(entry.std) or len(entry.mean) not in (1, 3) or min(entry.std) <= 0:
-        raise ModelError("mean and std must be three numbers each (one for grey), std over 0")
+    fits = len(entry.mean) == len(entry.std) in (1, 3)
+    if not (
+        fits and all(1e-3 <= s <= 1e3 for s in entry.std) and all(abs(m) <= 1e3 for m in entry.mean)
+    ):
+        raise ModelError(
+            "mean and std must be three numbers each, one for grey, for pixels in [0, 1]"
+        )
+    if fallback is not None:
+        _entry(fallback)  # a wrong name shows even where it is not needed
     class_names = _labels(labels, entry)
     try:
         network, title = _load(name, entry, weights)
@@ -166,7 +173,9 @@ def network_errors(classifier: Classifier) -> Iterator[None]:
     """Turn what Paddle raises inside a network's passes into one sentence."""
     try:
         yield
-    except (ValueError, RuntimeError, TypeError, MemoryError, SystemError) as error:
+    except VisualizeError:
+        raise
+    except Exception as error:  # a network may be a person's own code
         lines = [line.strip() for line in str(error).splitlines() if line.strip()]
         told = next((line for line in lines if "Error:" in line), lines[-1] if lines else "")
         raise ModelError(
@@ -195,7 +204,7 @@ def _imported(name: str) -> Callable[..., paddle.nn.Layer]:
     sys.path.insert(0, here)
     try:
         return getattr(importlib.import_module(module), attribute)
-    except Exception as error:  # the module is the person's own code
+    except (Exception, SystemExit) as error:  # the module is the person's own code
         raise ModelError(f"cannot import {name}: {type(error).__name__}: {error}") from error
     finally:
         sys.path.remove(here)
@@ -206,15 +215,15 @@ def _load(name: str, entry: Entry, weights: str) -> tuple[paddle.nn.Layer, str]:
     own = ":" in name
     path = None
     if weights not in ("auto", "random"):
-        path = Path(weights)
-        if not path.is_file():
+        path = Path(weights).expanduser()
+        if not os.path.isfile(path):
             raise WeightsError(f"no such weight file: {path}")
     elif weights == "auto" and not own:
         path = _find(name, entry)
     try:
         options = {} if entry.num_classes is None else {"num_classes": entry.num_classes}
         network = entry.build(**options)
-    except Exception as error:  # a person's own builder may raise anything
+    except (Exception, SystemExit) as error:  # a person's own builder may raise anything
         raise ModelError(f"cannot build {name}: {type(error).__name__}: {error}") from error
     if not isinstance(network, paddle.nn.Layer):
         raise ModelError(f"{name} must return a paddle.nn.Layer, not {type(network).__name__}")
@@ -249,6 +258,6 @@ def _labels(path: str | None, entry: Entry) -> list[str] | None:
             return None
         path = Path(__file__).with_name("imagenet_classes.txt")
     try:
-        return Path(path).read_text(encoding="utf-8").split("\n")[: entry.num_classes]
+        return Path(path).expanduser().read_text(encoding="utf-8").splitlines()
     except (OSError, ValueError) as error:
         raise ModelError(f"cannot read the class names {path}: {error}") from error

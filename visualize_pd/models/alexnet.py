@@ -6,6 +6,8 @@ import numpy as np
 import paddle
 from paddle import nn
 
+from ..errors import ModelError
+
 
 class AlexNet(nn.Layer):
     """`[N, 3, H, W]` (H, W ≥ 63) → `[N, num_classes]` logits.
@@ -43,6 +45,8 @@ class AlexNet(nn.Layer):
         )
 
     def forward(self, images: paddle.Tensor) -> paddle.Tensor:
+        if min(images.shape[2:]) < 63:  # Paddle 3 would go on with empty feature maps
+            raise ModelError("AlexNet needs images of at least 63×63")
         return self.classifier(paddle.flatten(self.avgpool(self.features(images)), 1))
 
 
