@@ -18,6 +18,7 @@ import numpy as np
 
 from ..errors import WeightsError
 
+UNFOLDED = 8  # float32 bytes that may come of a byte of the file: 4 of int8, and tensors shared
 LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
 WRAPPERS = ("state_dict", "model_state_dict", "model", "network", "net", "params", "state_dict_ema")
 
@@ -35,16 +36,18 @@ def read_checkpoint(path: str | Path) -> dict[str, np.ndarray]:
     try:
         with open(path, "rb") as file:
             start = file.read(9)
+            size = file.seek(0, 2)
             file.seek(0)
-            if start.startswith(b"PK\x03\x04"):
+            # A header's length comes first: its lowest byte may well be the 0x80 of pickles.
+            if start[8:] == b"{" and int.from_bytes(start[:8], "little") < size:
+                content = _read_safetensors(path)
+            elif start.startswith(b"PK\x03\x04"):
                 content = _read_torch_zip(file)
             elif start.startswith(b"\x80"):
                 content = _read_pickle(file)
-            elif start[8:] == b"{":
-                content = _read_safetensors(path)
             else:
-                raise Refused("it is none of .pdparams, .pth and .safetensors")
-        return _state_dict(content)
+                raise Refused("it is none of .pdparams, .pth and .safetensors, or cut off")
+        return _state_dict(content, UNFOLDED * size)
     except Refused as error:
         raise WeightsError(f"cannot use the weights {path}: {error}") from error
     except FileNotFoundError:
@@ -57,8 +60,20 @@ def read_checkpoint(path: str | Path) -> dict[str, np.ndarray]:
 # What a pickle may build. Nothing below runs, imports or opens anything.
 
 
+def _name(key: Any) -> Any:
+    """A key of a dict. Tuples are none: hashing nested ones can take for ever, or the process."""
+    if not isinstance(key, (str, bytes, int, float)):
+        raise Refused("it names something by what is no name")
+    return key
+
+
 class _Dict(dict):
     """An OrderedDict without the attributes that a pickle would hang onto it."""
+
+    def __init__(self, pairs: Any = ()):
+        super().__init__()
+        for key, value in pairs:
+            self[_name(key)] = value
 
     def __setstate__(self, state: Any) -> None:
         pass
@@ -68,6 +83,8 @@ class _DType:
     """A numpy dtype: a kind and a size, such as "f4", then a byte order."""
 
     def __init__(self, code: str, *_: Any):
+        if not isinstance(code, str):
+            raise Refused("it holds an array that is not of numbers")
         order, kind = ("<", code) if code[:1].isalpha() else (code[:1], code[1:])
         if kind not in ("f2", "f4", "f8", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "b1"):
             raise Refused(f"it holds an array of {code!r}, not of numbers")
@@ -91,7 +108,14 @@ class _Array:
         self.values = np.frombuffer(data, dtype.dtype).reshape(shape, order=order)
 
     def array(self) -> np.ndarray | None:
+        if self.values is not None and self.values.dtype.kind + str(self.values.itemsize) == "u2":
+            return _bfloat16(self.values)  # as which Paddle writes bfloat16
         return self.values
+
+
+def _bfloat16(halves: np.ndarray) -> np.ndarray:
+    """What is stored are the upper halves of float32 numbers."""
+    return (halves.astype("u4") << 16).view("f4")
 
 
 class _Storage:
@@ -103,9 +127,9 @@ class _Storage:
         self.values = None
 
     def fill(self, data: bytes, byteorder: str = "<") -> None:
-        if self.dtype == "bf16":  # the upper half of a float32
+        if self.dtype == "bf16":
             halves = np.frombuffer(data, np.dtype("u2").newbyteorder(byteorder), self.count)
-            self.values = (halves.astype("u4") << 16).view("f4")
+            self.values = _bfloat16(halves)
         else:
             dtype = np.dtype(self.dtype).newbyteorder(byteorder)
             self.values = np.frombuffer(data, dtype, self.count)
@@ -119,13 +143,17 @@ class _Tensor:
         self.size, self.stride = tuple(size), tuple(stride)
 
     def array(self) -> np.ndarray:
+        numbers = (self.offset, *self.size, *self.stride)
+        if (
+            len(self.size) != len(self.stride)
+            or len(self.size) > 32
+            or not all(type(n) is int and 0 <= n < 1 << 63 for n in numbers)
+        ):
+            raise Refused("a tensor has an impossible shape")
         values, count = self.storage.values, math.prod(self.size)
         if count == 0:
             return np.zeros(self.size, "f4")
         last = self.offset + sum((n - 1) * s for n, s in zip(self.size, self.stride))
-        signs = (self.offset, *self.stride, *self.size)
-        if len(self.size) != len(self.stride) or min(signs) < 0:
-            raise Refused("a tensor has an impossible shape")
         if last >= values.size or count > values.size:
             raise Refused("a tensor reaches past its data")
         strides = [s * values.itemsize for s in self.stride]
@@ -147,8 +175,8 @@ def _scalar(dtype: Any, data: bytes = b"") -> Any:
 
 
 def _latin1(text: Any, encoding: Any = "latin1") -> bytes:
-    if encoding not in ("latin1", "latin-1"):
-        raise Refused(f"it asks for the text encoding {encoding!r}")
+    if not isinstance(encoding, str) or encoding not in ("latin1", "latin-1"):
+        raise Refused("it asks for a text encoding other than latin1")
     return codecs.encode(text, "latin1")
 
 
@@ -169,9 +197,9 @@ _KNOWN: dict[tuple[str, str], Any] = {
     ("builtins", "tuple"): tuple,
     ("builtins", "list"): list,
     ("builtins", "dict"): _Dict,
-    ("builtins", "set"): set,
+    ("builtins", "set"): list,
     ("__builtin__", "tuple"): tuple,
-    ("__builtin__", "set"): set,
+    ("__builtin__", "set"): list,
     ("_codecs", "encode"): _latin1,
     ("numpy", "dtype"): _DType,
     ("numpy", "ndarray"): _Array,
@@ -186,14 +214,32 @@ for _numpy in ("numpy.core", "numpy._core"):
     _KNOWN[f"{_numpy}.numeric", "_frombuffer"] = _frombuffer
 
 
+# Pickle's instructions that are left as they are.
+_PLAIN = [
+    getattr(pickle, name)[0]
+    for name in (
+        *("PROTO", "FRAME", "STOP", "MARK", "POP", "POP_MARK", "NONE", "NEWTRUE", "NEWFALSE"),
+        *("BININT", "BININT1", "BININT2", "LONG1", "BINFLOAT"),
+        *("BINUNICODE", "SHORT_BINUNICODE", "BINUNICODE8", "BINSTRING", "SHORT_BINSTRING"),
+        *("BINBYTES", "SHORT_BINBYTES", "BINBYTES8", "GLOBAL", "STACK_GLOBAL", "REDUCE"),
+        *("EMPTY_TUPLE", "TUPLE", "TUPLE1", "TUPLE2", "TUPLE3", "EMPTY_DICT"),
+        *("EMPTY_LIST", "APPEND", "APPENDS", "BINPERSID"),
+        *("BINPUT", "LONG_BINPUT", "MEMOIZE", "BINGET", "LONG_BINGET"),
+    )
+]
+
+
+class _Instructions(dict):
+    def __missing__(self, code: int) -> None:
+        raise Refused(f"it holds more than weights (pickle's {chr(code)!r}), which was not run")
+
+
 class _Unpickler(pickle._Unpickler):
-    """Pickle's machine, with nothing to call but what stands in `_KNOWN`.
+    """Pickle's machine with the instructions that weights need, and nothing to call but `_KNOWN`.
 
-    It is the standard library's pure Python one: a hostile file cannot make its memo huge, and the
-    instruction that sets attributes can be limited.
+    It is the standard library's pure Python one, in which instructions can be left out: there are
+    no sets and no attributes, and a file cannot make the memo huge.
     """
-
-    dispatch: ClassVar = dict(pickle._Unpickler.dispatch)
 
     def __init__(self, file: BinaryIO, storages: dict[str, _Storage]):
         super().__init__(file, encoding="latin1")
@@ -205,7 +251,23 @@ class _Unpickler(pickle._Unpickler):
             raise Refused("it sets attributes of something that is no array")
         self.stack[-1].__setstate__(state)
 
+    def load_setitem(self) -> None:
+        value, key = self.stack.pop(), self.stack.pop()
+        self.stack[-1][_name(key)] = value
+
+    def load_setitems(self) -> None:
+        items = self.pop_mark()
+        for key, value in zip(items[::2], items[1::2]):
+            self.stack[-1][_name(key)] = value
+
+    def load_bytearray8(self) -> None:  # pickle's own fills the memory first, then reads
+        self.append(self.read(int.from_bytes(self.read(8), "little")))
+
+    dispatch: ClassVar = _Instructions({c: pickle._Unpickler.dispatch[c] for c in _PLAIN})
+    dispatch[pickle.BYTEARRAY8[0]] = load_bytearray8
     dispatch[pickle.BUILD[0]] = load_build
+    dispatch[pickle.SETITEM[0]] = load_setitem
+    dispatch[pickle.SETITEMS[0]] = load_setitems
 
     def find_class(self, module: str, name: str) -> Any:
         if module in ("torch", "torch.storage") and name in _STORAGES:
@@ -214,15 +276,16 @@ class _Unpickler(pickle._Unpickler):
             return _KNOWN[module, name]
         except KeyError:
             raise Refused(
-                f"it names {module}.{name}, which is no weight, and was not run; "
+                f"it names {module[:40]}.{name[:40]}, which is no weight, and was not run; "
                 "save the network's state dict alone"
             ) from None
 
     def persistent_load(self, pid: Any) -> _Storage:
         kind, dtype, key, _, count = pid[:5]
-        if kind != "storage" or dtype not in _STORAGES.values() or (len(pid) > 5 and pid[5]):
+        known = kind == "storage" and dtype in _STORAGES.values() and not (len(pid) > 5 and pid[5])
+        if not known or type(count) is not int or count < 0:
             raise Refused("it refers to data outside itself")
-        return self.storages.setdefault(str(key), _Storage(dtype, int(count)))
+        return self.storages.setdefault(str(_name(key)), _Storage(dtype, count))
 
 
 def _read_pickle(file: BinaryIO) -> Any:
@@ -235,7 +298,7 @@ def _read_pickle(file: BinaryIO) -> Any:
         _Unpickler(file, storages).load()
     content = _Unpickler(file, storages).load()
     for key in _Unpickler(file, storages).load():
-        storage = storages[str(key)]
+        storage = storages[str(_name(key))]
         if int.from_bytes(file.read(8), "little") != storage.count:
             raise Refused("its parts do not fit together")
         width = 2 if storage.dtype == "bf16" else np.dtype(storage.dtype).itemsize
@@ -252,6 +315,8 @@ def _read_torch_zip(file: BinaryIO) -> Any:
             raise Refused("it is a zip file, but holds no PyTorch weights")
         if any(entry.compress_type != zipfile.ZIP_STORED for entry in entries.values()):
             raise Refused("it is compressed, which PyTorch's files never are")
+        if sum(entry.file_size for entry in entries.values()) > file.seek(0, 2):
+            raise Refused("its parts overlap")
         root = pickles[0][: -len("data.pkl")]
         order = archive.read(root + "byteorder") if root + "byteorder" in entries else b"little"
         with archive.open(pickles[0]) as data:
@@ -273,17 +338,20 @@ def _read_safetensors(path: Path) -> dict[str, Any]:
         raise Refused("its numbers are of a kind that numpy lacks; save it as float32") from error
 
 
-def _state_dict(content: Any) -> dict[str, np.ndarray]:
+def _state_dict(content: Any, room: int) -> dict[str, np.ndarray]:
     if not isinstance(content, dict):
         raise Refused("it holds no state dict")
     arrays = {}
     for name, value in content.items():
         array = _as_array(value)
         if array is not None:
-            arrays[str(name)] = array
+            room -= 4 * array.size
+            if room < 0:
+                raise Refused("its tensors share their data too often")
+            arrays[str(name)] = np.ascontiguousarray(array, "float32").reshape(array.shape)
     inner = [content[key] for key in WRAPPERS if isinstance(content.get(key), dict)]
     if inner and not any(name.endswith((".weight", "_weight")) for name in arrays):
-        return _state_dict(inner[0])
+        return _state_dict(inner[0], room)
     if not arrays:
         raise Refused("it holds no weights")
     return arrays
@@ -295,6 +363,4 @@ def _as_array(value: Any) -> np.ndarray | None:
         value = value[1]
     if isinstance(value, (_Array, _Tensor)):
         value = value.array()
-    if not isinstance(value, np.ndarray):
-        return None
-    return np.ascontiguousarray(value, dtype="float32").reshape(value.shape)
+    return value if isinstance(value, np.ndarray) else None

@@ -17,7 +17,7 @@ import numpy as np
 import paddle
 from paddle import nn
 
-from ..errors import WeightsError
+from ..errors import OutputError, WeightsError
 from ..files import whole_file
 from .checkpoints import read_checkpoint
 
@@ -45,6 +45,7 @@ def find_weights(name: str, folder: Path | None = None) -> Path | None:
         return None
     fits = re.compile(rf"{re.escape(name)}([-_.].*)?", re.IGNORECASE)
     found = [f for f in folder.iterdir() if f.suffix.lower() in SUFFIXES and fits.fullmatch(f.stem)]
+    found = [f for f in found if f.is_file()]
     return min(found, key=lambda f: (SUFFIXES.index(f.suffix.lower()), f.name), default=None)
 
 
@@ -67,17 +68,20 @@ def download(url: str, md5: str, path: Path) -> Path:
     chunks = _fetch(url)
     total = next(chunks)
     bar = tqdm(total=total, unit="B", unit_scale=True, unit_divisor=1024, desc=path.name)
-    with whole_file(path) as file, bar:
-        received = 0
-        for chunk in chunks:
-            file.write(chunk)
-            digest.update(chunk)
-            received += len(chunk)
-            bar.update(len(chunk))
-        if total is not None and received != total:
-            raise WeightsError(f"the download of {url} was cut off at {received} of {total} bytes")
-        if digest.hexdigest() != md5:
-            raise WeightsError(f"what {url} sent is damaged (wrong md5); nothing was kept")
+    received = 0
+    try:
+        with bar, whole_file(path) as file:
+            for chunk in chunks:
+                file.write(chunk)
+                digest.update(chunk)
+                received += len(chunk)
+                bar.update(len(chunk))
+            if total is not None and received != total:
+                raise WeightsError(f"{url} was cut off at {received} of {total} bytes")
+            if digest.hexdigest() != md5:
+                raise WeightsError(f"what {url} sent is damaged (wrong md5); nothing was kept")
+    except OutputError as error:
+        raise WeightsError(f"cannot keep what was downloaded: {error}") from error
     return path
 
 
@@ -137,6 +141,9 @@ def load_weights(network: nn.Layer, path: str | Path, translate: Translate | Non
     """
     path = Path(path)
     arrays = fit(read_checkpoint(path), network, path, translate)
+    for name, value in network.state_dict().items():  # a counter, or a network in half precision
+        if value.dtype != paddle.float32:
+            arrays[name] = paddle.to_tensor(arrays[name]).astype(value.dtype)
     network.set_state_dict(arrays)
 
 
@@ -148,7 +155,7 @@ def fit(
 ) -> dict[str, np.ndarray]:
     """Bring arrays to the names and shapes of a network's state, or raise `WeightsError`."""
     wanted = {name: tuple(value.shape) for name, value in network.state_dict().items()}
-    arrays = {_plain(name): array for name, array in arrays.items()}
+    arrays = {name if name in wanted else _plain(name): a for name, a in arrays.items()}
     arrays.pop("", None)
     while not arrays.keys() & wanted.keys():
         translated = translate(arrays) if translate else arrays
@@ -197,12 +204,10 @@ def _paddle_linears(arrays: dict, network: nn.Layer, path: Path) -> dict:
 
     A square weight does not tell; the other ones of the file do, and else the kind of file.
     """
-    linears = {
-        f"{name}.weight": tuple(layer.weight.shape)
-        for name, layer in network.named_sublayers(include_self=True)
-        if isinstance(layer, nn.Linear)
-    }
-    linears = {name.lstrip("."): shape for name, shape in linears.items()}
+    layers = network.sublayers(include_self=True)
+    weights = {id(layer.weight) for layer in layers if isinstance(layer, nn.Linear)}
+    state = network.state_dict().items()
+    linears = {name: tuple(value.shape) for name, value in state if id(value) in weights}
     shapes = [(arrays[name].shape, s) for name, s in linears.items() if name in arrays]
     telling = [(found, shape) for found, shape in shapes if shape[0] != shape[1]]
     if telling:
