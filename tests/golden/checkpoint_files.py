@@ -137,7 +137,7 @@ def many_views(count=400, size=1 << 20):
     return torch_zip(state(**views), {"0": bytes(size)})
 
 
-GIB, DEEP, DOUBLED = 1 << 30, b")" + b"\x85" * 1_000_000, b")" + b"2\x86" * 60
+GIB, DEEP, DOUBLED = 1 << 30, b")" + b"\x85" * 1_000_000, b")" + b"q\x01h\x01\x86" * 60
 SELF = b"\x80\x02}q\x00" + part("state_dict") + b"h\x00s."
 NESTED = b"\x80\x02" + (b"}" + part("state_dict")) * 100_000 + b"N" + b"s" * 100_000 + b"."
 BOMBS = {
