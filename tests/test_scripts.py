@@ -15,7 +15,7 @@ import paddle
 import pytest
 from PIL import Image
 
-from visualize_pd import find_images, images, load_image, load_model, saliency
+from visualize_pd import METHODS, find_images, images, load_image, load_model, saliency
 from visualize_pd.cli import explain_command, generate_command
 
 ROOT = Path(__file__).parents[1]
@@ -119,6 +119,22 @@ def test_one_forward_pass_for_each_batch(tmp_path, photograph, monkeypatch):
     assert explain("-o", f"images=[{sources}]", "-o", f"output={tmp_path}", "-o", "batch_size=2",
                    *TINY) == 0  # fmt: skip
     assert len(calls) == 2 * 3  # two ReLU layers, three batches
+
+
+def test_own_method_needs_no_more_than_its_line(tmp_path, photograph, monkeypatch):
+    """As README says: a function in the table, without the options of the gradient family."""
+
+    def brightest_row(network, batch, targets=None, *, row=0):
+        network(batch)
+        return paddle.nn.functional.one_hot(paddle.full([1, 1, 32], row, "int64"), 32)
+
+    monkeypatch.chdir(ROOT / "tests")
+    monkeypatch.setitem(METHODS, "brightest_row", brightest_row)
+    assert explain("-o", f"images={photograph('p.png')}", "-o", f"output={tmp_path}",
+                   "-o", "method={name: brightest_row, row: 3}", "-o", "save_arrays=true",
+                   *TINY) == 0  # fmt: skip
+    array = np.load(tmp_path / "method_1/p_pp.npy", allow_pickle=False)
+    np.testing.assert_array_equal(array, np.eye(32)[None, [3] * 32])
 
 
 def test_equal_names_from_two_folders_do_not_overwrite(tmp_path, photograph, monkeypatch):

@@ -20,7 +20,7 @@ from .models import Classifier, load_model, network_errors
 from .saliency import reduce
 from .targets import logits_of, read_target, resolve_targets
 
-# Panel titles: by channel, in one channel.
+# Panel titles, by channel and in one channel, where they are not the method's plain name.
 TITLES = {
     "gradient": ("Gradients across RGB channels", "Max gradients"),
     "saliency": ("Gradients across RGB channels", "Max gradients"),
@@ -80,8 +80,9 @@ def choose_method(method: str | dict) -> tuple[Callable, dict[str, Any], dict[st
             raise ConfigError(f"unknown key 'method.{option}'; {nearest(option, known)}")
         if not isinstance(options[option], (str, int, float)):
             raise ConfigError(f"method.{option} must be a single value")
-    reduction = {key: options.pop(key, known[key].default) for key in ("channel", "sign")}
-    reduce(paddle.zeros([1, 1, 1, 1]), **reduction)  # a wrong value shows before any work
+    keys = [key for key in ("channel", "sign") if key in known]
+    reduction = {key: options.pop(key, known[key].default) for key in keys}
+    _reduced(paddle.zeros([1, 1, 1, 1]), reduction)  # a wrong value shows before any work
     return METHODS[name], options, reduction
 
 
@@ -91,21 +92,21 @@ def _explain_batch(method, options, reduction, classifier: Classifier, target, b
     The one pass of the method gives the predictions too.
     """
     images = to_tensor([picture for _, picture in batch], classifier.mean, classifier.std)
+    whole = {"channel": "none", "sign": "signed"} if reduction else {}
     with network_errors(classifier), hooks.capture(classifier.network) as outputs:
-        attribution = method(
-            classifier.network, images, target, **options, channel="none", sign="signed"
-        )
+        attribution = method(classifier.network, images, target, **options, **whole)
     logits = logits_of(outputs[0]).detach()
     if not bool(paddle.isfinite(logits).all()):
         raise ModelError(f"{classifier.title} gave scores that are no numbers")
     targets = resolve_targets(target, logits).numpy()
     probabilities = paddle.nn.functional.softmax(logits, axis=1).numpy()
     maps = attribution.numpy()
-    reduced = reduce(attribution, **reduction).numpy()
+    reduced = _reduced(attribution, reduction).numpy()
+    name = method.__name__
+    plain = name.replace("_", " ").capitalize()
+    titles = TITLES.get(name, (f"{plain} across RGB channels", plain))
     for index, (path, picture) in enumerate(batch):
-        panels = render.gradient_panels(
-            np.asarray(picture), maps[index], reduced[index], TITLES[method.__name__]
-        )
+        panels = render.gradient_panels(np.asarray(picture), maps[index], reduced[index], titles)
         top = probabilities[index].argsort()[::-1][:5]
         chosen = int(targets[index])
         ranked = [_with_probability(classifier, c, probabilities[index]) for c in top]
@@ -116,8 +117,12 @@ def _explain_batch(method, options, reduction, classifier: Classifier, target, b
             line = f"{asked} (top 5: {', '.join(ranked)})"
             note = "asked for; predicted: " + ranked[0]
         caption = f"{asked}  ·  {classifier.title}"
-        detail = f"{path.name}  ·  {method.__name__} of class {chosen}, {note}"
+        detail = f"{path.name}  ·  {name} of class {chosen}, {note}"
         yield path, render.figure(panels, caption, detail), reduced[index], line
+
+
+def _reduced(attribution: paddle.Tensor, reduction: dict[str, str]) -> paddle.Tensor:
+    return reduce(attribution, **reduction) if reduction else attribution
 
 
 def _options(method: Callable) -> dict[str, inspect.Parameter]:

@@ -19,7 +19,7 @@ from tqdm import tqdm
 
 from . import __version__, render, runtime
 from .config import GenerateConfig, as_dict
-from .errors import ConfigError, ModelError
+from .errors import ConfigError, ModelError, OutputError
 from .files import make_folder, whole_file
 from .images import load_image
 from .models import Classifier, load_model, network_errors
@@ -42,28 +42,24 @@ def generate(config: GenerateConfig, say: Callable[[str], None]) -> bool:
     folder = output / f"class_{target}"
     with _interrupts_noted() as interrupted:
         with network_errors(classifier):
-            frames = _ascend(config, classifier, target, start, folder / "pp", interrupted)
-        complete = frames[-1].iteration == config.iterations
-        measured = _measure(classifier, target, frames)
-        pictures = [classifier.to_pixels(frame.image)[0] for frame in frames]
-        animation, final = folder / f"class_{target}.gif", folder / f"class_{target}.png"
-        render.save_animation(
-            animation, pictures, config.animation.frame_ms, config.animation.hold_ms
-        )
-        name, last = classifier.class_name(target), measured[-1]
-        probability, score = last["probability"], last["score"]
-        title = f"{name} {probability:.1%}"
-        note = f"class {target}  ·  {last['iteration']} iterations"
-        panel = [(title, pictures[-1])]
-        render.save_picture(final, render.figure(panel, classifier.title, note, scale=3))
+            rows, pictures = _ascend(config, classifier, target, start, folder, interrupted)
+        last = rows[-1]
+        name, steps = classifier.class_name(target), last["iteration"]
+        animation = folder / f"class_{target}.gif"
+        times = config.animation
+        render.save_animation(animation, pictures, times.frame_ms, times.hold_ms)
+        panel = (f"{name} {last['probability']:.1%}", pictures[-1])
+        note = f"class {target}  ·  {steps} iterations"
+        final = render.figure([panel], classifier.title, note, scale=3)
+        render.save_picture(folder / f"class_{target}.png", final)
         record = {
             "target": target,
             "class": name,
             "network": classifier.title,
-            "complete": complete,
-            "final_score": score,
-            "final_probability": probability,
-            "frames": measured,
+            "complete": steps == config.iterations,
+            "final_score": last["score"],
+            "final_probability": last["probability"],
+            "frames": rows,
             "seed": config.seed,
             "device": device,
             "versions": {
@@ -77,10 +73,10 @@ def generate(config: GenerateConfig, say: Callable[[str], None]) -> bool:
         with whole_file(folder / "run.json") as file:
             file.write(json.dumps(record, indent=2, ensure_ascii=False).encode())
     say(
-        f"{name} (class {target}), {last['iteration']} iterations on {classifier.title}: "
-        f"score {score:.2f}, probability {probability:.1%} → {animation}"
+        f"{name} (class {target}), {steps} iterations on {classifier.title}: score "
+        f"{last['score']:.2f}, probability {last['probability']:.1%} → {animation}"
     )
-    return complete
+    return record["complete"]
 
 
 def _start(config: GenerateConfig, classifier: Classifier) -> paddle.Tensor:
@@ -98,8 +94,11 @@ def _ascend(
     start: paddle.Tensor,
     folder: Path,
     interrupted: threading.Event,
-) -> list[Frame]:
-    """Run the ascent and write every n-th frame, and the last one, as it comes."""
+) -> tuple[list[dict[str, Any]], list[np.ndarray]]:
+    """Run the ascent; write every n-th frame, and the last one, as it comes.
+
+    Return the record and the pixels of each.
+    """
     ascent = class_image(
         classifier.network,
         target,
@@ -111,8 +110,8 @@ def _ascend(
         seed=config.seed,
         init=start,
     )
-    kept: list[Frame] = []
-    frame = None
+    rows: list[dict[str, Any]] = []
+    pictures: list[np.ndarray] = []
     with tqdm(total=config.iterations, desc=f"class {target}", unit="it") as progress:
         for frame in ascent:
             progress.n = frame.iteration
@@ -123,51 +122,41 @@ def _ascend(
                     "learning_rate, lambda or init_std"
                 )
             if frame.iteration == 0:
-                _remove_frames(folder, target)
-            if frame.iteration % config.frames.every == 0:
-                kept.append(_saved(frame, classifier, target, folder))
-            if interrupted.is_set():
+                _remove_frames(folder / "pp", target)
+            last = frame.iteration == config.iterations or interrupted.is_set()
+            if last or frame.iteration % config.frames.every == 0:
+                row = _measured(classifier, target, frame)
+                pictures.append(classifier.to_pixels(frame.image)[0])
+                render.save_picture(folder / row["file"], pictures[-1])
+                rows.append(row)
+            if last:
                 break
         progress.refresh()
-    if kept[-1] is not frame:
-        kept.append(_saved(frame, classifier, target, folder))
-    return kept
-
-
-def _saved(frame: Frame, classifier: Classifier, target: int, folder: Path) -> Frame:
-    path = folder / _frame_name(target, frame.iteration)
-    render.save_picture(path, classifier.to_pixels(frame.image)[0])
-    return frame
-
-
-def _frame_name(target: int, iteration: int) -> str:
-    return f"c_{target}_iter_{iteration}_pp.png"
+    return rows, pictures
 
 
 def _remove_frames(folder: Path, target: int) -> None:
     """Take away an earlier run's frames: two sequences must not mix."""
-    pattern = re.compile(_frame_name(target, 0).replace("_0_", r"_\d+_").replace(".", r"\."))
-    if folder.is_dir():
+    if not folder.is_dir():
+        return
+    try:
         for path in folder.iterdir():
-            if pattern.fullmatch(path.name):
+            if re.fullmatch(rf"c_{target}_iter_[0-9]+_pp\.png", path.name):
                 path.unlink()
+    except OSError as error:
+        raise OutputError(f"cannot remove the old frames in {folder}: {error.strerror}") from error
 
 
-def _measure(classifier: Classifier, target: int, frames: list[Frame]) -> list[dict[str, Any]]:
-    """Score and probability of each frame as it is, without the shift of its step."""
-    rows = []
-    for frame in frames:
-        with paddle.no_grad():
-            logits = logits_of(classifier.network(frame.image))
-        rows.append(
-            {
-                "iteration": frame.iteration,
-                "file": f"pp/{_frame_name(target, frame.iteration)}",
-                "score": float(logits[0, target]),
-                "probability": float(paddle.nn.functional.softmax(logits, axis=1)[0, target]),
-            }
-        )
-    return rows
+def _measured(classifier: Classifier, target: int, frame: Frame) -> dict[str, Any]:
+    """Score and probability of a frame as it is, without the shift of its step."""
+    with paddle.no_grad():
+        logits = logits_of(classifier.network(frame.image))
+    return {
+        "iteration": frame.iteration,
+        "file": f"pp/c_{target}_iter_{frame.iteration}_pp.png",
+        "score": float(logits[0, target]),
+        "probability": float(paddle.nn.functional.softmax(logits, axis=1)[0, target]),
+    }
 
 
 @contextmanager
