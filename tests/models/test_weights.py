@@ -352,3 +352,13 @@ def test_find_weights_passes_over_folders(tmp_path):
     (tmp_path / "alexnet.pdparams").mkdir()
     (tmp_path / "alexnet.pth").touch()
     assert find_weights("alexnet", tmp_path) == tmp_path / "alexnet.pth"
+
+
+def test_published_weights_are_not_for_other_classes(tmp_path, monkeypatch):
+    """No download, and no stand-in: neither could show a network of two classes."""
+    (tmp_path / "weights").mkdir()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("visualize_pd.models.download", lambda *_: pytest.fail("downloads"))
+    for name in ("alexnet", "efficientnet_lite0", "resnet18"):
+        with pytest.raises(WeightsError, match="with 2 classes: the published ones have 1000"):
+            load_model(name, fallback="efficientnet_lite0", num_classes=2)

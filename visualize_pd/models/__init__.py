@@ -133,13 +133,10 @@ def load_model(
     if image_size:
         changes["resize"] = round(image_size * entry.resize / entry.image_size)
     entry = replace(entry, **{key: value for key, value in changes.items() if value is not None})
-    fits = len(entry.mean) == len(entry.std) in (1, 3)
-    if not (
-        fits and all(1e-3 <= s <= 1e3 for s in entry.std) and all(abs(m) <= 1e3 for m in entry.mean)
-    ):
-        raise ModelError(
-            "mean and std must be three numbers each, one for grey, for pixels in [0, 1]"
-        )
+    as_many = len(entry.mean) == len(entry.std) in (1, 3)
+    usual = all(abs(m) <= 1e3 for m in entry.mean) and all(1e-3 <= s <= 1e3 for s in entry.std)
+    if not (as_many and usual):
+        raise ModelError("mean and std must be three numbers each (one for grey), std over 0")
     if fallback is not None:
         _entry(fallback)  # a wrong name shows even where it is not needed
     class_names = _labels(labels, entry)
@@ -233,8 +230,16 @@ def _load(name: str, entry: Entry, weights: str) -> tuple[paddle.nn.Layer, str]:
 
 
 def _find(name: str, entry: Entry) -> Path:
-    packaged = entry.packaged()
-    path = find_weights(name) or packaged
+    path = find_weights(name)
+    if path:
+        return path
+    published = _entry(name).num_classes
+    if entry.num_classes != published:
+        raise WeightsError(
+            f"no weights for {entry.title} with {entry.num_classes} classes: the published ones "
+            f"have {published}; give the path of yours as model.weights"
+        )
+    path = entry.packaged()
     if path:
         return path
     advice = (
