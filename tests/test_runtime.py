@@ -11,9 +11,8 @@ from visualize_pd import VisualizeError, runtime
 REPORT = """
 import json, os{before}
 import visualize_pd, threadpoolctl
-blas = [pool["num_threads"] for pool in threadpoolctl.threadpool_info()
-        if "paddle" in pool["filepath"] or pool["internal_api"] in ("mkl", "openmp")]
-print(json.dumps([max(blas), os.environ.get("MKL_DEBUG_CPU_TYPE")]))
+pools = [pool for pool in threadpoolctl.threadpool_info() if "paddle" in pool["filepath"]]
+print(json.dumps([max(pool["num_threads"] for pool in pools), os.environ.get("MKL_DEBUG_CPU_TYPE")]))
 """
 
 
@@ -29,7 +28,21 @@ def report(before="", **environment):
     return json.loads(done.stdout.splitlines()[-1])
 
 
-CPUS = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+CPUS = runtime._available_cpus()
+
+
+@pytest.mark.parametrize(("files", "expected"), [
+    ({}, 8), ({"cpu.max": "max 100000"}, 8), ({"cpu.max": "250000 100000"}, 2),
+    ({"cpu.max": "50000 100000"}, 1), ({"cpu.max": "3200000 100000"}, 8), ({"cpu.max": ""}, 8),
+    ({"cpu/cpu.cfs_quota_us": "400000\n", "cpu/cpu.cfs_period_us": "100000\n"}, 4),
+    ({"cpu/cpu.cfs_quota_us": "-1\n", "cpu/cpu.cfs_period_us": "100000\n"}, 8),
+])  # fmt: skip
+def test_a_containers_quota_is_kept(tmp_path, monkeypatch, files, expected):
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: range(8), raising=False)
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+    assert runtime._available_cpus(tmp_path) == expected
 
 
 def test_all_processors_are_used():

@@ -11,6 +11,7 @@ import platform
 import re
 import sys
 import warnings
+from contextlib import suppress
 from pathlib import Path
 
 import threadpoolctl
@@ -31,8 +32,16 @@ def _is_amd() -> bool:
         return "AuthenticAMD" in platform.processor()
 
 
-def _available_cpus() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+def _available_cpus(cgroup: Path = Path("/sys/fs/cgroup")) -> int:
+    """The processors this process may use: those it is bound to, within a container's quota."""
+    bound = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    files = (["cpu.max"], ["cpu/cpu.cfs_quota_us", "cpu/cpu.cfs_period_us"])  # cgroups 2 and 1
+    for names in files:
+        with suppress(OSError, ValueError):
+            quota, period = " ".join((cgroup / name).read_text() for name in names).split()
+            if int(quota) > 0:
+                return max(1, min(bound or 1, int(quota) // int(period)))
+    return bound or 1
 
 
 _set_threads = not _person_chose_threads()
@@ -47,9 +56,8 @@ except ModuleNotFoundError as error:
     if error.name != "paddle":
         raise
     raise PaddleMissingError(
-        "PaddlePaddle is not installed; install it with "
-        'pip install "visualize_pd[cpu]", or "visualize_pd[gpu]" on a machine with an NVIDIA GPU '
-        '(in a clone of the project: pip install -e ".[cpu]" or ".[gpu]")'
+        "PaddlePaddle is not installed; in the project's folder run "
+        'pip install -e ".[cpu]", or pip install -e ".[gpu]" on a machine with an NVIDIA GPU'
     ) from None
 
 for _warning in _raised:
