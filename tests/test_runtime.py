@@ -12,7 +12,8 @@ REPORT = """
 import json, os{before}
 import visualize_pd, threadpoolctl
 pools = [pool for pool in threadpoolctl.threadpool_info() if "paddle" in pool["filepath"]]
-print(json.dumps([max(pool["num_threads"] for pool in pools), os.environ.get("MKL_DEBUG_CPU_TYPE")]))
+threads = max(pool["num_threads"] for pool in pools)
+print(json.dumps([threads, os.environ.get("MKL_DEBUG_CPU_TYPE")]))
 """
 
 
