@@ -9,4 +9,6 @@ if __name__ == "__main__":
     except ImportError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
+    except KeyboardInterrupt:
+        sys.exit(130)
     sys.exit(explain_command(Path(__file__).parent / "configs" / "saliency.yaml"))

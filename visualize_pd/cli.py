@@ -74,7 +74,11 @@ def _main(
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
-        "-c", "--config", type=Path, default=default, help=f"YAML file (default: {default.name})"
+        "-c",
+        "--config",
+        type=Path,
+        default=default,
+        help=f"YAML file (default: {default.parent.name}/{default.name})",
     )
     parser.add_argument(
         "-o",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import paddle
@@ -20,11 +20,11 @@ from .models import Classifier, load_model, network_errors
 from .saliency import reduce
 from .targets import logits_of, read_target, resolve_targets
 
-# Panel titles, by channel and in one channel, where they are not the method's plain name.
-TITLES = {
-    "gradient": ("Gradients across RGB channels", "Max gradients"),
-    "saliency": ("Gradients across RGB channels", "Max gradients"),
-    "grad_times_input": ("Gradient × input across RGB channels", "Gradient × input"),
+# What a method's panels show, where that is not its name.
+QUANTITIES = {
+    "gradient": "gradients",
+    "saliency": "gradients",
+    "grad_times_input": "gradient times input",
 }
 
 
@@ -33,7 +33,7 @@ def explain(config: ExplainConfig, say: Callable[[str], None], complain: Callabl
 
     `say` gets a line for every image, `complain` one for every image that had to be skipped.
     """
-    method, options, reduction = choose_method(config.method)
+    method = choose_method(config.method)
     paths = find_images(config.images)
     folder = make_folder(Path(config.output) / "method_1")
     runtime.use_device(config.device)
@@ -53,7 +53,7 @@ def explain(config: ExplainConfig, say: Callable[[str], None], complain: Callabl
                     progress.update()
             if not batch:
                 continue
-            explained = _explain_batch(method, options, reduction, classifier, target, batch)
+            explained = _explain_batch(method, classifier, target, batch)
             for path, figure, array, line in explained:
                 output = folder / f"{names[path]}_pp.jpg"
                 render.save_picture(output, figure)
@@ -65,11 +65,38 @@ def explain(config: ExplainConfig, say: Callable[[str], None], complain: Callabl
     return done, len(paths) - done
 
 
-def choose_method(method: str | dict) -> tuple[Callable, dict[str, Any], dict[str, str]]:
-    """A method's name, or its name and options → its function, its options and its reduction.
+class Choice(NamedTuple):
+    """A method with its options; `channel` and `sign` apart, as a figure shows the map both ways.
 
-    The reduction (channel, sign) is kept apart: the figure shows the map before it and after it.
+    Methods outside the gradient family have an empty `reduction`.
     """
+
+    name: str
+    options: dict[str, Any]
+    reduction: dict[str, str]
+
+    def attribution(self, network, images, target) -> paddle.Tensor:
+        """The method's map before its reduction."""
+        whole = {"channel": "none", "sign": "signed"} if self.reduction else {}
+        return METHODS[self.name](network, images, target, **self.options, **whole)
+
+    def reduced(self, attribution: paddle.Tensor) -> paddle.Tensor:
+        return reduce(attribution, **self.reduction) if self.reduction else attribution
+
+    def titles(self) -> tuple[str, str]:
+        """Of the panel by channel, and of the panel in one channel."""
+        quantity = QUANTITIES.get(self.name, self.name.replace("_", " "))
+        channel, sign = self.reduction.get("channel"), self.reduction.get("sign")
+        part = f"{sign} " if channel == "none" and sign != "signed" else ""
+        together = f"{channel} of {sign} {quantity}" if channel else quantity
+        if (channel, sign) == ("max", "absolute"):
+            together = f"max {quantity}"
+        by_channel = f"{part}{quantity} across RGB channels"
+        return by_channel[0].upper() + by_channel[1:], together[0].upper() + together[1:]
+
+
+def choose_method(method: str | dict) -> Choice:
+    """A method's name, or its name and options, checked."""
     options = {"name": method} if isinstance(method, str) else dict(method)
     name = options.pop("name", None)
     if not isinstance(name, str) or name not in METHODS:
@@ -82,31 +109,30 @@ def choose_method(method: str | dict) -> tuple[Callable, dict[str, Any], dict[st
             raise ConfigError(f"method.{option} must be a single value")
     keys = [key for key in ("channel", "sign") if key in known]
     reduction = {key: options.pop(key, known[key].default) for key in keys}
-    _reduced(paddle.zeros([1, 1, 1, 1]), reduction)  # a wrong value shows before any work
-    return METHODS[name], options, reduction
+    choice = Choice(name, options, reduction)
+    choice.reduced(paddle.zeros([1, 1, 1, 1]))  # a wrong value shows before any work
+    return choice
 
 
-def _explain_batch(method, options, reduction, classifier: Classifier, target, batch):
+def _explain_batch(method: Choice, classifier: Classifier, target: int | None, batch):
     """Yield path, figure, raw map and console line for each `(path, cropped picture)`.
 
     The one pass of the method gives the predictions too.
     """
     images = to_tensor([picture for _, picture in batch], classifier.mean, classifier.std)
-    whole = {"channel": "none", "sign": "signed"} if reduction else {}
     with network_errors(classifier), hooks.capture(classifier.network) as outputs:
-        attribution = method(classifier.network, images, target, **options, **whole)
+        attribution = method.attribution(classifier.network, images, target)
     logits = logits_of(outputs[0]).detach()
     if not bool(paddle.isfinite(logits).all()):
         raise ModelError(f"{classifier.title} gave scores that are no numbers")
     targets = resolve_targets(target, logits).numpy()
     probabilities = paddle.nn.functional.softmax(logits, axis=1).numpy()
-    maps = attribution.numpy()
-    reduced = _reduced(attribution, reduction).numpy()
-    name = method.__name__
-    plain = name.replace("_", " ").capitalize()
-    titles = TITLES.get(name, (f"{plain} across RGB channels", plain))
-    for index, (path, picture) in enumerate(batch):
-        panels = render.gradient_panels(np.asarray(picture), maps[index], reduced[index], titles)
+    maps, reduced = attribution.numpy(), method.reduced(attribution).numpy()
+    pictures = classifier.to_pixels(images)
+    for index, (path, _) in enumerate(batch):
+        panels = render.gradient_panels(
+            pictures[index], maps[index], reduced[index], method.titles()
+        )
         top = probabilities[index].argsort()[::-1][:5]
         chosen = int(targets[index])
         ranked = [_with_probability(classifier, c, probabilities[index]) for c in top]
@@ -117,12 +143,8 @@ def _explain_batch(method, options, reduction, classifier: Classifier, target, b
             line = f"{asked} (top 5: {', '.join(ranked)})"
             note = "asked for; predicted: " + ranked[0]
         caption = f"{asked}  ·  {classifier.title}"
-        detail = f"{path.name}  ·  {name} of class {chosen}, {note}"
+        detail = f"{path.name}  ·  {method.name} of class {chosen}, {note}"
         yield path, render.figure(panels, caption, detail), reduced[index], line
-
-
-def _reduced(attribution: paddle.Tensor, reduction: dict[str, str]) -> paddle.Tensor:
-    return reduce(attribution, **reduction) if reduction else attribution
 
 
 def _options(method: Callable) -> dict[str, inspect.Parameter]:

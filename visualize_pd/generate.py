@@ -72,6 +72,8 @@ def generate(config: GenerateConfig, say: Callable[[str], None]) -> bool:
         }
         with whole_file(folder / "run.json") as file:
             file.write(json.dumps(record, indent=2, ensure_ascii=False).encode())
+    if not record["complete"]:
+        say(f"interrupted after {steps} of {config.iterations} iterations")
     say(
         f"{name} (class {target}), {steps} iterations on {classifier.title}: score "
         f"{last['score']:.2f}, probability {last['probability']:.1%} → {animation}"
@@ -115,7 +117,8 @@ def _ascend(
     with tqdm(total=config.iterations, desc=f"class {target}", unit="it") as progress:
         for frame in ascent:
             progress.n = frame.iteration
-            progress.set_postfix(score=f"{frame.score:.2f}")
+            shifted = " (shifted)" if config.priors.shift else ""
+            progress.set_postfix_str(f"score={frame.score:.2f}{shifted}")
             if not math.isfinite(frame.score):
                 raise ModelError(
                     f"the score is no number after {frame.iteration} iterations; lower "

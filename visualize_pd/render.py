@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +26,14 @@ _VIRIDIS_TABLE = np.stack(
         for channel in range(3)
     ],
     axis=1,
+)
+
+_OWN_LETTERS = {*map(chr, range(32, 127)), "·", "…", "’"}
+# Chinese ones first: they have Latin, Greek and Cyrillic letters too.
+_SYSTEM_FONTS = (
+    *("NotoSansCJK-Regular.ttc", "NotoSansCJKsc-Regular.otf", "SourceHanSansSC-Regular.otf"),
+    *("wqy-microhei.ttc", "wqy-zenhei.ttc", "msyh.ttc", "simhei.ttf", "PingFang.ttc"),
+    *("Hiragino Sans GB.ttc", "DroidSansFallbackFull.ttf", "Arial Unicode.ttf", "DejaVuSans.ttf"),
 )
 
 INK, FAINT, PAPER = (25, 25, 30), (110, 110, 118), (255, 255, 255)
@@ -66,7 +75,8 @@ def gradient_panels(
     """
     panels = [("Input image", picture)]
     if len(attribution) == 3:
-        colours = standardise(attribution).transpose(1, 2, 0)
+        by_channel = reduced if len(reduced) == 3 else attribution
+        colours = standardise(by_channel).transpose(1, 2, 0)
         panels.append((names[0], np.round(colours * 255).astype("uint8")))
     if len(reduced) == 1:
         heat = viridis(standardise(reduced[0]))
@@ -87,7 +97,6 @@ def figure(
     height, width = panels[0][1].shape[:2]
     scale = max(scale, -(-160 * scale // max(height, width)))  # small inputs stay legible
     width, height, gap = width * scale, height * scale, 32
-    title_font, caption_font, note_font = _font(26), _font(32), _font(24)
     top, bottom = gap + 44, gap + 44 + (36 if note else 0)
     sheet = Image.new("RGB", (len(panels) * (width + gap) + gap, top + height + bottom), PAPER)
     draw = ImageDraw.Draw(sheet)
@@ -95,11 +104,11 @@ def figure(
         x = gap + column * (width + gap)
         smooth = Image.Resampling.NEAREST if column else Image.Resampling.LANCZOS
         sheet.paste(Image.fromarray(pixels).resize((width, height), smooth), (x, top))
-        draw.text((x, top - 14), _fitting(title, title_font, width), INK, title_font, anchor="ls")
+        _write(draw, (x, top - 14), title, 26, INK, width)
     inner = sheet.width - 2 * gap
     line = top + height + 46
-    draw.text((gap, line), _fitting(caption, caption_font, inner), INK, caption_font, anchor="ls")
-    draw.text((gap, line + 38), _fitting(note, note_font, inner), FAINT, note_font, anchor="ls")
+    _write(draw, (gap, line), caption, 32, INK, inner)
+    _write(draw, (gap, line + 38), note, 24, FAINT, inner)
     return sheet
 
 
@@ -157,7 +166,18 @@ def save_animation(
             file.write(memory.getvalue())
 
 
-def _font(size: int) -> ImageFont.ImageFont:
+def _write(draw: ImageDraw.ImageDraw, at: tuple, text: str, size: int, ink: tuple, width: int):
+    """One line of text above `at`, cut with an ellipsis where it is wider than `width`."""
+    font = _font(text, size)
+    draw.text(at, _fitting(text, font, width), ink, font, anchor="ls")
+
+
+def _font(text: str, size: int) -> ImageFont.ImageFont:
+    """Pillow's own font, which has ASCII and a little more; for other letters one of the system."""
+    if not set(text) <= _OWN_LETTERS:
+        for name in _SYSTEM_FONTS:
+            with suppress(OSError):
+                return ImageFont.truetype(name, size)
     return ImageFont.load_default(size)
 
 

@@ -97,7 +97,9 @@ def find_class(name: str, labels: Sequence[str] | None) -> int:
     padded = [f" {' , '.join(synonyms)} " for synonyms in names]
     near = [index for index, text in enumerate(padded) if f" {wanted} " in text]  # whole words
     near += [index for index, text in enumerate(padded) if wanted in text]
-    for close in difflib.get_close_matches(wanted, [s for group in names for s in group], n=5):
+    for close in difflib.get_close_matches(
+        wanted, [s for group in names for s in group], n=5, cutoff=0.75
+    ):
         near += [index for index, synonyms in enumerate(names) if close in synonyms]
     near = list(dict.fromkeys(near))[:5]
     hint = f"did you mean {_listed(near, labels)}?" if near and wanted else "give an index"

