@@ -170,3 +170,33 @@ def test_array_is_read_back_as_it_was(tmp_path):
     values = np.random.default_rng(0).standard_normal((1, 3, 4)).astype("float32")
     render.save_array(tmp_path / "a.npy", values)
     np.testing.assert_array_equal(np.load(tmp_path / "a.npy", allow_pickle=False), values)
+
+
+@pytest.fixture
+def system_font(monkeypatch):
+    """Let the system have one font, or none; Pillow loads its own by the same function."""
+    real = render.ImageFont.truetype
+
+    def install(installed):
+        def truetype(font, size, **options):
+            if not isinstance(font, str):
+                return real(font, size, **options)
+            if font != installed:
+                raise OSError
+            return f"{font} {size}"
+
+        monkeypatch.setattr(render.ImageFont, "truetype", truetype)
+
+    return install
+
+
+def test_other_letters_take_a_font_of_the_system(system_font):
+    system_font("msyh.ttc")
+    assert render._font("小猫 42.5%", 20) == "msyh.ttc 20"
+    assert render._font("tabby 42.5%  ·  AlexNet…", 20) != "msyh.ttc 20"
+
+
+def test_other_letters_where_the_system_has_no_font(system_font):
+    system_font(None)
+    picture = np.full((100, 100, 3), 90, "uint8")
+    assert render.figure([("小猫", picture)], "小猫", "小猫").size[0] > 200

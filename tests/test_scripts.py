@@ -15,8 +15,18 @@ import paddle
 import pytest
 from PIL import Image
 
-from visualize_pd import METHODS, find_images, images, load_image, load_model, saliency
+from visualize_pd import (
+    METHODS,
+    VisualizeError,
+    find_images,
+    images,
+    load_image,
+    load_model,
+    render,
+    saliency,
+)
 from visualize_pd.cli import explain_command, generate_command
+from visualize_pd.explain import choose_method
 
 ROOT = Path(__file__).parents[1]
 SALIENCY, CLASS_IMAGE = ROOT / "configs/saliency.yaml", ROOT / "configs/class_image.yaml"
@@ -266,3 +276,55 @@ def test_without_paddle_the_extras_are_named(script, tmp_path):
     assert done.returncode == 2
     assert done.stderr.startswith("error: PaddlePaddle is not installed")
     assert ".[cpu]" in done.stderr and ".[gpu]" in done.stderr and "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("method", "titles"),
+    [
+        ("saliency", ("Gradients across RGB channels", "Max gradients")),
+        ({"name": "saliency", "channel": "sum", "sign": "negative"},
+         ("Gradients across RGB channels", "Sum of negative gradients")),
+        ({"name": "gradient", "sign": "positive"},
+         ("Positive gradients across RGB channels", "Gradients")),
+        ({"name": "grad_times_input", "channel": "sum"},
+         ("Gradient x input across RGB channels", "Sum of signed gradient x input")),
+    ],
+)  # fmt: skip
+def test_titles_say_what_the_panels_show(method, titles):
+    found = choose_method(method).titles()
+    assert found == titles
+    assert set("".join(found)) <= render._OWN_LETTERS
+
+
+def test_sign_shows_in_the_figure_by_channel(tmp_path, photograph, monkeypatch):
+    monkeypatch.chdir(ROOT / "tests")
+    path = photograph("p.png")
+    for sign in ("signed", "positive"):
+        explain("-o", f"images={path}", "-o", f"output={tmp_path / sign}",
+                "-o", f"method={{name: gradient, sign: {sign}}}", *TINY)  # fmt: skip
+    first, second = (
+        np.asarray(Image.open(tmp_path / sign / "method_1/p_pp.jpg")).astype(int)[76:, 500:]
+        for sign in ("signed", "positive")
+    )
+    assert np.abs(first[:300, :200] - second[:300, :200]).mean() > 2
+
+
+def test_stand_in_takes_over_what_is_not_the_missing_networks_own(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    names = tmp_path / "names.txt"
+    names.write_text("\n".join(f"kind {i}" for i in range(1000)))
+    missing = {"name": "resnet18", "fallback": "efficientnet_lite0"}
+    monkeypatch.setattr("visualize_pd.models.zoo_url", lambda _: None)
+    stand_in = load_model(**missing, image_size=300, labels=str(names))
+    assert stand_in.image_size == 300 and stand_in.class_name(130) == "kind 130"
+    assert stand_in.title == "EfficientNet-Lite0 (standing in for resnet18)"
+    for own in ({"mean": [0.5] * 3}, {"std": [0.5] * 3}):
+        with pytest.raises(VisualizeError, match="no weights for resnet18"):
+            load_model(**missing, **own)
+
+
+def test_number_of_class_names_must_be_right(tmp_path):
+    names = tmp_path / "names.txt"
+    names.write_text("cat\ndog\n")
+    with pytest.raises(VisualizeError, match="has 2 class names for 1000 classes"):
+        load_model("efficientnet_lite0", labels=str(names))

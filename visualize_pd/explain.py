@@ -24,7 +24,7 @@ from .targets import logits_of, read_target, resolve_targets
 QUANTITIES = {
     "gradient": "gradients",
     "saliency": "gradients",
-    "grad_times_input": "gradient times input",
+    "grad_times_input": "gradient x input",
 }
 
 
@@ -88,7 +88,7 @@ class Choice(NamedTuple):
         quantity = QUANTITIES.get(self.name, self.name.replace("_", " "))
         channel, sign = self.reduction.get("channel"), self.reduction.get("sign")
         part = f"{sign} " if channel == "none" and sign != "signed" else ""
-        together = f"{channel} of {sign} {quantity}" if channel else quantity
+        together = f"{channel} of {sign} {quantity}" if channel in ("max", "sum") else quantity
         if (channel, sign) == ("max", "absolute"):
             together = f"max {quantity}"
         by_channel = f"{part}{quantity} across RGB channels"

