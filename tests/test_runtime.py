@@ -96,3 +96,11 @@ def test_gpu_build_without_a_driver_has_no_gpu(monkeypatch, failure):
     monkeypatch.setattr(runtime.paddle.device, "is_compiled_with_cuda", lambda: True)
     monkeypatch.setattr(runtime.paddle.device.cuda, "device_count", no_driver)
     assert runtime.gpu_count() == 0
+
+
+@pytest.mark.parametrize(("version", "old"), [
+    ("2.4.2", True), ("2.5.0rc1", True), ("1.8.5", True), ("2.6.2", False), ("3.3.1", False),
+    ("3.0.0-beta2", False), ("0.0.0", False), ("2.10.0", False),
+])  # fmt: skip
+def test_older_paddles_are_known(version, old):
+    assert runtime._too_old(version) is old

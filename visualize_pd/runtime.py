@@ -44,6 +44,12 @@ def _available_cpus(cgroup: Path = Path("/sys/fs/cgroup")) -> int:
     return bound or 1
 
 
+def _too_old(version: str) -> bool:
+    """Whether a Paddle is older than 2.6; a build from its sources calls itself 0.0.0."""
+    numbers = tuple(map(int, re.findall(r"[0-9]+", version)[:2]))
+    return (0, 0) < numbers < (2, 6)
+
+
 _set_threads = not _person_chose_threads()
 if _is_amd():
     # MKL reads it at its first call: the AVX2 path, as on Intel processors.
@@ -65,6 +71,10 @@ for _warning in _raised:
         warnings.warn_explicit(
             _warning.message, _warning.category, _warning.filename, _warning.lineno
         )
+if _too_old(paddle.__version__):
+    warnings.warn(
+        f"visualize_pd needs PaddlePaddle 2.6.2; {paddle.__version__} is older", stacklevel=2
+    )
 if _set_threads:
     threadpoolctl.threadpool_limits(_available_cpus())
 
