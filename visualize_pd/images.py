@@ -61,7 +61,7 @@ def load_image(path: str | Path) -> Image.Image:
             with Image.open(path) as image:
                 _check_size(image, path)
                 image.load()
-                return _rgb(_upright(image))
+                return _rgb(_upright(image), image.format)
     except ImageError:
         raise
     except FileNotFoundError:
@@ -144,10 +144,11 @@ def _upright(image: Image.Image) -> Image.Image:
         return image
 
 
-def _rgb(image: Image.Image) -> Image.Image:
+def _rgb(image: Image.Image, file_format: str | None) -> Image.Image:
     if image.mode.startswith("I") or image.mode == "F":
         values = np.asarray(image, dtype="float64")
-        full = 65535 if image.mode.startswith("I;16") else None
+        sixteen = image.mode.startswith("I;16") or file_format == "PNG"  # older Pillows' mode is I
+        full = 65535 if sixteen else None
         return Image.fromarray(_eight_bit(values, full)).convert("RGB")
     if image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info:
         image = image.convert("RGBA")
