@@ -76,7 +76,7 @@ def boxes():
 def test_packaged_network_names_the_photographs(boxes):
     classifier = load_model("efficientnet_lite0")
     paths = [ROOT / "content/images" / row["file"] for row in boxes]
-    batch = classifier.to_tensor([load_image(path) for path in paths])
+    batch = classifier.prepare([load_image(path) for path in paths])
     predicted = classifier.network(batch).numpy().argmax(1)
     hits = [int(row["class"]) == index for row, index in zip(boxes, predicted)]
     assert len(hits) >= 8 and sum(hits) >= len(hits) - 1
@@ -92,7 +92,7 @@ def test_saliency_lies_on_the_object(boxes):
         mask = Image.new("L", photograph.size)
         mask.paste(255, tuple(int(row[key]) for key in ("x0", "y0", "x1", "y1")))
         inside = np.asarray(images.crop(mask, size, resize)) > 127
-        batch = classifier.to_tensor([photograph])
+        batch = classifier.prepare([photograph])
         heat = saliency(classifier.network, batch, int(row["class"])).numpy()[0, 0]
         denser += heat[inside].mean() > 1.2 * heat[~inside].mean() if (~inside).any() else 1
     assert denser >= len(boxes) - 1
@@ -107,7 +107,7 @@ def test_input_panel_and_array_are_the_networks_view(tmp_path, photograph):
     figure = np.asarray(Image.open(tmp_path / "method_1/photo_pp.jpg").convert("RGB"))
     panel = Image.fromarray(figure[76 : 76 + 448, 32 : 32 + 448]).resize((224, 224))
     assert np.abs(np.asarray(panel).astype(int) - np.asarray(picture)).mean() < 3
-    expected = saliency(classifier.network, classifier.to_tensor([load_image(path)]), 130)
+    expected = saliency(classifier.network, classifier.prepare([load_image(path)]), 130)
     array = np.load(tmp_path / "method_1/photo_pp.npy", allow_pickle=False)
     np.testing.assert_allclose(array, expected.numpy()[0], rtol=1e-4)
 

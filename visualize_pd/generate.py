@@ -84,7 +84,7 @@ def generate(config: GenerateConfig, say: Callable[[str], None]) -> bool:
 def _start(config: GenerateConfig, classifier: Classifier) -> paddle.Tensor:
     """The image to begin with: noise, the mean colour, or a picture."""
     if config.init not in ("noise", "grey", "gray"):
-        return classifier.to_tensor([load_image(config.init)])
+        return classifier.prepare([load_image(config.init)])
     shape = (1, len(classifier.mean), classifier.image_size, classifier.image_size)
     return noise(shape, config.init_std if config.init == "noise" else 0.0, config.seed)
 

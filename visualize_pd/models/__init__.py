@@ -93,7 +93,7 @@ class Classifier:
         """The square of a picture that the network sees."""
         return images.crop(picture, self.image_size, self.resize, self.resample)
 
-    def to_tensor(self, pictures: Sequence[Image.Image]) -> paddle.Tensor:
+    def prepare(self, pictures: Sequence[Image.Image]) -> paddle.Tensor:
         """Pictures of any size → cropped and normalised `[N, C, image_size, image_size]`."""
         return images.to_tensor([self.crop(picture) for picture in pictures], self.mean, self.std)
 
