@@ -1,5 +1,7 @@
 """Files that appear whole or not at all, and folders that prove to take files."""
 
+import threading
+
 import pytest
 
 from visualize_pd.errors import OutputError
@@ -111,3 +113,23 @@ def test_make_folder_that_takes_no_files(tmp_path, monkeypatch):
     monkeypatch.setattr("pathlib.Path.touch", refuse)
     with pytest.raises(OutputError, match="Permission denied"):
         make_folder(tmp_path / "new")
+
+
+def test_two_threads_in_one_folder(tmp_path):
+    """Both are open at once; neither ends up in the other's file."""
+    both_open = threading.Barrier(2, timeout=10)
+
+    def write(name):
+        with whole_file(tmp_path / name) as file:
+            both_open.wait()
+            file.write(name.encode() * 1000)
+            both_open.wait()
+
+    threads = [threading.Thread(target=write, args=(name,)) for name in ("a", "bc")]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert {p.name: p.read_bytes() for p in tmp_path.iterdir()} == {
+        "a": b"a" * 1000, "bc": b"bc" * 1000
+    }  # fmt: skip

@@ -200,3 +200,9 @@ def test_other_letters_where_the_system_has_no_font(system_font):
     system_font(None)
     picture = np.full((100, 100, 3), 90, "uint8")
     assert render.figure([("小猫", picture)], "小猫", "小猫").size[0] > 200
+
+
+def test_picture_of_no_known_format(tmp_path):
+    with pytest.raises(VisualizeError, match="picture format"):
+        render.save_picture(tmp_path / "a.nothing", np.zeros((4, 4, 3), "uint8"))
+    assert not list(tmp_path.iterdir())

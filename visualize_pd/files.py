@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -19,7 +20,7 @@ def whole_file(path: str | Path) -> Iterator[BinaryIO]:
     Raises `OutputError` where the file cannot be written (no permission, full disk, …).
     """
     path = Path(path)
-    partial = path.parent / f".{os.getpid()}.partial"
+    partial = path.parent / f".{os.getpid()}.{threading.get_ident()}.partial"
     try:
         if not path.name or "\0" in path.name:
             raise OSError("it is no file name")

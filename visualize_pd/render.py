@@ -113,9 +113,14 @@ def figure(
 
 
 def save_picture(path: str | Path, picture: Image.Image | np.ndarray) -> None:
-    """Write a picture in the format of its suffix; JPEG without loss of colour resolution."""
+    """Write a picture in the format of its suffix; JPEG without loss of colour resolution.
+
+    Raises `OutputError` for a suffix that is no picture format's.
+    """
     picture = picture if isinstance(picture, Image.Image) else Image.fromarray(picture)
     suffix = Path(path).suffix.lower()
+    if suffix not in Image.registered_extensions():
+        raise OutputError(f"{path} does not end in the name of a picture format, such as .png")
     options = {"quality": 92, "subsampling": 0} if suffix in (".jpg", ".jpeg") else {}
     with whole_file(path) as file:
         picture.save(file, format=Image.registered_extensions()[suffix], **options)
