@@ -9,11 +9,13 @@ PACKAGE = Path(__file__).parents[1] / "visualize_pd"
 LEVELS = [
     {"errors"},
     {"files"},
-    {"runtime", "config", "images", "targets", "hooks", "priors"},
-    {"models", "gradients"},
-    {"saliency", "synthesis", "render"},
+    {"runtime", "config", "images", "targets", "hooks", "priors", "features", "baselines"},
+    {"models", "gradients", "passes"},
+    {"saliency", "cam", "perturbation", "synthesis", "render"},
+    {"methods"},
+    {"explain"},
     {"__init__"},
-    {"explain", "generate"},
+    {"generate"},
     {"cli"},
 ]
 LEVEL = {name: level for level, names in enumerate(LEVELS) for name in names}

@@ -4,24 +4,39 @@ from . import (
     render,
     runtime,  # first: it settles Paddle before anything uses it
 )
+from .cam import (
+    ablation_cam,
+    eigen_cam,
+    eigen_grad_cam,
+    grad_cam,
+    grad_cam_pp,
+    guided_grad_cam,
+    layer_cam,
+    score_cam,
+    xgrad_cam,
+)
 from .errors import VisualizeError
 from .gradients import input_gradient
 from .images import crop, find_images, load_image, to_pixels, to_tensor
+from .methods import METHODS
 from .models import AlexNet, Classifier, EfficientNetLite, load_model
+from .perturbation import occlusion, rise
 from .render import overlay
 from .runtime import use_device
-from .saliency import grad_times_input, gradient, saliency
+from .saliency import (
+    activation_gradient,
+    deconvnet,
+    grad_times_input,
+    gradient,
+    guided_backprop,
+    integrated_gradients,
+    saliency,
+    smooth_grad,
+)
 from .synthesis import Frame, class_image, noise
 from .targets import find_class
 
 __version__ = "0.1.0"
-
-# The names used in YAML. A new method: its function, its line here, its test, a YAML.
-METHODS = {
-    "gradient": gradient,
-    "saliency": saliency,
-    "grad_times_input": grad_times_input,
-}
 
 __all__ = [
     "METHODS",
@@ -30,21 +45,37 @@ __all__ = [
     "EfficientNetLite",
     "Frame",
     "VisualizeError",
+    "ablation_cam",
+    "activation_gradient",
     "class_image",
     "crop",
+    "deconvnet",
+    "eigen_cam",
+    "eigen_grad_cam",
     "find_class",
     "find_images",
+    "grad_cam",
+    "grad_cam_pp",
     "grad_times_input",
     "gradient",
+    "guided_backprop",
+    "guided_grad_cam",
     "input_gradient",
+    "integrated_gradients",
+    "layer_cam",
     "load_image",
     "load_model",
     "noise",
+    "occlusion",
     "overlay",
     "render",
+    "rise",
     "runtime",
     "saliency",
+    "score_cam",
+    "smooth_grad",
     "to_pixels",
     "to_tensor",
     "use_device",
+    "xgrad_cam",
 ]

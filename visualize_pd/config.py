@@ -6,7 +6,6 @@ A key, its type, its default and its meaning stand once, in the dataclasses belo
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import math
 import re
 import reprlib
@@ -18,7 +17,7 @@ from typing import Any, Optional, Union
 
 import yaml
 
-from .errors import ConfigError
+from .errors import ConfigError, nearest
 
 
 def _key(default: Any = dataclasses.MISSING, *, name: str | None = None, **bounds: Any) -> Any:
@@ -205,12 +204,6 @@ def _read(path: Path) -> dict:
     if not isinstance(values, dict):
         raise ConfigError(f"{path} must hold keys and values, not {_shown(values)}")
     return values
-
-
-def nearest(key: str, known: typing.Iterable[str]) -> str:
-    """A hint after an unknown key: the closest known one, or all of them."""
-    near = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
-    return f"did you mean '{near[0]}'?" if near else f"known keys are {', '.join(known)}"
 
 
 def _shown(value: Any) -> str:

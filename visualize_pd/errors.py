@@ -1,5 +1,11 @@
 """What a person can cause. The message is one sentence: what is wrong, and what to do."""
 
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping
+from typing import Any
+
 
 class VisualizeError(Exception):
     """Base of every error that the package raises on purpose."""
@@ -39,3 +45,22 @@ class WeightsMissingError(WeightsError):
 
 class PaddleMissingError(VisualizeError, ImportError):
     """PaddlePaddle is not installed."""
+
+
+def nearest(key: str, known: Iterable[str]) -> str:
+    """A hint after an unknown key: the closest known one, or all of them."""
+    near = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
+    return f"did you mean '{near[0]}'?" if near else f"known keys are {', '.join(known)}"
+
+
+def look_up(what: str, name: Any, table: Mapping[str, Any]) -> Any:
+    """An entry of a table; `ConfigError` names all of them for one that it does not have."""
+    if not isinstance(name, str) or name not in table:
+        raise ConfigError(f"unknown {what} '{name}'; use {', '.join(table)}")
+    return table[name]
+
+
+def check_count(what: str, value: int, minimum: int = 1) -> None:
+    """Raise `ConfigError` unless a number of things is a whole one, and enough of them."""
+    if type(value) is not int or value < minimum:
+        raise ConfigError(f"{what} must be a whole number of at least {minimum}, not {value!r}")

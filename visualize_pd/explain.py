@@ -11,11 +11,12 @@ import numpy as np
 import paddle
 from tqdm import tqdm
 
-from . import METHODS, hooks, render, runtime
-from .config import ExplainConfig, as_dict, nearest
-from .errors import ConfigError, ImageError, ModelError
+from . import hooks, render, runtime
+from .config import ExplainConfig, as_dict
+from .errors import ConfigError, ImageError, ModelError, nearest
 from .files import make_folder
 from .images import find_images, load_image, to_tensor
+from .methods import METHODS
 from .models import Classifier, load_model, network_errors
 from .saliency import reduce
 from .targets import logits_of, read_target, resolve_targets
@@ -120,9 +121,9 @@ def _explain_batch(method: Choice, classifier: Classifier, target: int | None, b
     The one pass of the method gives the predictions too.
     """
     images = to_tensor([picture for _, picture in batch], classifier.mean, classifier.std)
-    with network_errors(classifier), hooks.capture(classifier.network) as outputs:
+    with network_errors(classifier), hooks.capture(classifier.network) as calls:
         attribution = method.attribution(classifier.network, images, target)
-    logits = logits_of(outputs[0]).detach()
+    logits = logits_of(calls[0][1]).detach()
     if not bool(paddle.isfinite(logits).all()):
         raise ModelError(f"{classifier.title} gave scores that are no numbers")
     targets = resolve_targets(target, logits).numpy()

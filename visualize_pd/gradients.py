@@ -2,33 +2,84 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import paddle
 
-from .errors import ImageError, ModelError
-from .hooks import frozen
-from .targets import class_scores, logits_of, resolve_targets
+from .errors import ModelError
+from .features import Calls, unruled_relus
+from .hooks import capture, frozen, relu_rule
+from .targets import check_images, class_scores, read_logits, resolve_targets
 
 
-def input_gradient(network: paddle.nn.Layer, images: paddle.Tensor, targets: Any = None):
-    """∂S_c/∂I, `[N, C, H, W]`, of the logit of each image's class, in one pass each way.
+class Pass(NamedTuple):
+    """A recorded forward pass: gradients can be taken of `scores`, with respect to its tensors."""
 
-    `targets`: an int, N ints, or None for each image's top-1 class. Where the score does not
-    depend on the image the gradient is zero. Raises `ImageError` for images that are not a batch,
-    `TargetError` for a class that the network does not have, `ModelError` for other outputs than
-    logits.
+    images: paddle.Tensor
+    logits: paddle.Tensor
+    targets: paddle.Tensor
+    scores: paddle.Tensor
+    calls: Calls
+
+
+def record(
+    network: paddle.nn.Layer,
+    images: paddle.Tensor,
+    targets: Any = None,
+    *,
+    score: str = "logit",
+    relu: str | None = None,
+    layers: Sequence[paddle.nn.Layer] = (),
+) -> Pass:
+    """Run a network forwards for gradients, and keep what `layers` return.
+
+    `score`: logit, probability or log_probability; `relu`: None, guided or deconvnet. Raises
+    `ImageError` for images that are not a batch, `TargetError` for a class that the network does
+    not have, `ModelError` for other outputs than logits and for a ReLU that a rule cannot reach.
     """
-    if images.ndim != 4 or not paddle.is_floating_point(images):
-        raise ImageError(f"images must be floats [N, C, H, W], not {images.dtype} {images.shape}")
-    with frozen(network), paddle.enable_grad():
+    check_images(images)
+    with frozen(network), paddle.enable_grad(), relu_rule(relu), capture(*layers) as calls:
         images = images.detach()
         images.stop_gradient = False
-        logits = logits_of(network(images))
-        if logits.shape[0] != images.shape[0]:
-            raise ModelError(f"{logits.shape[0]} rows of logits came for {images.shape[0]} images")
-        score = class_scores(logits, resolve_targets(targets, logits)).sum()
-        if score.stop_gradient:
-            return paddle.zeros_like(images)
-        (gradient,) = paddle.grad(score, images, allow_unused=True)
-    return paddle.zeros_like(images) if gradient is None else gradient
+        logits = read_logits(network(images), images)
+        chosen = resolve_targets(targets, logits)
+        scores = class_scores(logits, chosen, score)
+    if relu and next(unruled_relus(logits), None):
+        raise ModelError(
+            f"the {relu} rule does not reach every ReLU: one is applied in place or in a compiled "
+            "part; use paddle.nn.ReLU or paddle.nn.functional.relu there"
+        )
+    return Pass(images, logits, chosen, scores, calls)
+
+
+def differentiate(scores: paddle.Tensor, tensors: Sequence[paddle.Tensor]) -> list[paddle.Tensor]:
+    """∂ Σ scores / ∂ each tensor; zeros for one that the scores do not depend on."""
+    reached = [tensor for tensor in tensors if not tensor.stop_gradient]
+    found: list[Any] = []
+    if reached and not scores.stop_gradient:
+        found = paddle.grad(scores.sum(), reached, allow_unused=True)
+    by_tensor = {id(tensor): gradient for tensor, gradient in zip(reached, found)}
+    gradients = [by_tensor.get(id(tensor)) for tensor in tensors]
+    return [
+        paddle.zeros_like(tensor).detach() if gradient is None else gradient
+        for tensor, gradient in zip(tensors, gradients)
+    ]
+
+
+def input_gradient(
+    network: paddle.nn.Layer,
+    images: paddle.Tensor,
+    targets: Any = None,
+    *,
+    score: str = "logit",
+    relu: str | None = None,
+) -> paddle.Tensor:
+    """∂S_c/∂I, `[N, C, H, W]`, of each image's class, in one pass each way.
+
+    `targets`: an int, N ints, or None for each image's top-1 class. Where the score does not
+    depend on the image the gradient is zero. Options and errors as in `record`.
+    """
+    passed = record(network, images, targets, score=score, relu=relu)
+    (gradient,) = differentiate(passed.scores, [passed.images])
+    return gradient

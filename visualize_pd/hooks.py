@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import paddle
+from paddle.autograd import PyLayer
+
+from .errors import ModelError
 
 
 @contextmanager
@@ -30,11 +34,170 @@ def frozen(network: paddle.nn.Layer) -> Iterator[None]:
 
 
 @contextmanager
-def capture(layer: paddle.nn.Layer) -> Iterator[list[Any]]:
-    """Collect what `layer` returns, one entry a call, while the block runs."""
-    outputs: list[Any] = []
-    handle = layer.register_forward_post_hook(lambda _layer, _inputs, out: outputs.append(out))
+def capture(*layers: paddle.nn.Layer) -> Iterator[list[tuple[paddle.nn.Layer, Any]]]:
+    """Collect `(layer, what it returned)`, in the order in which calls end, in the block."""
+    calls: list[tuple[paddle.nn.Layer, Any]] = []
+    handles = [
+        layer.register_forward_post_hook(lambda layer, _inputs, out: calls.append((layer, out)))
+        for layer in layers
+    ]
     try:
-        yield outputs
+        yield calls
     finally:
-        handle.remove()
+        for handle in handles:
+            handle.remove()
+
+
+class _Guided(PyLayer):
+    """The gradient passes where it is positive and the ReLU was open."""
+
+    @staticmethod
+    def forward(context, x, rectify, ceiling):
+        y = rectify(x)
+        context.save_for_backward(y)
+        context.ceiling = ceiling
+        return y
+
+    @staticmethod
+    def backward(context, gradient):
+        (y,) = context.saved_tensor()
+        is_open = y > 0
+        if context.ceiling is not None:
+            is_open = paddle.logical_and(is_open, y < context.ceiling)
+        return _positive(gradient) * is_open.astype(gradient.dtype)
+
+
+class _Deconvnet(PyLayer):
+    """The gradient passes where it is positive, whatever the ReLU did forwards."""
+
+    @staticmethod
+    def forward(context, x, rectify, ceiling):
+        return rectify(x)
+
+    @staticmethod
+    def backward(context, gradient):
+        return _positive(gradient)
+
+
+# Classes made once: one made in each call keeps a whole pass's memory alive until it is collected.
+RELU_RULES = {"guided": _Guided, "deconvnet": _Deconvnet}
+_RECTIFIERS = {"relu": None, "relu6": 6.0}
+_positive = paddle._C_ops.relu
+
+
+@contextmanager
+def relu_rule(rule: str | None) -> Iterator[None]:
+    """Within the block every ReLU and ReLU6 goes backwards by a rule, None for its derivative.
+
+    Layers and functions of `paddle.nn` alike end in the two operations that are replaced here.
+    """
+    if rule is None:
+        yield
+        return
+    operations = paddle._C_ops
+    originals = {name: getattr(operations, name) for name in _RECTIFIERS}
+
+    def ruled(name: str) -> Callable:
+        return lambda x: RELU_RULES[rule].apply(x, originals[name], _RECTIFIERS[name])
+
+    try:
+        for name in originals:
+            setattr(operations, name, ruled(name))
+        yield
+    finally:
+        for name, original in originals.items():
+            setattr(operations, name, original)
+
+
+@dataclass
+class _Call:
+    layer: paddle.nn.Layer
+    output: Any = None
+    after: int = 0  # the number of calls that had begun when this one ended
+
+
+class Rest:
+    """What a network does after a layer's last call, so that altered outputs of it run alone.
+
+    Made from one pass over `image`, `[1, C, H, W]`. Calls that had ended when that call began are
+    not repeated: what they returned stands in for them.
+    """
+
+    def __init__(self, network: paddle.nn.Layer, layer: paddle.nn.Layer, image: paddle.Tensor):
+        self.network, self.image = network, image
+        self.calls: list[_Call] = []
+        with _forwards(network, self._recorded):
+            network(image)
+        self.at = max(i for i, call in enumerate(self.calls) if call.layer is layer)
+        self.before = {i: self.calls[i].output for i in self._skipped()}
+        for call in self.calls:
+            call.output = None
+        self.repeated: dict[int, Any] = {}
+        self.count = 0
+
+    def __call__(self, altered: paddle.Tensor) -> Any:
+        """`[B, …]` outputs of the layer → what the network returns for them."""
+        self.altered, self.cursor = altered, 0
+        if self.count != altered.shape[0]:
+            self.count = altered.shape[0]
+            self.repeated = {i: self._repeat(output) for i, output in self.before.items()}
+        with _forwards(self.network, self._replayed):
+            return self.network(self._repeat(self.image))
+
+    def _skipped(self) -> Iterator[int]:
+        index = 0
+        while index < self.at:
+            ended_before = self.calls[index].after <= self.at
+            if ended_before:
+                yield index
+            index = self.calls[index].after if ended_before else index + 1
+
+    def _repeat(self, output: Any) -> Any:
+        if isinstance(output, paddle.Tensor):
+            return output.expand([self.count, *output.shape[1:]])
+        if isinstance(output, (tuple, list)):
+            return type(output)(self._repeat(item) for item in output)
+        return output
+
+    def _recorded(self, layer: paddle.nn.Layer, forward: Callable) -> Callable:
+        def run(*inputs, **options):
+            call = _Call(layer)
+            self.calls.append(call)
+            call.output = forward(*inputs, **options)
+            call.after = len(self.calls)
+            return call.output
+
+        return run
+
+    def _replayed(self, layer: paddle.nn.Layer, forward: Callable) -> Callable:
+        def run(*inputs, **options):
+            index = self.cursor
+            if index >= len(self.calls) or self.calls[index].layer is not layer:
+                raise ModelError("the network takes another way through its layers the second time")
+            if index == self.at:
+                self.cursor = self.calls[index].after
+                return self.altered
+            if index in self.repeated:
+                self.cursor = self.calls[index].after
+                return self.repeated[index]
+            self.cursor += 1
+            return forward(*inputs, **options)
+
+        return run
+
+
+@contextmanager
+def _forwards(network: paddle.nn.Layer, replace: Callable) -> Iterator[None]:
+    """Within the block each layer's `forward` is what `replace(layer, forward)` makes of it."""
+    layers = network.sublayers()
+    own = [layer.__dict__.get("forward") for layer in layers]
+    try:
+        for layer in layers:
+            layer.__dict__["forward"] = replace(layer, layer.forward)
+        yield
+    finally:
+        for layer, forward in zip(layers, own):
+            if forward is None:
+                layer.__dict__.pop("forward", None)
+            else:
+                layer.__dict__["forward"] = forward

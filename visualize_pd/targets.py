@@ -10,8 +10,9 @@ from typing import Any
 
 import numpy as np
 import paddle
+from paddle.nn import functional
 
-from .errors import ModelError, TargetError
+from .errors import ImageError, ModelError, TargetError, look_up
 
 
 def logits_of(output: Any) -> paddle.Tensor:
@@ -28,6 +29,20 @@ def logits_of(output: Any) -> paddle.Tensor:
         )
     if logits.ndim != 2 or logits.shape[1] == 0 or not paddle.is_floating_point(logits):
         raise ModelError(f"the network must return logits [N, classes], not {logits.shape}")
+    return logits
+
+
+def check_images(images: paddle.Tensor) -> None:
+    """Raise `ImageError` unless images are a batch of floats."""
+    if images.ndim != 4 or not paddle.is_floating_point(images):
+        raise ImageError(f"images must be floats [N, C, H, W], not {images.dtype} {images.shape}")
+
+
+def read_logits(output: Any, images: paddle.Tensor) -> paddle.Tensor:
+    """The logits of images in what a network returned for them, one row for each."""
+    logits = logits_of(output)
+    if logits.shape[0] != images.shape[0]:
+        raise ModelError(f"{logits.shape[0]} rows of logits came for {images.shape[0]} images")
     return logits
 
 
@@ -65,9 +80,31 @@ def check_class(target: int, classes: int) -> None:
         )
 
 
-def class_scores(logits: paddle.Tensor, targets: paddle.Tensor) -> paddle.Tensor:
-    """S_c(I): each image's logit of its own class, `[N]`."""
-    return paddle.take_along_axis(logits, targets.unsqueeze(1), axis=1).squeeze(1)
+def class_scores(
+    logits: paddle.Tensor, targets: paddle.Tensor, score: str = "logit"
+) -> paddle.Tensor:
+    """S_c(I), `[N]`: each image's logit of its own class, or what `score` makes of it."""
+    scores = look_up("score", score, SCORES)(logits)
+    return paddle.take_along_axis(scores, targets.unsqueeze(1), axis=1).squeeze(1)
+
+
+def probabilities(logits: paddle.Tensor) -> paddle.Tensor:
+    """Softmax over the classes; for a network with a single logit its sigmoid."""
+    single = logits.shape[1] == 1
+    return functional.sigmoid(logits) if single else functional.softmax(logits, axis=1)
+
+
+def log_probabilities(logits: paddle.Tensor) -> paddle.Tensor:
+    """The logarithm of `probabilities`, exact where they vanish."""
+    single = logits.shape[1] == 1
+    return functional.log_sigmoid(logits) if single else functional.log_softmax(logits, axis=1)
+
+
+SCORES = {
+    "logit": lambda logits: logits,
+    "probability": probabilities,
+    "log_probability": log_probabilities,
+}
 
 
 def read_target(target: str | int, labels: Sequence[str] | None) -> int | None:

@@ -1,0 +1,78 @@
+"""Which layers' outputs a score depends on, and which of them are feature maps."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import paddle
+
+from .errors import ConfigError, ModelError, nearest
+
+Calls = Sequence[tuple[paddle.nn.Layer, Any]]
+
+
+def graph_of(tensor: paddle.Tensor) -> list[Any]:
+    """Every node of the graph that was recorded on the way to a tensor."""
+    nodes: dict[Any, None] = {}
+    waiting = [tensor.grad_fn]
+    while waiting:
+        node = waiting.pop()
+        if node is not None and node not in nodes:
+            nodes[node] = None
+            waiting.extend(node.next_functions)
+    return list(nodes)
+
+
+def find_layers(network: paddle.nn.Layer, names: str | Sequence[str]) -> list[paddle.nn.Layer]:
+    """Layers by their names, as `network.named_sublayers()` has them.
+
+    Raises `ConfigError` for an unknown one, with the closest.
+    """
+    known = dict(network.named_sublayers())
+    names = [names] if isinstance(names, str) else names
+    if not names:
+        raise ConfigError("no layer named")
+    for name in names:
+        if not isinstance(name, str) or name not in known:
+            raise ConfigError(f"no layer '{name}' in the network; {nearest(str(name), known)}")
+    return [known[name] for name in names]
+
+
+def maps_of(layer: paddle.nn.Layer, calls: Calls, name: str) -> paddle.Tensor:
+    """The `[N, C, H, W]` that a layer's last call returned; `ConfigError` where it has none."""
+    outputs = [output for called, output in calls if called is layer]
+    if not outputs:
+        raise ConfigError(f"the network never calls its layer '{name}'")
+    if not _is_maps(outputs[-1]):
+        shape = getattr(outputs[-1], "shape", type(outputs[-1]).__name__)
+        raise ConfigError(f"layer '{name}' returns {shape}, not feature maps [N, C, H, W]")
+    return outputs[-1]
+
+
+def last_maps(calls: Calls, logits: paddle.Tensor) -> tuple[paddle.nn.Layer, paddle.Tensor]:
+    """The last convolutional feature maps that the logits depend on, and their layer.
+
+    That is the last output as large as that of the last convolution, so after its activation,
+    normalisation and shortcut, and before any pooling. Raises `ModelError` where there is none.
+    """
+    nodes = set(graph_of(logits))
+    found = [(layer, out) for layer, out in calls if _is_maps(out) and out.grad_fn in nodes]
+    spatial = [(layer, out) for layer, out in found if out.shape[2] * out.shape[3] > 1]
+    convolved = [(layer, out) for layer, out in spatial if isinstance(layer, paddle.nn.Conv2D)]
+    for candidates in (convolved, spatial, found):
+        if candidates:
+            size = candidates[-1][1].shape[2:]
+            return [(layer, out) for layer, out in found if out.shape[2:] == size][-1]
+    raise ModelError("the network has no convolutional feature maps for this; try another method")
+
+
+def unruled_relus(logits: paddle.Tensor) -> Iterator[str]:
+    """Recorded operations that keep a ReLU from `hooks.relu_rule`."""
+    for node in graph_of(logits):
+        if node.name() in ("ReluGradNode", "Relu6GradNode") or "RunProgram" in node.name():
+            yield node.name()
+
+
+def _is_maps(output: Any) -> bool:
+    return isinstance(output, paddle.Tensor) and output.ndim == 4
