@@ -13,6 +13,8 @@ LEVELS = [
     {"models", "gradients", "passes"},
     {"saliency", "cam", "perturbation", "synthesis", "render"},
     {"methods"},
+    {"attribution"},
+    {"figures"},
     {"explain"},
     {"__init__"},
     {"generate"},

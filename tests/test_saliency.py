@@ -1,8 +1,10 @@
 import numpy as np
+import paddle
 import pytest
 from toys import Linear, Quadratic, images, weights
 
 from visualize_pd import VisualizeError, grad_times_input, gradient, input_gradient, saliency
+from visualize_pd.saliency import GRADIENT_METHODS
 
 W = weights()
 TARGETS = [2, 1]
@@ -69,7 +71,110 @@ def test_top_class_is_explained_by_default():
 
 @pytest.mark.parametrize("shape", [(3, 5, 7), (2, 3, 5)])
 def test_images_must_be_a_batch(shape):
-    import paddle
-
     with pytest.raises(VisualizeError, match="N, C, H, W"):
         input_gradient(Linear(W), paddle.zeros(shape), 0)
+
+
+# Every method of a score's gradient g and the image x, where g is the same along the whole path.
+OF_GRADIENT = {
+    "gradient": lambda g, x: g,
+    "saliency": lambda g, x: np.abs(g).max(1, keepdims=True),
+    "grad_times_input": lambda g, x: g * x,
+    "guided_backprop": lambda g, x: g,
+    "deconvnet": lambda g, x: g,
+    "integrated_gradients": lambda g, x: g * x,
+}
+every_method = pytest.mark.parametrize("name", OF_GRADIENT)
+
+
+def test_no_gradient_method_is_left_out_here():
+    assert set(OF_GRADIENT) == set(GRADIENT_METHODS)
+
+
+@every_method
+def test_every_method_of_a_linear_score(name):
+    batch = images()
+    maps = GRADIENT_METHODS[name](Linear(W), batch, TARGETS).numpy()
+    expected = OF_GRADIENT[name](W[TARGETS], batch.numpy())
+    rounding = 2e-6 if name == "integrated_gradients" else 0  # its 50 weights sum to 1 in theory
+    np.testing.assert_allclose(maps, expected, rtol=rounding)
+
+
+def slopes(logits, target, score):
+    """∂ score / ∂ each logit, by hand: p_c (e_c − p), e_c − p; p (1 − p), 1 − p for a sigmoid."""
+    if len(logits) == 1:
+        p = 1 / (1 + np.exp(-logits))
+        return p * (1 - p) if score == "probability" else 1 - p
+    p = np.exp(logits) / np.exp(logits).sum()
+    log_slopes = np.eye(len(logits))[target] - p
+    return p[target] * log_slopes if score == "probability" else log_slopes
+
+
+@every_method
+@pytest.mark.parametrize("score", ["probability", "log_probability"])
+@pytest.mark.parametrize("classes", [1, 2, 3])
+def test_every_method_of_a_probability(name, score, classes):
+    w, batch, targets = weights(classes), images() * 0.1, [0, classes - 1]
+    w64, x = w.astype("float64"), batch.numpy().astype("float64")
+    expected = []
+    for image, target in zip(x, targets):
+        logits = (w64 * image).sum((1, 2, 3))
+        # The logits grow in proportion to the image, so along the path only the slopes change.
+        path = (np.arange(4000) + 0.5) / 4000 if name == "integrated_gradients" else [1.0]
+        slope = np.mean([slopes(alpha * logits, target, score) for alpha in path], axis=0)
+        expected.append(np.einsum("k,kchw->chw", slope, w64))
+    expected = OF_GRADIENT[name](np.stack(expected), x)
+    maps = GRADIENT_METHODS[name](Linear(w), batch, targets, score=score).numpy()
+    np.testing.assert_allclose(maps, expected, rtol=1e-5, atol=2e-6 * np.abs(expected).max())
+
+
+@every_method
+@pytest.mark.parametrize(
+    ("w", "expected"),
+    [
+        ([-200], [-200]),  # 1 − p = 1
+        ([0, 200], [-200]),  # w_0 − w_1, as p_1 = 1
+        ([-150, 100, 100], [-250]),  # w_0 − (w_1 + w_2) / 2
+    ],
+)
+def test_log_probability_has_a_gradient_where_the_probability_vanishes(name, w, expected):
+    network = Linear(np.float32(w).reshape(-1, 1, 1, 1))
+    image = paddle.ones([1, 1, 1, 1])
+    method = GRADIENT_METHODS[name]
+    if name != "integrated_gradients":
+        vanished = method(network, image, 0, score="probability").numpy()
+        assert abs(vanished.item()) < 1e-20  # Paddle's softmax stops at e^−64
+    maps = method(network, image, 0, score="log_probability").numpy()
+    if name == "integrated_gradients":
+        # Over a path from logits of zero it is ln p(1) − ln p(0), whichever way p goes.
+        at_zero = -np.log(2) if len(w) == 1 else -np.log(len(w))
+        spread = np.float64(w) if len(w) > 1 else np.float64([w[0], 0])
+        at_one = spread[0] - spread.max() - np.log(np.exp(spread - spread.max()).sum())
+        np.testing.assert_allclose(maps.item(), at_one - at_zero, rtol=1e-3)  # 50 steps, a bend
+    else:
+        expected = OF_GRADIENT[name](np.float64(expected).reshape(1, 1, 1, 1), 1)
+        np.testing.assert_allclose(maps, expected, rtol=1e-6)
+
+
+@every_method
+def test_unknown_score_is_named(name):
+    with pytest.raises(VisualizeError, match="'odds'.*log_probability"):
+        GRADIENT_METHODS[name](Linear(W), images(), 0, score="odds")
+
+
+@every_method
+@pytest.mark.parametrize(
+    ("sign", "channel", "expected"),
+    [
+        ("signed", "none", [2, -6, 4]),
+        ("absolute", "none", [2, 6, 4]),
+        ("positive", "none", [2, 0, 4]),
+        ("negative", "sum", [6]),
+        ("absolute", "max", [6]),
+    ],
+)
+def test_every_method_can_be_reduced(name, sign, channel, expected):
+    w = np.float32([2, -6, 4]).reshape(1, 3, 1, 1)
+    method = GRADIENT_METHODS[name]
+    maps = method(Linear(w), paddle.ones([1, 3, 1, 1]), 0, channel=channel, sign=sign).numpy()
+    np.testing.assert_allclose(maps.ravel(), expected, rtol=1e-6)

@@ -8,8 +8,16 @@ import paddle
 import pytest
 
 import visualize_pd.models
-from visualize_pd.errors import ModelError, TargetError
-from visualize_pd.targets import class_scores, find_class, logits_of, resolve_targets, short_name
+from visualize_pd.errors import ConfigError, ModelError, TargetError
+from visualize_pd.targets import (
+    class_scores,
+    find_class,
+    log_probabilities,
+    logits_of,
+    probabilities,
+    resolve_targets,
+    short_name,
+)
 
 LABELS = (
     Path(visualize_pd.models.__file__)
@@ -117,6 +125,64 @@ def test_the_gradient_of_a_score_is_one_hot(logits):
 
 def test_one_class_one_image():
     assert class_scores(paddle.to_tensor([[7.0]]), paddle.to_tensor([0])).numpy().tolist() == [7.0]
+
+
+def test_probabilities_are_softmax_over_the_classes():
+    # e^0, e^ln2, e^ln5 are 1, 2, 5 and sum to 8; a shift of all logits changes nothing.
+    shifts = np.float32([[0], [3], [-80]])
+    logits = paddle.to_tensor(np.log(np.float32([[1, 2, 5]])) + shifts)
+    expected = np.float32([[1, 2, 5]] * 3) / 8
+    np.testing.assert_allclose(probabilities(logits).numpy(), expected, rtol=1e-5)
+    np.testing.assert_allclose(log_probabilities(logits).numpy(), np.log(expected), rtol=1e-5)
+
+
+def test_probability_of_a_single_logit_is_its_sigmoid():
+    logits = paddle.to_tensor(np.log(np.float32([[1], [3], [1 / 4]])))
+    expected = np.float32([[1 / 2], [3 / 4], [1 / 5]])
+    np.testing.assert_allclose(probabilities(logits).numpy(), expected, rtol=1e-6)
+    np.testing.assert_allclose(log_probabilities(logits).numpy(), np.log(expected), rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("row", "expected"),
+    [
+        ([-300.0], [-300]),  # ln σ(−300)
+        ([300.0], [0]),
+        ([0.0, 300.0], [-300, 0]),
+        ([-2e4, 1e4, 1e4], [-3e4 - np.log(2), -np.log(2), -np.log(2)]),
+    ],
+)
+def test_log_probability_is_exact_where_the_probability_vanishes(row, expected):
+    logits = paddle.to_tensor([row])
+    np.testing.assert_allclose(log_probabilities(logits).numpy(), [expected], rtol=1e-6, atol=1e-30)
+    exact = [np.exp(np.float64(expected))]
+    np.testing.assert_allclose(probabilities(logits).numpy(), exact, rtol=1e-6, atol=1e-27)
+
+
+@pytest.mark.parametrize(
+    ("score", "expected"),
+    [
+        ("logit", [np.log(5), np.log(6)]),
+        ("probability", [5 / 8, 6 / 16]),
+        ("log_probability", [np.log(5 / 8), np.log(6 / 16)]),
+    ],
+)
+def test_score_of_each_image_is_that_of_its_own_class(score, expected):
+    logits = paddle.to_tensor(np.log(np.float32([[1, 2, 5], [6, 7, 3]])))
+    scores = class_scores(logits, paddle.to_tensor([2, 0]), score)
+    assert scores.shape == [2]
+    np.testing.assert_allclose(scores.numpy(), expected, rtol=1e-6)
+
+
+def test_score_is_the_logit_unless_asked():
+    logits = paddle.to_tensor([[1.5, 2.5]])
+    assert class_scores(logits, paddle.to_tensor([0])).numpy().tolist() == [1.5]
+
+
+@pytest.mark.parametrize("score", ["odds", "", "Logit", None, 1, ["logit"]])
+def test_unknown_score(logits, score):
+    with pytest.raises(ConfigError, match=r"unknown score .*logit, probability, log_probability"):
+        class_scores(logits, paddle.to_tensor([0, 0, 0]), score)
 
 
 def test_packaged_labels_are_the_thousand_of_imagenet():

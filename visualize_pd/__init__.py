@@ -16,6 +16,7 @@ from .cam import (
     xgrad_cam,
 )
 from .errors import VisualizeError
+from .explain import explain_image
 from .gradients import input_gradient
 from .images import crop, find_images, load_image, to_pixels, to_tensor
 from .methods import METHODS
@@ -52,6 +53,7 @@ __all__ = [
     "deconvnet",
     "eigen_cam",
     "eigen_grad_cam",
+    "explain_image",
     "find_class",
     "find_images",
     "grad_cam",

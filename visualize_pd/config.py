@@ -68,8 +68,11 @@ class ExplainConfig:
     """The keys of method_1."""
 
     images: Union[str, list[str]] = "content/images"
-    target: Union[str, int] = "predicted"
+    target: Union[str, int, list[Union[str, int]]] = "predicted"
     method: Union[str, dict] = "saliency"
+    compare: Optional[list[Union[str, dict]]] = None
+    colormap: str = "auto"
+    common_scale: bool = False
     model: ModelConfig = _key(ModelConfig)
     batch_size: int = _key(8, minimum=1)
     save_arrays: bool = False
@@ -214,15 +217,11 @@ def _shown(value: Any) -> str:
 def _checked(value: Any, hint: Any, bounds: typing.Mapping, where: str) -> Any:
     if dataclasses.is_dataclass(hint):
         return build(hint, value, where)
-    if typing.get_origin(hint) in (Union, getattr(types, "UnionType", Union)):
-        options = typing.get_args(hint)
-    else:
-        options = (hint,)
-    for option in options:
-        fitted = _fitted(value, option)
-        if fitted is not _MISFIT:
-            _check_bounds(fitted, bounds, where)
-            return fitted
+    options = _options(hint)
+    fitted = _fitted(value, hint)
+    if fitted is not _MISFIT:
+        _check_bounds(fitted, bounds, where)
+        return fitted
     wanted = " or ".join(_TYPE_NAMES.get(option, "a list") for option in options)
     raise ConfigError(f"{where} must be {wanted}, not {_shown(value)}")
 
@@ -238,7 +237,16 @@ _TYPE_NAMES = {
 }
 
 
+def _options(hint: Any) -> tuple:
+    is_union = typing.get_origin(hint) in (Union, getattr(types, "UnionType", Union))
+    return typing.get_args(hint) if is_union else (hint,)
+
+
 def _fitted(value: Any, hint: Any) -> Any:
+    options = _options(hint)
+    if len(options) > 1:
+        fits = (_fitted(value, option) for option in options)
+        return next((fitted for fitted in fits if fitted is not _MISFIT), _MISFIT)
     if typing.get_origin(hint) is list:
         (inner,) = typing.get_args(hint)
         items = [_fitted(item, inner) for item in value] if isinstance(value, list) else [_MISFIT]

@@ -1,32 +1,25 @@
-"""method_1: a config → a figure for every image."""
+"""method_1: a config → a figure for every image, or grids that compare methods."""
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
 
 import numpy as np
-import paddle
+from PIL import Image
 from tqdm import tqdm
 
-from . import hooks, render, runtime
+from . import render, runtime
+from .attribution import Explained, explain_batch, read_targets
 from .config import ExplainConfig, as_dict
-from .errors import ConfigError, ImageError, ModelError, nearest
+from .errors import ConfigError, ImageError, look_up
+from .figures import common_spreads, draw_figure, draw_grid, grid_rows, summary
 from .files import make_folder
-from .images import find_images, load_image, to_tensor
-from .methods import METHODS
-from .models import Classifier, load_model, network_errors
-from .saliency import reduce
-from .targets import logits_of, read_target, resolve_targets
+from .images import find_images, load_image
+from .methods import Choice, choose_method
+from .models import Classifier, load_model
 
-# What a method's panels show, where that is not its name.
-QUANTITIES = {
-    "gradient": "gradients",
-    "saliency": "gradients",
-    "grad_times_input": "gradient x input",
-}
+ROWS_PER_SHEET = 12
 
 
 def explain(config: ExplainConfig, say: Callable[[str], None], complain: Callable[[str], None]):
@@ -34,127 +27,140 @@ def explain(config: ExplainConfig, say: Callable[[str], None], complain: Callabl
 
     `say` gets a line for every image, `complain` one for every image that had to be skipped.
     """
-    method = choose_method(config.method)
+    if config.compare == []:
+        raise ConfigError("compare is empty; name the methods to compare, or leave it out")
+    methods = [choose_method(method) for method in config.compare or [config.method]]
+    _check_colormap(config.colormap)
     paths = find_images(config.images)
     folder = make_folder(Path(config.output) / "method_1")
     runtime.use_device(config.device)
     classifier = load_model(**as_dict(config.model))
-    target = read_target(config.target, classifier.labels)
-    names = _output_names(paths)
-    done = 0
+    wanted = read_targets(config.target, classifier.labels)
+    methods = [method.ready(classifier) for method in methods]
+    writer = _Writer(folder, _output_names(paths), classifier, methods, config, say)
     hidden = True if len(paths) < 2 else None  # None: also where there is no terminal
     with tqdm(total=len(paths), unit="image", disable=hidden, leave=False) as progress:
-        for start in range(0, len(paths), config.batch_size):
-            batch = []
-            for path in paths[start : start + config.batch_size]:
+        for batch in _batches(paths, config.batch_size):
+            readable = []
+            for path in batch:
                 try:
-                    batch.append((path, classifier.crop(load_image(path))))
+                    readable.append((path, classifier.crop(load_image(path))))
                 except ImageError as error:
                     complain(f"skipped: {error}")
                     progress.update()
-            if not batch:
-                continue
-            explained = _explain_batch(method, classifier, target, batch)
-            for path, figure, array, line in explained:
-                output = folder / f"{names[path]}_pp.jpg"
-                render.save_picture(output, figure)
-                if config.save_arrays:
-                    render.save_array(output.with_suffix(".npy"), array)
-                say(f"{path.name}: {line} → {output}")
-                progress.update()
-                done += 1
-    return done, len(paths) - done
+            if readable:
+                for explained in explain_batch(methods, classifier, wanted, readable):
+                    writer.take(explained)
+                    progress.update()
+        writer.finish()
+    return writer.done, len(paths) - writer.done
 
 
-class Choice(NamedTuple):
-    """A method with its options; `channel` and `sign` apart, as a figure shows the map both ways.
+def explain_image(
+    classifier: Classifier,
+    picture: Image.Image | str | Path,
+    method: str | Mapping | Sequence[str | Mapping] = "saliency",
+    target: str | int | Sequence[str | int] = "predicted",
+    colormap: str = "auto",
+) -> Image.Image:
+    """The figure that `method_1_pp.py` draws of one picture; a notebook shows it by itself.
 
-    Methods outside the gradient family have an empty `reduction`.
+    `method`: a name of `METHODS`, `{"name": …}` with its options, or a list of these, which makes a
+    grid; `target`: predicted, top3, a class by its name or index, or a list of classes. Raises a
+    `VisualizeError` for what it cannot do.
     """
-
-    name: str
-    options: dict[str, Any]
-    reduction: dict[str, str]
-
-    def attribution(self, network, images, target) -> paddle.Tensor:
-        """The method's map before its reduction."""
-        whole = {"channel": "none", "sign": "signed"} if self.reduction else {}
-        return METHODS[self.name](network, images, target, **self.options, **whole)
-
-    def reduced(self, attribution: paddle.Tensor) -> paddle.Tensor:
-        return reduce(attribution, **self.reduction) if self.reduction else attribution
-
-    def titles(self) -> tuple[str, str]:
-        """Of the panel by channel, and of the panel in one channel."""
-        quantity = QUANTITIES.get(self.name, self.name.replace("_", " "))
-        channel, sign = self.reduction.get("channel"), self.reduction.get("sign")
-        part = f"{sign} " if channel == "none" and sign != "signed" else ""
-        together = f"{channel} of {sign} {quantity}" if channel in ("max", "sum") else quantity
-        if (channel, sign) == ("max", "absolute"):
-            together = f"max {quantity}"
-        by_channel = f"{part}{quantity} across RGB channels"
-        return by_channel[0].upper() + by_channel[1:], together[0].upper() + together[1:]
+    compare = not isinstance(method, (str, Mapping))
+    methods = [choose_method(each).ready(classifier) for each in (method if compare else [method])]
+    if not methods:
+        raise ConfigError("no method named")
+    _check_colormap(colormap)
+    wanted = read_targets(target, classifier.labels)
+    named = isinstance(picture, (str, Path))
+    loaded = load_image(picture) if named else picture.convert("RGB")
+    batch = [(Path(picture if named else "picture"), classifier.crop(loaded))]
+    (explained,) = explain_batch(methods, classifier, wanted, batch)
+    if compare:
+        return draw_grid(grid_rows(explained, classifier, methods, colormap), classifier)
+    return draw_figure(explained, classifier, methods[0], colormap)
 
 
-def choose_method(method: str | dict) -> Choice:
-    """A method's name, or its name and options, checked."""
-    options = {"name": method} if isinstance(method, str) else dict(method)
-    name = options.pop("name", None)
-    if not isinstance(name, str) or name not in METHODS:
-        raise ConfigError(f"unknown method '{name}'; {nearest(str(name), METHODS)}")
-    known = _options(METHODS[name])
-    for option in options:
-        if option not in known:
-            raise ConfigError(f"unknown key 'method.{option}'; {nearest(option, known)}")
-        if not isinstance(options[option], (str, int, float)):
-            raise ConfigError(f"method.{option} must be a single value")
-    keys = [key for key in ("channel", "sign") if key in known]
-    reduction = {key: options.pop(key, known[key].default) for key in keys}
-    choice = Choice(name, options, reduction)
-    choice.reduced(paddle.zeros([1, 1, 1, 1]))  # a wrong value shows before any work
-    return choice
+class _Writer:
+    """Writes what was explained: figures at once, grids as they fill, a common scale at last."""
 
+    def __init__(
+        self,
+        folder: Path,
+        names: dict[Path, str],
+        classifier: Classifier,
+        methods: Sequence[Choice],
+        config: ExplainConfig,
+        say: Callable[[str], None],
+    ):
+        self.folder, self.names, self.classifier = folder, names, classifier
+        self.methods, self.config, self.say = methods, config, say
+        self.done = self.sheets = 0
+        self.waiting: list[Explained] = []
+        self.rows: list[render.Row] = []
 
-def _explain_batch(method: Choice, classifier: Classifier, target: int | None, batch):
-    """Yield path, figure, raw map and console line for each `(path, cropped picture)`.
-
-    The one pass of the method gives the predictions too.
-    """
-    images = to_tensor([picture for _, picture in batch], classifier.mean, classifier.std)
-    with network_errors(classifier), hooks.capture(classifier.network) as calls:
-        attribution = method.attribution(classifier.network, images, target)
-    logits = logits_of(calls[0][1]).detach()
-    if not bool(paddle.isfinite(logits).all()):
-        raise ModelError(f"{classifier.title} gave scores that are no numbers")
-    targets = resolve_targets(target, logits).numpy()
-    probabilities = paddle.nn.functional.softmax(logits, axis=1).numpy()
-    maps, reduced = attribution.numpy(), method.reduced(attribution).numpy()
-    pictures = classifier.to_pixels(images)
-    for index, (path, _) in enumerate(batch):
-        panels = render.gradient_panels(
-            pictures[index], maps[index], reduced[index], method.titles()
-        )
-        top = probabilities[index].argsort()[::-1][:5]
-        chosen = int(targets[index])
-        ranked = [_with_probability(classifier, c, probabilities[index]) for c in top]
-        asked = _with_probability(classifier, chosen, probabilities[index])
-        if target is None:
-            line, note = ", ".join(ranked), "predicted"
+    def take(self, explained: Explained) -> None:
+        """One more image: its arrays are written, and its picture unless others must come first."""
+        self.done += 1
+        if self.config.save_arrays:
+            self._save_arrays(explained)
+        if self.config.common_scale:
+            self.waiting.append(explained)
         else:
-            line = f"{asked} (top 5: {', '.join(ranked)})"
-            note = "asked for; predicted: " + ranked[0]
-        caption = f"{asked}  ·  {classifier.title}"
-        detail = f"{path.name}  ·  {method.name} of class {chosen}, {note}"
-        yield path, render.figure(panels, caption, detail), reduced[index], line
+            self._draw(explained)
+
+    def finish(self) -> None:
+        """Write what had to wait."""
+        spreads = common_spreads(self.waiting) if self.waiting else None
+        for explained in self.waiting:
+            self._draw(explained, spreads)
+        if self.rows:
+            self._save_sheet()
+
+    def _draw(self, explained: Explained, spreads: list[render.Spread] | None = None) -> None:
+        line = f"{explained.path.name}: {summary(explained, self.classifier)}"
+        colormap = self.config.colormap
+        if self.config.compare:
+            self.say(line)
+            for row in grid_rows(explained, self.classifier, self.methods, colormap, spreads):
+                self.rows.append(row)
+                if len(self.rows) == ROWS_PER_SHEET:
+                    self._save_sheet()
+            return
+        output = self.folder / f"{self.names[explained.path]}_pp.jpg"
+        spread = spreads[0] if spreads else None
+        figure = draw_figure(explained, self.classifier, self.methods[0], colormap, spread)
+        render.save_picture(output, figure)
+        self.say(f"{line} → {output}")
+
+    def _save_sheet(self) -> None:
+        self.sheets += 1
+        number = f"_{self.sheets}" if self.sheets > 1 else ""
+        output = self.folder / f"comparison{number}_pp.jpg"
+        note = "each method on one scale for all images" if self.config.common_scale else ""
+        render.save_picture(output, draw_grid(self.rows, self.classifier, note))
+        self.say(f"→ {output}")
+        self.rows = []
+
+    def _save_arrays(self, explained: Explained) -> None:
+        """One file for each method; the maps of several classes are stacked."""
+        for m, method in enumerate(self.methods):
+            maps = [row[m].reduced for row in explained.maps]
+            own = f"_{m + 1}_{method.name}" if self.config.compare else ""
+            output = self.folder / f"{self.names[explained.path]}{own}_pp.npy"
+            render.save_array(output, np.stack(maps) if len(maps) > 1 else maps[0])
 
 
-def _options(method: Callable) -> dict[str, inspect.Parameter]:
-    parameters = inspect.signature(method).parameters
-    return {name: p for name, p in parameters.items() if p.kind is p.KEYWORD_ONLY}
+def _batches(paths: Sequence[Path], size: int) -> Iterator[Sequence[Path]]:
+    for start in range(0, len(paths), size):
+        yield paths[start : start + size]
 
 
-def _with_probability(classifier: Classifier, index: int, probabilities: np.ndarray) -> str:
-    return f"{classifier.class_name(int(index))} {probabilities[index]:.1%}"
+def _check_colormap(colormap: str) -> None:
+    look_up("colormap", colormap, {"auto": None, **render.COLORMAPS})
 
 
 def _output_names(paths: list[Path]) -> dict[Path, str]:

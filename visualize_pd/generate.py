@@ -50,7 +50,7 @@ def generate(config: GenerateConfig, say: Callable[[str], None]) -> bool:
         render.save_animation(animation, pictures, times.frame_ms, times.hold_ms)
         panel = (f"{name} {last['probability']:.1%}", pictures[-1])
         note = f"class {target}  ·  {steps} iterations"
-        final = render.figure([panel], classifier.title, note, scale=3)
+        final = render.figure([("", [panel])], classifier.title, note, scale=3)
         render.save_picture(folder / f"class_{target}.png", final)
         record = {
             "target": target,

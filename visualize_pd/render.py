@@ -6,11 +6,12 @@ import io
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from .errors import OutputError
+from .errors import OutputError, look_up
 from .files import whole_file
 
 # Every eighth colour of matplotlib's viridis (CC0), and its last.
@@ -19,14 +20,24 @@ _VIRIDIS = (
     "297a8e 26828e 23898e 21918c 1f988b 1fa088 22a785 28ae80 32b67a 3fbc73 4ec36b 5ec962 70cf57 "
     "84d44b 98d83e addc30 c2df23 d8e219 ece51b fde725"
 )
-_ANCHORS = np.array([list(bytes.fromhex(colour)) for colour in _VIRIDIS.split()], dtype="float64")
-_VIRIDIS_TABLE = np.stack(
-    [
-        np.interp(np.arange(256), [*range(0, 256, 8), 255], _ANCHORS[:, channel])
-        for channel in range(3)
-    ],
-    axis=1,
-)
+_JET = "00007f 0000ff 007fff 00ffff 7fff7f ffff00 ff7f00 ff0000 7f0000"
+_DIVERGING = "0b2a6b 1f5fb4 6ea6dc c3dcf2 f7f7f7 f6cdb8 e3856a c03a35 6e0f1d"
+
+
+def _table(anchors: str) -> np.ndarray:
+    """256 colours: the anchors at equal steps, the last at the end, and what lies between them."""
+    colours = np.array([list(bytes.fromhex(anchor)) for anchor in anchors.split()], dtype="float64")
+    step = -(-255 // (len(colours) - 1))
+    places = np.minimum(np.arange(len(colours)) * step, 255)
+    return np.stack([np.interp(np.arange(256), places, channel) for channel in colours.T], axis=1)
+
+
+COLORMAPS = {
+    "viridis": _table(_VIRIDIS),
+    "jet": _table(_JET),
+    "grey": _table("000000 ffffff"),
+    "diverging": _table(_DIVERGING),
+}
 
 _OWN_LETTERS = {*map(chr, range(32, 127)), "·", "…", "’"}
 # Chinese ones first: they have Latin, Greek and Cyrillic letters too.
@@ -39,76 +50,158 @@ _SYSTEM_FONTS = (
 INK, FAINT, PAPER = (25, 25, 30), (110, 110, 118), (255, 255, 255)
 
 
-def standardise(values: np.ndarray) -> np.ndarray:
+class Spread(NamedTuple):
+    """How the values of one map, or of all maps that share a scale, are spread."""
+
+    mean: float
+    mean_square: float
+    low: float
+    high: float
+
+    @property
+    def std(self) -> float:
+        return max(self.mean_square - self.mean**2, 0) ** 0.5
+
+
+def spread_of(maps: Sequence[np.ndarray]) -> Spread:
+    """The spread of all maps together."""
+    count = sum(values.size for values in maps)
+    return Spread(
+        sum(float(values.sum(dtype="float64")) for values in maps) / count,
+        sum(float(np.square(values, dtype="float64").sum()) for values in maps) / count,
+        min(float(values.min()) for values in maps),
+        max(float(values.max()) for values in maps),
+    )
+
+
+def standardise(values: np.ndarray, spread: Spread | None = None) -> np.ndarray:
     """Zero mean, unit deviation, × 0.1, + 0.5, clipped to [0, 1]; a constant becomes 0.5."""
-    if values.max() == values.min():
+    spread = spread or spread_of([values])
+    if spread.low == spread.high:
         return np.full_like(values, 0.5)
-    return np.clip((values - values.mean()) / values.std() * 0.1 + 0.5, 0, 1)
+    return np.clip((values - spread.mean) / spread.std * 0.1 + 0.5, 0, 1)
 
 
-def viridis(values: np.ndarray) -> np.ndarray:
-    """`[H, W]` → `[H, W, 3]` uint8; the lowest value is purple, the highest yellow."""
-    low, high = values.min(), values.max()
-    positions = (values - low) / (high - low) if high > low else np.zeros_like(values)
-    return np.round(_VIRIDIS_TABLE[np.round(positions * 255).astype(int)]).astype("uint8")
+def heat(values: np.ndarray, colormap: str = "auto", spread: Spread | None = None) -> np.ndarray:
+    """`[H, W]` → `[H, W, 3]` uint8, from the first colour of a colour map to its last.
+
+    Values over five deviations from the mean are cut. `diverging`, and `auto` for a map with
+    values of both signs, puts 0 into the middle; otherwise `auto` is viridis.
+    """
+    positions, name = _placed(values, colormap, spread)
+    return np.round(COLORMAPS[name][np.round(positions * 255).astype(int)]).astype("uint8")
 
 
-def blend(picture: np.ndarray, colours: np.ndarray, alpha: float = 0.5) -> np.ndarray:
+def heat_over(
+    picture: np.ndarray,
+    values: np.ndarray,
+    colormap: str = "auto",
+    spread: Spread | None = None,
+    alpha: float = 0.5,
+) -> np.ndarray:
+    """`heat` laid over a picture `[H, W, 3]`; of diverging colours the more, the further from 0."""
+    positions, name = _placed(values, colormap, spread)
+    strength = np.full_like(positions, alpha)
+    if name == "diverging":
+        strength = np.minimum(1, 1.6 * alpha * np.abs(2 * positions - 1) ** 0.7)
+    colours = heat(values, name, spread)
+    return blend(picture, colours, strength[..., None])
+
+
+def blend(picture: np.ndarray, colours: np.ndarray, alpha: float | np.ndarray = 0.5) -> np.ndarray:
     """Colours laid over a picture, both `[H, W, 3]` uint8."""
     return np.round(picture * (1 - alpha) + colours * alpha).astype("uint8")
 
 
-def overlay(picture: Image.Image, attribution, alpha: float = 0.5) -> Image.Image:
-    """One image's map `[1, 1, H, W]` (tensor or array), standardised, over the photograph."""
+def _placed(values: np.ndarray, colormap: str, spread: Spread | None) -> tuple[np.ndarray, str]:
+    """Where values lie between the ends of a colour map, in [0, 1], and the map's name."""
+    spread = spread or spread_of([values])
+    if colormap == "auto":
+        colormap = "diverging" if spread.low < 0 < spread.high else "viridis"
+    look_up("colormap", colormap, COLORMAPS)
+    if colormap == "diverging":
+        high = min(max(-spread.low, spread.high), 5 * spread.mean_square**0.5)
+        low = -high
+    else:
+        low = max(spread.low, spread.mean - 5 * spread.std)
+        high = min(spread.high, spread.mean + 5 * spread.std)
+    if high <= low:
+        return np.full(values.shape, 0.5 if colormap == "diverging" else 0.0), colormap
+    return np.clip((values.astype("float64") - low) / (high - low), 0, 1), colormap
+
+
+def overlay(
+    picture: Image.Image, attribution, alpha: float = 0.5, colormap: str = "auto"
+) -> Image.Image:
+    """One image's map `[1, 1, H, W]` (tensor or array) in colours over the photograph."""
     values = np.asarray(attribution, dtype="float64").reshape(attribution.shape[-2:])
     photograph = picture.convert("RGB").resize((values.shape[1], values.shape[0]))
-    return Image.fromarray(blend(np.asarray(photograph), viridis(standardise(values)), alpha))
+    return Image.fromarray(heat_over(np.asarray(photograph), values, colormap, alpha=alpha))
 
 
-def gradient_panels(
-    picture: np.ndarray, attribution: np.ndarray, reduced: np.ndarray, names: tuple[str, str]
+def map_panels(
+    picture: np.ndarray,
+    attribution: np.ndarray,
+    reduced: np.ndarray,
+    names: tuple[str, str],
+    colormap: str = "auto",
+    spread: Spread | None = None,
 ) -> list[tuple[str, np.ndarray]]:
     """The forerunner's panels: the input, the map by channel, the map in one channel, the overlay.
 
     `picture`: `[H, W, 3]` uint8; `attribution`: `[C, H, W]`; `reduced`: `[1, H, W]` or, where the
     channels were not put together, as `attribution`. A map without colour has no second panel.
+    `spread`: that of all maps that share the scale of `reduced`.
     """
     panels = [("Input image", picture)]
     if len(attribution) == 3:
-        by_channel = reduced if len(reduced) == 3 else attribution
-        colours = standardise(by_channel).transpose(1, 2, 0)
+        together = len(reduced) == 3
+        by_channel = reduced if together else attribution
+        colours = standardise(by_channel, spread if together else None).transpose(1, 2, 0)
         panels.append((names[0], np.round(colours * 255).astype("uint8")))
     if len(reduced) == 1:
-        heat = viridis(standardise(reduced[0]))
-        panels += [(names[1], heat), ("Overlay", blend(picture, heat))]
+        over = heat_over(picture, reduced[0], colormap, spread)
+        panels += [(names[1], heat(reduced[0], colormap, spread)), ("Overlay", over)]
     elif len(attribution) == 3:
         panels.append(("Overlay", blend(picture, panels[1][1])))
     return panels
 
 
-def figure(
-    panels: Sequence[tuple[str, np.ndarray]], caption: str, note: str = "", scale: int = 2
-) -> Image.Image:
-    """Panels `(title, [H, W, 3] uint8)` in a row, each with its title, over a caption and a note.
+Row = tuple[str, Sequence[tuple[str, np.ndarray]]]
 
-    Pixels become `scale` × `scale` squares, so that single ones can be seen; the first panel, a
-    photograph, is enlarged smoothly.
+
+def figure(rows: Sequence[Row], caption: str, note: str = "", scale: int = 2) -> Image.Image:
+    """Rows `(label, panels)` of panels `(title, [H, W, 3] uint8)`, over a caption and a note.
+
+    Pixels become `scale` × `scale` squares, so that single ones can be seen; the first panel of a
+    row, a photograph, is enlarged smoothly. A row without label or titles takes no room for them.
     """
-    height, width = panels[0][1].shape[:2]
+    height, width = rows[0][1][0][1].shape[:2]
     scale = max(scale, -(-160 * scale // max(height, width)))  # small inputs stay legible
-    width, height, gap = width * scale, height * scale, 32
-    top, bottom = gap + 44, gap + 44 + (36 if note else 0)
-    sheet = Image.new("RGB", (len(panels) * (width + gap) + gap, top + height + bottom), PAPER)
+    width, height, gap = width * scale, height * scale, 32 if scale > 1 else 20
+    title_size, label_size = (26, 28) if scale > 1 else (18, 19)
+    heads = [
+        (44 if label else 0) + (title_size + 18 if any(title for title, _ in panels) else 0)
+        for label, panels in rows
+    ]
+    columns = max(len(panels) for _, panels in rows)
+    top = gap + sum(heads) + len(rows) * height + (len(rows) - 1) * gap
+    bottom = (44 if caption else 0) + (36 if note else 0) + 32
+    sheet = Image.new("RGB", (columns * (width + gap) + gap, top + bottom), PAPER)
     draw = ImageDraw.Draw(sheet)
-    for column, (title, pixels) in enumerate(panels):
-        x = gap + column * (width + gap)
-        smooth = Image.Resampling.NEAREST if column else Image.Resampling.LANCZOS
-        sheet.paste(Image.fromarray(pixels).resize((width, height), smooth), (x, top))
-        _write(draw, (x, top - 14), title, 26, INK, width)
     inner = sheet.width - 2 * gap
-    line = top + height + 46
-    _write(draw, (gap, line), caption, 32, INK, inner)
-    _write(draw, (gap, line + 38), note, 24, FAINT, inner)
+    y = gap
+    for (label, panels), head in zip(rows, heads):
+        _write(draw, (gap, y + 30), label, label_size, INK, inner)
+        y += head
+        for column, (title, pixels) in enumerate(panels):
+            x = gap + column * (width + gap)
+            smooth = Image.Resampling.NEAREST if column else Image.Resampling.LANCZOS
+            sheet.paste(Image.fromarray(pixels).resize((width, height), smooth), (x, y))
+            _write(draw, (x, y - title_size // 2), title, title_size, INK, width)
+        y += height + gap
+    _write(draw, (gap, top + 46), caption, 32, INK, inner)
+    _write(draw, (gap, top + 84), note, 24, FAINT, inner)
     return sheet
 
 
@@ -172,8 +265,11 @@ def save_animation(
 
 
 def _write(draw: ImageDraw.ImageDraw, at: tuple, text: str, size: int, ink: tuple, width: int):
-    """One line of text above `at`, cut with an ellipsis where it is wider than `width`."""
+    """One line of text above `at`, made smaller, then cut, where it is wider than `width`."""
     font = _font(text, size)
+    while size > 15 and font.getlength(text) > width:
+        size -= 2
+        font = _font(text, size)
     draw.text(at, _fitting(text, font, width), ink, font, anchor="ls")
 
 

@@ -1,0 +1,250 @@
+"""SmoothGrad, SmoothGrad² and VarGrad against loops over the documented noise."""
+
+import numpy as np
+import paddle
+import pytest
+from toys import Linear, Quadratic, images, weights
+
+from visualize_pd import (
+    VisualizeError,
+    grad_times_input,
+    gradient,
+    guided_backprop,
+    saliency,
+    smooth_grad,
+)
+
+W = weights()
+TARGETS = [2, 1]
+
+
+def noisy_copies(x, samples, noise, seed=0):
+    """Each image with the same standard noise, as far as a share of its own range."""
+    generator = np.random.default_rng(seed)
+    for _ in range(samples):
+        drawn = generator.standard_normal(x.shape[1:], dtype="float32").astype("float64")
+        yield np.stack([image + noise * (image.max() - image.min()) * drawn for image in x])
+
+
+def put_together(maps, average):
+    maps = np.stack(maps)
+    if average == "squared":
+        return (maps**2).mean(0)
+    return maps.mean(0) if average == "mean" else ((maps - maps.mean(0)) ** 2).mean(0)
+
+
+def of_function(network, batch, targets, score="logit"):
+    """A method of one's own: 3 times the gradient's second channel."""
+    return 3 * gradient(network, batch, targets, score=score)[:, 1:2]
+
+
+# What is smoothed, and its map of S = ½ Σ w x² by hand: the gradient is w x, its integral w x² / 2.
+OF_QUADRATIC = [
+    ("gradient", lambda w, x: w * x),
+    ("saliency", lambda w, x: np.abs(w * x).max(1, keepdims=True)),
+    ("grad_times_input", lambda w, x: w * x * x),
+    ("guided_backprop", lambda w, x: w * x),
+    ({"name": "integrated_gradients", "steps": 3}, lambda w, x: w * x * x / 2),
+    # The midpoint of the path from the mean colour's image, one step: (x − b) · w (x + b) / 2.
+    (
+        {"name": "integrated_gradients", "steps": 1, "baseline": "mean"},
+        lambda w, x: w * (x * x - x.mean((2, 3), keepdims=True) ** 2) / 2,
+    ),
+    ({"name": "gradient", "sign": "positive"}, lambda w, x: np.maximum(w * x, 0)),
+    (of_function, lambda w, x: 3 * (w * x)[:, 1:2]),
+]
+
+
+@pytest.mark.parametrize(("of", "by_hand"), OF_QUADRATIC, ids=lambda value: str(value)[:40])
+@pytest.mark.parametrize("average", ["mean", "squared", "variance"])
+def test_quadratic_network_against_a_loop(of, by_hand, average):
+    batch = images() * paddle.to_tensor([1.0, 10]).reshape([2, 1, 1, 1])  # each has its own σ
+    w, x = W[TARGETS].astype("float64"), batch.numpy().astype("float64")
+    each = [by_hand(w, noisy) for noisy in noisy_copies(x, samples=7, noise=0.2, seed=5)]
+    maps = smooth_grad(
+        *(Quadratic(W), batch, TARGETS),
+        **{"of": of, "samples": 7, "noise": 0.2, "seed": 5, "average": average, "batch_size": 6},
+    )
+    expected = put_together(each, average)
+    assert maps.shape == list(expected.shape)
+    assert maps.dtype == paddle.float32
+    size = np.abs(expected).max((1, 2, 3), keepdims=True)
+    np.testing.assert_array_less(
+        np.abs(maps.numpy() - expected), 1e-5 * np.abs(expected) + 2e-6 * size
+    )
+
+
+def test_unless_told_otherwise():
+    """50 copies of the gradient, σ of 0.15 of the range, seed 0, their mean."""
+    batch = images()
+    w, x = W[TARGETS].astype("float64"), batch.numpy().astype("float64")
+    expected = np.mean([w * noisy for noisy in noisy_copies(x, samples=50, noise=0.15)], axis=0)
+    maps = smooth_grad(Quadratic(W), batch, TARGETS).numpy()
+    np.testing.assert_allclose(maps, expected, rtol=1e-5, atol=2e-6)
+
+
+@pytest.mark.parametrize(
+    ("average", "expected"),
+    [("mean", W[TARGETS]), ("squared", W[TARGETS] ** 2), ("variance", 0 * W[TARGETS])],
+)
+def test_linear_network_is_the_same_under_any_noise(average, expected):
+    maps = smooth_grad(Linear(W), images(), TARGETS, samples=8, noise=3.0, average=average)
+    np.testing.assert_array_equal(maps.numpy(), expected)
+
+
+@pytest.mark.parametrize("of", [gradient, saliency, grad_times_input, guided_backprop])
+def test_without_noise_it_is_the_method_itself(of):
+    network, batch = Quadratic(W), images()
+    expected = of(network, batch, TARGETS).numpy()
+    for given in (of, of.__name__, {"name": of.__name__}):
+        options = {"of": given, "samples": 4, "noise": 0}
+        maps = smooth_grad(network, batch, TARGETS, **options).numpy()
+        np.testing.assert_array_equal(maps, expected)
+        squares = smooth_grad(network, batch, TARGETS, **options, average="squared").numpy()
+        np.testing.assert_array_equal(squares, expected * expected)
+        assert not smooth_grad(network, batch, TARGETS, **options, average="variance").numpy().any()
+
+
+def test_small_variance_next_to_a_large_mean():
+    """Gradients of about 1000 ± 0.25: their squares differ by less than a float32 can hold."""
+    w = np.ones((1, 3, 4, 5), dtype="float32")
+    x = 1000 + np.random.default_rng(2).random(w.shape, dtype="float32").round(1)
+    x.flat[0], x.flat[1] = 1000, 1001  # a range of 1
+    each = []
+    generator = np.random.default_rng(0)
+    for _ in range(20):
+        drawn = generator.standard_normal(x.shape[1:], dtype="float32")
+        each.append((x + np.float32(0.25) * drawn).astype("float64"))  # rounded as float32 is
+    batch = paddle.to_tensor(x)
+    options = {"samples": 20, "noise": 0.25}
+    maps = smooth_grad(Quadratic(w), batch, 0, **options, average="variance").numpy()
+    np.testing.assert_allclose(maps, np.var(each, axis=0), rtol=1e-6)
+
+
+@pytest.mark.parametrize("average", ["mean", "squared", "variance"])
+def test_reduced_after_averaging(average):
+    """|mean of maps|, not mean of |maps|; and channels are put together last of all."""
+    batch = images() * 0.1
+    options = {"samples": 6, "noise": 0.5, "average": average}
+    w, x = W[TARGETS].astype("float64"), batch.numpy().astype("float64")
+    each = [w * noisy for noisy in noisy_copies(x, samples=6, noise=0.5)]
+    expected = np.abs(put_together(each, average)).max(1, keepdims=True)
+    reduced = smooth_grad(
+        Quadratic(W), batch, TARGETS, **options, channel="max", sign="absolute"
+    ).numpy()
+    np.testing.assert_allclose(reduced, expected, rtol=2e-5, atol=1e-7)
+
+
+@pytest.mark.parametrize("score", ["probability", "log_probability"])
+def test_score_is_the_method_s_own(score):
+    network, batch = Linear(W), images() * 0.1
+    options = {"samples": 4, "noise": 0}
+    expected = gradient(network, batch, TARGETS, score=score).numpy()
+    assert np.abs(expected - W[TARGETS]).max() > 0.1
+    passed_on = smooth_grad(network, batch, TARGETS, score=score, **options).numpy()
+    np.testing.assert_allclose(passed_on, expected, rtol=1e-6, atol=2e-7)
+    inner = {"name": "gradient", "score": score}
+    np.testing.assert_array_equal(
+        smooth_grad(network, batch, TARGETS, of=inner, **options).numpy(), passed_on
+    )
+
+
+def test_options_of_a_mapping_are_left_as_they_were():
+    inner = {"name": "integrated_gradients", "steps": 2}
+    smooth_grad(Quadratic(W), images(), TARGETS, of=inner, samples=2)
+    assert inner == {"name": "integrated_gradients", "steps": 2}
+
+
+def test_seed():
+    network, batch = Quadratic(W), images()
+
+    def maps(**options):
+        return smooth_grad(network, batch, TARGETS, samples=3, **options).numpy()
+
+    np.testing.assert_array_equal(maps(seed=4), maps(seed=4))
+    np.testing.assert_array_equal(maps(), maps(seed=0))
+    assert np.abs(maps(seed=4) - maps(seed=5)).max() > 0.01
+
+
+def test_noise_does_not_depend_on_paddle_s_seed():
+    network, batch = Quadratic(W), images()
+    paddle.seed(1)
+    np.random.seed(1)  # noqa: NPY002
+    first = smooth_grad(network, batch, TARGETS, samples=3).numpy()
+    paddle.seed(2)
+    np.random.seed(2)  # noqa: NPY002
+    np.testing.assert_array_equal(smooth_grad(network, batch, TARGETS, samples=3).numpy(), first)
+
+
+class Counting(Quadratic):
+    """Keeps how many images came in each pass that a gradient was taken of."""
+
+    def __init__(self, w):
+        super().__init__(w)
+        self.sizes = []
+
+    def forward(self, batch):
+        if not batch.stop_gradient:
+            self.sizes.append(len(batch))
+        return super().forward(batch)
+
+
+@pytest.mark.parametrize("average", ["mean", "squared", "variance"])
+@pytest.mark.parametrize(
+    ("batch_size", "sizes"),
+    [(1, [2] * 7), (2, [2] * 7), (5, [4, 4, 4, 2]), (6, [6, 6, 2]), (14, [14]), (100, [14])],
+)
+def test_batch_size_changes_memory_only(batch_size, sizes, average):
+    batch, options = images(), {"samples": 7, "average": average}
+    expected = smooth_grad(Quadratic(W), batch, TARGETS, **options).numpy()
+    network = Counting(W)
+    maps = smooth_grad(network, batch, TARGETS, **options, batch_size=batch_size).numpy()
+    np.testing.assert_allclose(maps, expected, rtol=1e-5, atol=1e-6)
+    assert network.sizes == sizes
+
+
+def test_top_class_is_that_of_the_clean_image():
+    """Noise makes another class win in half of the copies; what is explained stays the same."""
+    w = np.zeros((2, 3, 2, 2), dtype="float32")
+    w[0, 0, 0, 0], w[1, 0, 0, 0] = 1, -1
+    x = np.zeros((2, 3, 2, 2), dtype="float32")
+    x[:, 0, 0, 0] = [0.01, -0.01]  # class 0 wins by a hair, then class 1
+    x[:, 2, 1, 1] = 1
+    flipped = [noisy[:, 0, 0, 0] * x[:, 0, 0, 0] < 0 for noisy in noisy_copies(x, 20, 0.5)]
+    assert 4 < np.sum(flipped, 0)[0] < 16 and 4 < np.sum(flipped, 0)[1] < 16
+    options = {"samples": 20, "noise": 0.5}
+    maps = smooth_grad(Linear(w), paddle.to_tensor(x), **options).numpy()
+    np.testing.assert_allclose(maps, w, rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"samples": 0}, "samples"),
+        ({"samples": -1}, "samples"),
+        ({"samples": True}, "samples"),
+        ({"samples": 2.0}, "samples"),
+        ({"noise": -0.1}, "noise"),
+        ({"noise": True}, "noise"),
+        ({"noise": "0.1"}, "noise"),
+        ({"noise": None}, "noise"),
+        ({"noise": float("nan")}, "noise"),
+        ({"noise": float("inf")}, "noise"),
+        ({"average": "median"}, "'median'.*mean, squared, variance"),
+        ({"average": None}, "average"),
+        ({"of": "smooth_grad"}, "'smooth_grad'"),
+        ({"of": "grad_cam"}, "'grad_cam'.*gradient, saliency"),
+        ({"of": {"name": "gradients"}}, "'gradients'"),
+        ({"of": {"steps": 3}}, "method"),
+        ({"of": {}}, "method"),
+        ({"seed": -1}, "seed"),
+        ({"seed": 1.0}, "seed"),
+        ({"seed": True}, "seed"),
+        ({"score": "odds"}, "'odds'"),
+        ({"channel": "mean"}, "'mean'"),
+        ({"sign": "minus"}, "'minus'"),
+    ],
+)
+def test_wrong_options(options, message):
+    with pytest.raises(VisualizeError, match=message):
+        smooth_grad(Linear(W), images(), TARGETS, **options)

@@ -1,0 +1,112 @@
+"""An explained image → its line, its figure, its row in a grid."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from PIL import Image
+
+from . import render
+from .attribution import Explained, Map
+from .methods import WITHOUT_CLASS, Choice
+from .models import Classifier
+
+
+def summary(explained: Explained, classifier: Classifier) -> str:
+    """One line: what the network sees, and how it rates what was asked for."""
+    ranked = ", ".join(_ranked(explained, classifier))
+    if explained.predicted:
+        return ranked + _gaps(explained, " (", ")")
+    asked = ", ".join(_named(explained, classifier, target) for target in explained.targets)
+    return f"{asked} (top 5: {ranked})" + _gaps(explained, " (", ")")
+
+
+def common_spreads(explained: Sequence[Explained]) -> list[render.Spread]:
+    """For each method the spread of its maps of all images and classes."""
+    return [
+        render.spread_of([row[m].reduced for each in explained for row in each.maps])
+        for m in range(len(explained[0].maps[0]))
+    ]
+
+
+def draw_figure(
+    explained: Explained,
+    classifier: Classifier,
+    method: Choice,
+    colormap: str = "auto",
+    spread: render.Spread | None = None,
+) -> Image.Image:
+    """The figure of one image and its first method: a row of panels for each class."""
+    targets, ranked = explained.targets, _ranked(explained, classifier)
+    names = [_named(explained, classifier, target) for target in targets]
+    several = len(targets) > 1
+    rows = []
+    for name, (each, *_) in zip(names, explained.maps):
+        panels = render.map_panels(
+            explained.picture, each.whole, each.reduced, method.titles(), colormap, spread
+        )
+        rows.append((name if several else "", panels))
+    if method.name in WITHOUT_CLASS:
+        head, detail = ranked[0], "whatever the class"
+    elif several:
+        head, detail = f"{len(targets)} classes", f"predicted: {ranked[0]}"
+    else:
+        said = "predicted" if explained.predicted else f"asked for; predicted: {ranked[0]}"
+        head, detail = names[0], f"class {targets[0]}, {said}"
+    note = f"{explained.path.name}  ·  {method.name}, {detail}" + _gaps(explained, "  ·  ", "")
+    note += "  ·  common scale" if spread else ""
+    return render.figure(rows, f"{head}  ·  {classifier.title}", note)
+
+
+def grid_rows(
+    explained: Explained,
+    classifier: Classifier,
+    methods: Sequence[Choice],
+    colormap: str = "auto",
+    spreads: Sequence[render.Spread] | None = None,
+) -> list[render.Row]:
+    """A row for each class: the photograph, and a cell for each method."""
+    shared = spreads or [None] * len(methods)
+    names = [method.name for method in methods]
+    titles = ["Input image", *(m.title(names.count(m.name) > 1) for m in methods)]
+    rows = []
+    for target, maps in zip(explained.targets, explained.maps):
+        cells = [
+            _cell(explained.picture, method, each, colormap, spread)
+            for method, each, spread in zip(methods, maps, shared)
+        ]
+        label = f"{_named(explained, classifier, target)}  ·  {explained.path.name}"
+        rows.append((label, list(zip(titles, [explained.picture, *cells]))))
+    return rows
+
+
+def draw_grid(rows: Sequence[render.Row], classifier: Classifier, note: str = "") -> Image.Image:
+    """Rows of `grid_rows` on one sheet, titled once."""
+    untitled = [(label, [("", pixels) for _, pixels in panels]) for label, panels in rows[1:]]
+    return render.figure([rows[0], *untitled], classifier.title, note, scale=1)
+
+
+def _cell(
+    picture: np.ndarray, method: Choice, each: Map, colormap: str, spread: render.Spread | None
+) -> np.ndarray:
+    """A map in one channel; one as coarse as the features it comes from lies over the picture."""
+    if len(each.reduced) > 1:
+        return render.heat(np.abs(each.reduced).max(0), colormap)
+    if method.reduction:
+        return render.heat(each.reduced[0], colormap, spread)
+    return render.heat_over(picture, each.reduced[0], colormap, spread)
+
+
+def _ranked(explained: Explained, classifier: Classifier) -> list[str]:
+    top = explained.probabilities.argsort()[::-1][:5]
+    return [_named(explained, classifier, index) for index in top]
+
+
+def _named(explained: Explained, classifier: Classifier, index: int) -> str:
+    return f"{classifier.class_name(int(index))} {explained.probabilities[index]:.1%}"
+
+
+def _gaps(explained: Explained, before: str, after: str) -> str:
+    shares = [each.gap_share for row in explained.maps for each in row if each.gap is not None]
+    return f"{before}completeness gap {', '.join(shares)}{after}" if shares else ""
