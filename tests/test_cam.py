@@ -303,6 +303,24 @@ def test_ablation_cam_is_a_loop_over_left_out_channels(score, batch_size):
     assert score == "probability" or min(wholes) < 0  # what a missing |…| would turn around
 
 
+class Shortcut(Toy):
+    """S = Σ w · A · (2 + I): the score meets the image again behind the maps."""
+
+    def forward(self, batch):
+        maps = self.conv(batch) * (2 + batch)
+        return paddle.einsum("nkhw,ckhw->nc", maps, paddle.to_tensor(self.w))
+
+
+def test_ablation_cam_keeps_each_image_that_the_score_meets_again():
+    network, batch = Shortcut(weights(3, 4, 6)), rectified()
+    heat = visualize_pd.ablation_cam(network, paddle.to_tensor(batch), 1).numpy()
+    expected = []
+    for image in batch.astype("float64"):
+        shares = (network.w[1] * image * (2 + image)).sum((1, 2), keepdims=True)
+        expected.append(np.maximum((shares / abs(shares.sum()) * image).sum(0), 0))
+    close(heat, np.stack(expected)[:, None])
+
+
 def test_ablation_cam_of_a_score_of_zero_is_the_plain_drop():
     """S = 1·A₁ − 1·A₂ with equal sums: the drops are 3 and −3."""
     batch = np.float32([[[[1, 2]], [[3, 0]]]])

@@ -25,7 +25,7 @@ def test_standardise_of_a_constant_is_half():
 
 def test_viridis_is_matplotlibs():
     """Entries of matplotlib's own table at 0, 64, 128, 255; ours are within 2 levels between."""
-    colours = render.viridis(np.float64([[0, 64 / 255, 128 / 255, 1]]))
+    colours = render.heat(np.float64([[0, 64 / 255, 128 / 255, 1]]), "viridis")
     np.testing.assert_array_equal(
         colours, [[[68, 1, 84], [59, 82, 139], [33, 145, 140], [253, 231, 37]]]
     )
@@ -34,12 +34,12 @@ def test_viridis_is_matplotlibs():
 def test_viridis_between_its_anchors():
     """Matplotlib's entries 4, 77, 180 and 251."""
     expected = [[70, 7, 90], [52, 96, 141], [70, 192, 111], [244, 230, 30]]
-    colours = render.viridis(np.float64([[0, 4 / 255, 77 / 255, 180 / 255, 251 / 255, 1]]))
+    colours = render.heat(np.float64([[0, 4 / 255, 77 / 255, 180 / 255, 251 / 255, 1]]), "viridis")
     assert np.abs(colours[0, 1:5].astype(int) - expected).max() <= 2
 
 
 def test_viridis_of_a_constant_is_its_lowest_colour():
-    assert (render.viridis(np.zeros((2, 2))) == [68, 1, 84]).all()
+    assert (render.heat(np.zeros((2, 2))) == [68, 1, 84]).all()
 
 
 def test_blend_is_half_of_each():
@@ -57,7 +57,7 @@ def panels(reduced):
         picture,
         attribution,
         reduced,
-        render.gradient_panels(picture, attribution, reduced, names),
+        render.map_panels(picture, attribution, reduced, names),
     )
 
 
@@ -85,7 +85,9 @@ def test_figure_shows_each_pixel_as_a_square_in_its_place():
     photograph = np.full((rows, columns, 3), 90, "uint8")
     colours = np.zeros((rows, columns, 3), "uint8")
     colours[20, 230] = [255, 0, 0]
-    sheet = np.asarray(render.figure([("a", photograph), ("b", colours)], "caption", "note"))
+    sheet = np.asarray(
+        render.figure([("", [("a", photograph), ("b", colours)])], "caption", "note")
+    )
     red = np.argwhere((sheet == [255, 0, 0]).all(2))
     (top, left), (bottom, right) = red.min(0), red.max(0)
     assert (bottom - top, right - left) == (1, 1)
@@ -95,7 +97,9 @@ def test_figure_shows_each_pixel_as_a_square_in_its_place():
 
 def test_long_captions_are_cut_to_the_figure():
     photograph = np.full((100, 100, 3), 90, "uint8")
-    sheet = np.asarray(render.figure([("title " * 30, photograph)], "word " * 200, "note " * 200))
+    sheet = np.asarray(
+        render.figure([("", [("title " * 30, photograph)])], "word " * 200, "note " * 200)
+    )
     assert (sheet[:, -8:] == 255).all()
 
 
@@ -199,7 +203,7 @@ def test_other_letters_take_a_font_of_the_system(system_font):
 def test_other_letters_where_the_system_has_no_font(system_font):
     system_font(None)
     picture = np.full((100, 100, 3), 90, "uint8")
-    assert render.figure([("小猫", picture)], "小猫", "小猫").size[0] > 200
+    assert render.figure([("", [("小猫", picture)])], "小猫", "小猫").size[0] > 200
 
 
 def test_picture_of_no_known_format(tmp_path):

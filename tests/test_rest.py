@@ -86,19 +86,20 @@ class Shortcut(Tail):
 
 
 class Joined(Tail):
-    """A concatenation across the target, of what was before a function."""
+    """A concatenation across the target, of the image and of what was before a function."""
 
     def __init__(self):
-        super().__init__(6)
+        super().__init__(9)
 
     def forward(self, batch):
         early = self.first(batch)
         late = self.middle(functional.relu(early) * 2)
-        return self.head(functional.sigmoid(paddle.concat([early, late], axis=1)))
+        return self.head(functional.sigmoid(paddle.concat([batch, early, late], axis=1)))
 
     def rest(self, maps, image):
-        early = self.first(image).expand([len(maps), -1, -1, -1])
-        return self.head(functional.sigmoid(paddle.concat([early, maps], axis=1)))
+        image = copies(image, len(maps))
+        early = self.first(image)
+        return self.head(functional.sigmoid(paddle.concat([image, early, maps], axis=1)))
 
 
 class Twice(Tail):
@@ -192,18 +193,18 @@ class Several(Tail):
     """A layer before the target returns several tensors, one in the other."""
 
     def __init__(self):
-        super().__init__()
+        super().__init__(6)
         self.branches = Branches()
 
     def forward(self, batch):
         one, [two, (three,)], nothing = self.branches(batch)
         assert nothing is None
         maps = self.middle(one + two)
-        return self.head(maps * three + one - two)
+        return self.head(paddle.concat([maps * three + one, two], axis=1))
 
     def rest(self, maps, image):
-        one, [two, (three,)], _ = self.branches(image)
-        return self.head(maps * three + one - two)
+        one, [two, (three,)], _ = self.branches(copies(image, len(maps)))
+        return self.head(paddle.concat([maps * three + one, two], axis=1))
 
 
 class Functions(Tail):

@@ -158,7 +158,7 @@ def test_log_probability_has_a_gradient_where_the_probability_vanishes(name, w, 
 
 @every_method
 def test_unknown_score_is_named(name):
-    with pytest.raises(VisualizeError, match="'odds'.*log_probability"):
+    with pytest.raises(VisualizeError, match=r"'odds'.*log_probability"):
         GRADIENT_METHODS[name](Linear(W), images(), 0, score="odds")
 
 

@@ -169,10 +169,10 @@ def test_seed():
 def test_noise_does_not_depend_on_paddle_s_seed():
     network, batch = Quadratic(W), images()
     paddle.seed(1)
-    np.random.seed(1)  # noqa: NPY002
+    np.random.seed(1)
     first = smooth_grad(network, batch, TARGETS, samples=3).numpy()
     paddle.seed(2)
-    np.random.seed(2)  # noqa: NPY002
+    np.random.seed(2)
     np.testing.assert_array_equal(smooth_grad(network, batch, TARGETS, samples=3).numpy(), first)
 
 

@@ -15,19 +15,20 @@ import paddle
 from paddle.nn import functional
 
 from .errors import ConfigError
-from .features import find_layers, last_maps, maps_of
+from .features import Calls, find_layers, last_maps, maps_of
 from .gradients import Pass, differentiate, input_gradient, record
 from .hooks import Rest
 from .passes import batches, scoring
-from .targets import class_scores, logits_of, resolve_targets
+from .targets import check_images, class_scores, logits_of, resolve_targets
 
 
 class At(NamedTuple):
-    """What a rule may use: A and ∂S_c/∂A at a layer, and the pass that they come from."""
+    """What a rule may use: A and ∂S_c/∂A at one call of a layer, and the pass they come from."""
 
     maps: paddle.Tensor
     gradients: paddle.Tensor | None
     layer: paddle.nn.Layer
+    call: int
     network: paddle.nn.Layer
     passed: Pass
     score: str
@@ -101,12 +102,19 @@ def _layers(network, images, targets, names, score, gradients) -> tuple[list[At]
     slopes = [None] * len(found)
     if gradients:
         slopes = differentiate(passed.scores, [maps for _, maps in found])
+    numbers = [_number(layer, maps, passed.calls) for layer, maps in found]
     passed = passed._replace(scores=passed.scores.detach(), calls=())
     ats = [
-        At(maps.detach(), slope, layer, network, passed, score)
-        for (layer, maps), slope in zip(found, slopes)
+        At(maps.detach(), slope, layer, number, network, passed, score)
+        for (layer, maps), slope, number in zip(found, slopes, numbers)
     ]
     return ats, passed.targets
+
+
+def _number(layer: paddle.nn.Layer, maps: paddle.Tensor, calls: Calls) -> int:
+    """Which of a layer's calls, from 0 on, returned some maps."""
+    outputs = [output for called, output in calls if called is layer]
+    return next(number for number, output in enumerate(outputs) if output is maps)
 
 
 @_cam
@@ -199,7 +207,7 @@ def ablation_cam(at: At, *, batch_size: int = 16) -> paddle.Tensor:
     zero = (at.maps == 0).all(axis=[2, 3]).numpy()
     with scoring(at.network):
         for n in range(count):
-            rest = Rest(at.network, at.layer, images[n : n + 1])
+            rest = Rest(at.network, at.layer, images[n : n + 1], at.call)
             maps, target = at.maps[n : n + 1], at.passed.targets[n : n + 1]
             drops = np.zeros(channels)
             live = np.flatnonzero(~zero[n])
@@ -264,7 +272,8 @@ def _views(images: paddle.Tensor, aug_smooth: bool, zooms: Sequence[float]) -> l
     `aug_smooth`: as it is and mirrored, × 1, 0.9 and 1.1 of the normalised values, as in
     pytorch-grad-cam; all of them once more at each of `zooms`, shares of the image's size.
     """
-    zooms = [zooms] if isinstance(zooms, (int, float)) else list(zooms)
+    check_images(images)
+    zooms = list(zooms) if isinstance(zooms, (list, tuple)) else [zooms]
     if not all(type(zoom) in (int, float) and 0 < zoom <= 8 for zoom in zooms):
         raise ConfigError(f"zooms must be numbers over 0, not {zooms}")
     full = images.shape[2:]

@@ -31,6 +31,8 @@ def find_layers(network: paddle.nn.Layer, names: str | Sequence[str]) -> list[pa
     """
     known = dict(network.named_sublayers())
     names = [names] if isinstance(names, str) else names
+    if not isinstance(names, (list, tuple)):
+        names = [names]
     if not names:
         raise ConfigError("no layer named")
     for name in names:
@@ -40,14 +42,15 @@ def find_layers(network: paddle.nn.Layer, names: str | Sequence[str]) -> list[pa
 
 
 def maps_of(layer: paddle.nn.Layer, calls: Calls, name: str) -> paddle.Tensor:
-    """The `[N, C, H, W]` that a layer's last call returned; `ConfigError` where it has none."""
+    """The last `[N, C, H, W]` that a layer returned; `ConfigError` where there is none."""
     outputs = [output for called, output in calls if called is layer]
     if not outputs:
         raise ConfigError(f"the network never calls its layer '{name}'")
-    if not _is_maps(outputs[-1]):
+    maps = [output for output in outputs if _is_maps(output)]
+    if not maps:
         shape = getattr(outputs[-1], "shape", type(outputs[-1]).__name__)
         raise ConfigError(f"layer '{name}' returns {shape}, not feature maps [N, C, H, W]")
-    return outputs[-1]
+    return maps[-1]
 
 
 def last_maps(calls: Calls, logits: paddle.Tensor) -> tuple[paddle.nn.Layer, paddle.Tensor]:

@@ -39,6 +39,7 @@ def record(
     not have, `ModelError` for other outputs than logits and for a ReLU that a rule cannot reach.
     """
     check_images(images)
+    _check_layers(network)
     with frozen(network), paddle.enable_grad(), relu_rule(relu), capture(*layers) as calls:
         images = images.detach()
         images.stop_gradient = False
@@ -51,6 +52,17 @@ def record(
             "part; use paddle.nn.ReLU or paddle.nn.functional.relu there"
         )
     return Pass(images, logits, chosen, scores, calls)
+
+
+def _check_layers(network: paddle.nn.Layer) -> None:
+    """Raise `ModelError` for a compiled network: Paddle takes no gradient of its input."""
+    for layer in network.sublayers(include_self=True):
+        compiled = type(layer.forward).__name__.endswith("StaticFunction")
+        if compiled or isinstance(layer, paddle.jit.TranslatedLayer):
+            raise ModelError(
+                "the network is compiled (paddle.jit), so that no gradient comes back to the image; "
+                "give the network as it was before that"
+            )
 
 
 def differentiate(scores: paddle.Tensor, tensors: Sequence[paddle.Tensor]) -> list[paddle.Tensor]:

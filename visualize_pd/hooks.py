@@ -98,7 +98,12 @@ def relu_rule(rule: str | None) -> Iterator[None]:
     originals = {name: getattr(operations, name) for name in _RECTIFIERS}
 
     def ruled(name: str) -> Callable:
-        return lambda x: RELU_RULES[rule].apply(x, originals[name], _RECTIFIERS[name])
+        def rectified(x: paddle.Tensor) -> paddle.Tensor:
+            if not paddle.in_dynamic_mode():  # while a network is being compiled
+                return originals[name](x)
+            return RELU_RULES[rule].apply(x, originals[name], _RECTIFIERS[name])
+
+        return rectified
 
     try:
         for name in originals:
@@ -117,28 +122,35 @@ class _Call:
 
 
 class Rest:
-    """What a network does after a layer's last call, so that altered outputs of it run alone.
+    """What a network does after one call of a layer, so that altered outputs of it run alone.
 
-    Made from one pass over `image`, `[1, C, H, W]`. Calls that had ended when that call began are
-    not repeated: what they returned stands in for them.
+    Made from one pass over `image`, `[1, C, H, W]`; `call`: which of the layer's calls. What had
+    been called and had returned before it is not called again: what it returned stands in for it.
     """
 
-    def __init__(self, network: paddle.nn.Layer, layer: paddle.nn.Layer, image: paddle.Tensor):
+    def __init__(
+        self,
+        network: paddle.nn.Layer,
+        layer: paddle.nn.Layer,
+        image: paddle.Tensor,
+        call: int = -1,
+    ):
         self.network, self.image = network, image
         self.calls: list[_Call] = []
         with _forwards(network, self._recorded):
             network(image)
-        self.at = max(i for i, call in enumerate(self.calls) if call.layer is layer)
+        self.at = [i for i, made in enumerate(self.calls) if made.layer is layer][call]
         self.before = {i: self.calls[i].output for i in self._skipped()}
-        for call in self.calls:
-            call.output = None
+        for made in self.calls:
+            made.output = None
         self.repeated: dict[int, Any] = {}
         self.count = 0
 
     def __call__(self, altered: paddle.Tensor) -> Any:
         """`[B, …]` outputs of the layer → what the network returns for them."""
         self.altered, self.cursor = altered, 0
-        if self.count != altered.shape[0]:
+        written = any(getattr(out, "inplace_version", 0) for out in self.repeated.values())
+        if self.count != altered.shape[0] or written:
             self.count = altered.shape[0]
             self.repeated = {i: self._repeat(output) for i, output in self.before.items()}
         with _forwards(self.network, self._replayed):
@@ -153,19 +165,21 @@ class Rest:
             index = self.calls[index].after if ended_before else index + 1
 
     def _repeat(self, output: Any) -> Any:
-        if isinstance(output, paddle.Tensor):
+        if isinstance(output, paddle.Tensor) and output.ndim and output.shape[0] == 1:
             return output.expand([self.count, *output.shape[1:]])
         if isinstance(output, (tuple, list)):
-            return type(output)(self._repeat(item) for item in output)
+            items = [self._repeat(item) for item in output]
+            return type(output)(*items) if hasattr(output, "_fields") else type(output)(items)
         return output
 
     def _recorded(self, layer: paddle.nn.Layer, forward: Callable) -> Callable:
         def run(*inputs, **options):
             call = _Call(layer)
             self.calls.append(call)
-            call.output = forward(*inputs, **options)
+            output = forward(*inputs, **options)
+            call.output = output.clone() if isinstance(output, paddle.Tensor) else output
             call.after = len(self.calls)
-            return call.output
+            return output
 
         return run
 

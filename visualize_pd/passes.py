@@ -38,6 +38,13 @@ def batches(count: int, size: int, what: str) -> Iterator[slice]:
             bar.update(part.stop - part.start)
 
 
+def per_image(batch_size: int, images: paddle.Tensor) -> int:
+    """How many versions of each of some images fit into a pass of `batch_size`."""
+    check_count("batch_size", batch_size)
+    check_images(images)
+    return max(1, batch_size // len(images))
+
+
 def repeat(tensor: paddle.Tensor, times: int) -> paddle.Tensor:
     """`[N, …]` → `[times · N, …]`, the whole batch again and again."""
     return paddle.concat([tensor] * times) if times > 1 else tensor

@@ -9,7 +9,7 @@ import paddle
 
 from .baselines import make_baseline
 from .errors import ConfigError, check_count
-from .passes import batches, repeat, scoring
+from .passes import batches, per_image, repeat, scoring
 
 
 def occlusion(
@@ -30,6 +30,7 @@ def occlusion(
     of that; the last row and column of squares end at the edge. `baseline` fills the square: zero
     (the training set's mean colour), mean, blurred, or a tensor.
     """
+    versions = per_image(batch_size, images)
     height, width = images.shape[2:]
     size = max(1, round(min(height, width) / 5)) if size is None else size
     check_count("size", size)
@@ -42,7 +43,7 @@ def occlusion(
     with scoring(network) as score_of:
         scores, chosen = score_of(images, targets, score)
         drops = np.zeros((len(images), height, width), dtype="float32")
-        for part in batches(len(windows), max(1, batch_size // len(images)), "hiding squares"):
+        for part in batches(len(windows), versions, "hiding squares"):
             count = part.stop - part.start
             masks = np.zeros((count, 1, 1, height, width), dtype="float32")
             for mask, (top, left) in zip(masks, windows[part]):
@@ -81,12 +82,13 @@ def rise(
     check_count("seed", seed, 0)
     if isinstance(keep, bool) or not isinstance(keep, (int, float)) or not 0 < keep <= 1:
         raise ConfigError(f"keep must be a probability over 0, not {keep!r}")
+    versions = per_image(batch_size, images)
     random = np.random.default_rng(seed)
     images = images.detach()
     with scoring(network) as score_of:
         _, chosen = score_of(images, targets)
         total = paddle.zeros([len(images), 1, *images.shape[2:]], dtype=images.dtype)
-        for part in batches(masks, max(1, batch_size // len(images)), "hiding at random"):
+        for part in batches(masks, versions, "hiding at random"):
             count = part.stop - part.start
             mask = random_masks(count, images.shape[2:], cells, keep, random).astype(images.dtype)
             hidden = (images * mask.unsqueeze(1)).reshape([-1, *images.shape[1:]])

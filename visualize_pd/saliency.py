@@ -13,7 +13,7 @@ from .baselines import make_baseline, uniform
 from .errors import ConfigError, check_count, look_up
 from .features import find_layers, last_maps, maps_of
 from .gradients import differentiate, input_gradient, record
-from .passes import batches, repeat, scoring
+from .passes import batches, per_image, repeat, scoring
 
 logger = logging.getLogger("visualize_pd")
 
@@ -218,7 +218,7 @@ def integrated_gradients(
             expected += (scores - score_of(start, chosen, score)[0]) / draws
         path = images - start
         mean_gradient = paddle.zeros_like(images)
-        for part in batches(steps, max(1, batch_size // len(images)), "integrating"):
+        for part in batches(steps, per_image(batch_size, images), "integrating"):
             count = part.stop - part.start
             column = [count, 1, 1, 1, 1]
             alpha = paddle.to_tensor(nodes[part], dtype=images.dtype).reshape(column)
@@ -285,7 +285,7 @@ def smooth_grad(
         axis=[1, 2, 3], keepdim=True
     )
     total = square = 0.0
-    for part in batches(samples, max(1, batch_size // len(images)), "smoothing"):
+    for part in batches(samples, per_image(batch_size, images), "smoothing"):
         count = part.stop - part.start
         drawn = random.standard_normal((count, 1, *images.shape[1:]), dtype="float32")
         noisy = images + noise * value_range * paddle.to_tensor(drawn).astype(images.dtype)

@@ -95,9 +95,11 @@ def probabilities(logits: paddle.Tensor) -> paddle.Tensor:
 
 
 def log_probabilities(logits: paddle.Tensor) -> paddle.Tensor:
-    """The logarithm of `probabilities`, exact where they vanish."""
-    single = logits.shape[1] == 1
-    return functional.log_sigmoid(logits) if single else functional.log_softmax(logits, axis=1)
+    """The logarithm of `probabilities`, exact where they vanish (Paddle's own ends at -64)."""
+    if logits.shape[1] == 1:
+        return functional.log_sigmoid(logits)
+    shifted = logits - logits.max(axis=1, keepdim=True).detach()
+    return shifted - paddle.logsumexp(shifted, axis=1, keepdim=True)
 
 
 SCORES = {

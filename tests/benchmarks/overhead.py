@@ -94,8 +94,10 @@ def main() -> None:
 
     def figure():
         reduced = np.abs(gradient).max(0, keepdims=True)
-        panels = render.gradient_panels(picture, gradient, reduced, ("by channel", "max"))
-        render.save_picture(f"{folder}/figure.jpg", render.figure(panels, "caption", "note"))
+        panels = render.map_panels(picture, gradient, reduced, ("by channel", "max"))
+        render.save_picture(
+            f"{folder}/figure.jpg", render.figure([("", panels)], "caption", "note")
+        )
 
     cases = {
         "bare forward + paddle.grad": bare,
