@@ -1,5 +1,7 @@
 """What DESIGN promises of every method, over the whole table of methods."""
 
+import functools
+
 import numpy as np
 import paddle
 import pytest
@@ -32,6 +34,17 @@ def convolutional(classes=4):
     return network
 
 
+def seen(network):
+    """With feature maps, which are the image itself, before a network that has none."""
+    conv = nn.Conv2D(3, 3, 1, bias_attr=False)
+    conv.weight.set_value(np.eye(3, dtype="float32")[:, :, None, None])
+    return nn.Sequential(conv, network)
+
+
+def is_one_of(method, *names):
+    return method in [METHODS[name] for name in names]
+
+
 def state_of(network):
     layers = network.sublayers(include_self=True)
     return {
@@ -41,6 +54,8 @@ def state_of(network):
         "hooks": [
             (len(layer._forward_pre_hooks), len(layer._forward_post_hooks)) for layer in layers
         ],
+        "attributes": [sorted(layer.__dict__) for layer in layers],
+        "operations": [paddle._C_ops.relu, paddle._C_ops.relu6],
         "values": [value.numpy().tobytes() for value in network.state_dict().values()],
     }
 
@@ -91,14 +106,30 @@ def test_works_where_gradients_are_switched_off(method):
 
 def test_asked_class_is_explained_predicted_or_not(method):
     w, batch = weights(), images()
-    network = Linear(w)
+    network = seen(Linear(w))
+    if is_one_of(method, "rise"):  # of logits, as probabilities depend on all classes
+        method = functools.partial(method, score="logit")
     for target in range(3):
         only = np.zeros_like(w)
         only[target] = w[target]  # the other classes' weights can't be what comes out
-        np.testing.assert_allclose(
-            method(network, batch, target).numpy(), method(Linear(only), batch, target).numpy()
-        )
-        assert np.abs(method(network, batch, target).numpy()).sum() > 1
+        maps = method(network, batch, target).numpy()
+        np.testing.assert_allclose(maps, method(seen(Linear(only)), batch, target).numpy())
+        assert np.abs(maps).sum() > 1e-3
+
+
+def test_classes_differ(method):
+    network, batch = seen(Linear(weights())), images()
+    first, second = (method(network, batch, target).numpy() for target in (0, 1))
+    of_no_class = is_one_of(method, "eigen_cam", "activation_gradient")
+    assert np.array_equal(first, second) == of_no_class
+
+
+def test_first_call_is_on_the_images_themselves(method):
+    """The predictions that a figure tells are taken from it."""
+    network, batch, inputs = convolutional(), images(2, 14, 11), []
+    network.register_forward_pre_hook(lambda _, x: inputs.append(x[0].numpy()))
+    method(network, batch, 1)
+    np.testing.assert_array_equal(inputs[0], batch.numpy())
 
 
 def test_evaluation_mode_is_what_is_explained(method):
@@ -124,8 +155,10 @@ class Unconnected(nn.Layer):
 
 @pytest.mark.parametrize("network", [Constant(), Unconnected()], ids=["constant", "unconnected"])
 def test_no_gradient_gives_zeros(method, network):
-    maps = method(network, images(), 1).numpy()
-    assert maps.shape[0] == 2 and not maps.any()
+    maps = method(seen(network), images(), 1).numpy()
+    assert maps.shape[0] == 2 and np.isfinite(maps).all()
+    if not is_one_of(method, "eigen_cam", "activation_gradient", "score_cam", "rise"):
+        assert not maps.any()
 
 
 def test_constant_image_gives_finite_maps(method):
@@ -137,16 +170,22 @@ def test_height_and_width_keep_their_places(method):
     """Only one pixel matters, far down and near the left."""
     w = np.zeros((1, 3, 9, 4), dtype="float32")
     w[0, :, 7, 1] = 2
-    maps = method(Linear(w), paddle.ones([1, 3, 9, 4]), 0).numpy()[0]
-    assert maps.shape[1:] == (9, 4)
-    assert set(zip(*np.nonzero(maps.sum(0)))) == {(7, 1)}
+    image = np.zeros((1, 3, 9, 4), dtype="float32")
+    image[0, :, 7, 1] = [1, 2, 3]
+    maps = np.abs(method(seen(Linear(w)), paddle.to_tensor(image), 0).numpy()[0]).sum(0)
+    assert maps.shape == (9, 4)
+    if is_one_of(method, "rise"):
+        assert maps[5:, :3].mean() > 1.02 * maps[:4].mean()
+    elif not is_one_of(method, "activation_gradient"):
+        assert set(zip(*np.nonzero(maps))) == {(7, 1)}
 
 
 @pytest.mark.parametrize("target", [None, 0])
 def test_network_with_a_single_class(method, target):
     w = weights(classes=1)
-    expected = method(Linear(w), images(), 0).numpy()
-    np.testing.assert_array_equal(method(Linear(w), images(), target).numpy(), expected)
+    expected = method(seen(Linear(w)), images(), 0).numpy()
+    assert np.isfinite(expected).all() and expected.any()
+    np.testing.assert_array_equal(method(seen(Linear(w)), images(), target).numpy(), expected)
 
 
 class WithAuxiliary(Linear):
@@ -157,5 +196,5 @@ class WithAuxiliary(Linear):
 
 def test_network_with_auxiliary_outputs(method):
     w, batch = weights(), images()
-    expected = method(Linear(w), batch, 2).numpy()
-    np.testing.assert_array_equal(method(WithAuxiliary(w), batch, 2).numpy(), expected)
+    expected = method(seen(Linear(w)), batch, 2).numpy()
+    np.testing.assert_array_equal(method(seen(WithAuxiliary(w)), batch, 2).numpy(), expected)

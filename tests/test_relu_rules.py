@@ -453,3 +453,20 @@ def test_compiled_network_is_an_error_or_right(rule, part, full_graph):
         pytest.fail(f"{type(error).__name__}: {str(error)[-200:]}", pytrace=False)
     error = np.abs(maps - expected).max() / np.abs(expected).max()
     assert error <= 1e-5
+
+
+@each_rule
+@pytest.mark.parametrize("part", ["whole", "inner"])
+def test_loaded_program_is_an_error_or_right(rule, part, tmp_path):
+    """What `jit.load` returns has operations, but no layers."""
+    network, batch = small_net(), images(2, 9, 8)
+    expected = METHODS[rule](network, batch, 1).numpy()
+    specification = [paddle.static.InputSpec([None, 3, None, None])]
+    paddle.jit.save(small_net(), str(tmp_path / "net"), input_spec=specification)
+    loaded = paddle.jit.load(str(tmp_path / "net"))
+    try:
+        maps = METHODS[rule](nn.Sequential(loaded) if part == "inner" else loaded, batch, 1)
+    except VisualizeError:
+        return
+    error = np.abs(maps.numpy() - expected).max() / np.abs(expected).max()
+    assert error <= 1e-5

@@ -474,7 +474,10 @@ class Unusual(Tail):
 
     def forward(self, batch):
         out = self.stem(batch)
-        one, two = out.values() if isinstance(out, dict) else out
+        if isinstance(self.stem, Named):
+            one, two = out.one, out.two
+        else:
+            one, two = out.values() if isinstance(self.stem, Table) else out
         return self.head(self.middle(one) * two)
 
 
@@ -506,6 +509,24 @@ class AddsLater(Tail):
         return self.head(early)
 
 
+class Kept(nn.Layer):
+    def forward(self, batch):
+        return batch * 2, [batch * 3]
+
+
+class AddsToOneOfSeveral(Tail):
+    """As above; the layer returned several tensors."""
+
+    def __init__(self):
+        super().__init__()
+        self.first = Kept()
+
+    def forward(self, batch):
+        early, [aside] = self.first(batch)
+        aside.add_(paddle.ones_like(early))
+        return self.head(self.middle(early) * aside)
+
+
 @pytest.mark.parametrize("structure", [AddsToSkipped, AddsLater])
 def test_operations_in_place_act_once(structure):
     paddle.seed(7)
@@ -517,3 +538,28 @@ def test_operations_in_place_act_once(structure):
         rest, altered = Rest(network, network.middle, image), copies(maps, 2)
         for _ in range(2):
             same(rest(altered), network(copies(image, 2)))
+
+
+def test_operations_in_place_act_once_on_one_of_several_tensors():
+    network, image, maps = setup(AddsToOneOfSeveral)
+    with paddle.no_grad():
+        rest = Rest(network, network.middle, image)
+        for _ in range(2):
+            same(rest(copies(maps, 2)), network(copies(image, 2)))
+
+
+@pytest.mark.parametrize("call", [0, 1, -1])
+def test_any_call_of_a_layer_can_be_the_target(call):
+    """`Twice` calls its target twice."""
+    network, image, _ = setup(Twice)
+    with paddle.no_grad():
+        once = network.middle(network.relu(network.first(image)))
+        twice = network.middle(once)
+        rest = Rest(network, network.middle, image, call)
+        altered = altered_copies(twice if call else once, 3)
+        if call:
+            expected = network.rest(altered, image)
+        else:
+            late = network.first(network.middle(altered))
+            expected = network.head(network.relu(late + altered))
+        same(rest(altered), expected)

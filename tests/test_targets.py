@@ -159,6 +159,12 @@ def test_log_probability_is_exact_where_the_probability_vanishes(row, expected):
     np.testing.assert_allclose(probabilities(logits).numpy(), exact, rtol=1e-6, atol=1e-27)
 
 
+def test_one_image_s_large_logits_do_not_blur_another_s():
+    logits = paddle.to_tensor([[0.0, float(np.log(3))], [1e6, 1e6]])
+    expected = np.log([[1 / 4, 3 / 4], [1 / 2, 1 / 2]])
+    np.testing.assert_allclose(log_probabilities(logits).numpy(), expected, rtol=1e-6)
+
+
 @pytest.mark.parametrize(
     ("score", "expected"),
     [

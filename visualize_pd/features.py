@@ -60,7 +60,8 @@ def last_maps(calls: Calls, logits: paddle.Tensor) -> tuple[paddle.nn.Layer, pad
     normalisation and shortcut, and before any pooling. Raises `ModelError` where there is none.
     """
     nodes = set(graph_of(logits))
-    found = [(layer, out) for layer, out in calls if _is_maps(out) and out.grad_fn in nodes]
+    every = [(layer, out) for layer, out in calls if _is_maps(out)]
+    found = [(layer, out) for layer, out in every if out.grad_fn in nodes] or every
     spatial = [(layer, out) for layer, out in found if out.shape[2] * out.shape[3] > 1]
     convolved = [(layer, out) for layer, out in spatial if isinstance(layer, paddle.nn.Conv2D)]
     for candidates in (convolved, spatial, found):

@@ -60,7 +60,7 @@ def _check_layers(network: paddle.nn.Layer) -> None:
         compiled = type(layer.forward).__name__.endswith("StaticFunction")
         if compiled or isinstance(layer, paddle.jit.TranslatedLayer):
             raise ModelError(
-                "the network is compiled (paddle.jit), so that no gradient comes back to the image; "
+                "the network is compiled (paddle.jit): no gradient comes back to the image; "
                 "give the network as it was before that"
             )
 
@@ -70,7 +70,8 @@ def differentiate(scores: paddle.Tensor, tensors: Sequence[paddle.Tensor]) -> li
     reached = [tensor for tensor in tensors if not tensor.stop_gradient]
     found: list[Any] = []
     if reached and not scores.stop_gradient:
-        found = paddle.grad(scores.sum(), reached, allow_unused=True)
+        with paddle.enable_grad():
+            found = paddle.grad(scores.sum(), reached, allow_unused=True)
     by_tensor = {id(tensor): gradient for tensor, gradient in zip(reached, found)}
     gradients = [by_tensor.get(id(tensor)) for tensor in tensors]
     return [

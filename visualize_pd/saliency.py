@@ -136,7 +136,8 @@ def activation_gradient(
         _, maps = last_maps(passed.calls, passed.logits)
     else:
         maps = maps_of(layers[0], passed.calls, layer)
-    excitations = maps.sum(axis=[2, 3])
+    with paddle.enable_grad():
+        excitations = maps.sum(axis=[2, 3])
     if filter is None:
         chosen = excitations.detach().argmax(axis=1)
     else:
@@ -144,7 +145,8 @@ def activation_gradient(
         if filter >= maps.shape[1]:
             raise ConfigError(f"no filter {filter}; this layer has {maps.shape[1]}, from 0 on")
         chosen = paddle.full([len(images)], filter, dtype="int64")
-    scores = paddle.take_along_axis(excitations, chosen.unsqueeze(1), axis=1)
+    with paddle.enable_grad():
+        scores = paddle.take_along_axis(excitations, chosen.unsqueeze(1), axis=1)
     (attribution,) = differentiate(scores, [passed.images])
     return reduce(attribution, channel, sign)
 
