@@ -149,8 +149,9 @@ class Rest:
     def __call__(self, altered: paddle.Tensor) -> Any:
         """`[B, …]` outputs of the layer → what the network returns for them."""
         self.altered, self.cursor = altered, 0
-        written = any(getattr(out, "inplace_version", 0) for out in self.repeated.values())
-        if self.count != altered.shape[0] or written:
+        versions: list[int] = []
+        _each(list(self.repeated.values()), lambda out: versions.append(out.inplace_version))
+        if self.count != altered.shape[0] or any(versions):  # or the network wrote into one
             self.count = altered.shape[0]
             self.repeated = {i: self._repeat(output) for i, output in self.before.items()}
         with _forwards(self.network, self._replayed):
@@ -165,19 +166,19 @@ class Rest:
             index = self.calls[index].after if ended_before else index + 1
 
     def _repeat(self, output: Any) -> Any:
-        if isinstance(output, paddle.Tensor) and output.ndim and output.shape[0] == 1:
-            return output.expand([self.count, *output.shape[1:]])
-        if isinstance(output, (tuple, list)):
-            items = [self._repeat(item) for item in output]
-            return type(output)(*items) if hasattr(output, "_fields") else type(output)(items)
-        return output
+        def repeat(tensor: paddle.Tensor) -> paddle.Tensor:
+            if tensor.ndim == 0 or tensor.shape[0] != 1:
+                return tensor.clone()
+            return tensor.expand([self.count, *tensor.shape[1:]])
+
+        return _each(output, repeat)
 
     def _recorded(self, layer: paddle.nn.Layer, forward: Callable) -> Callable:
         def run(*inputs, **options):
             call = _Call(layer)
             self.calls.append(call)
             output = forward(*inputs, **options)
-            call.output = output.clone() if isinstance(output, paddle.Tensor) else output
+            call.output = _each(output, paddle.Tensor.clone)
             call.after = len(self.calls)
             return output
 
@@ -198,6 +199,16 @@ class Rest:
             return forward(*inputs, **options)
 
         return run
+
+
+def _each(output: Any, change: Callable) -> Any:
+    """An output with every tensor in it changed."""
+    if isinstance(output, paddle.Tensor):
+        return change(output)
+    if isinstance(output, (tuple, list)):
+        items = [_each(item, change) for item in output]
+        return type(output)(*items) if hasattr(output, "_fields") else type(output)(items)
+    return output
 
 
 @contextmanager

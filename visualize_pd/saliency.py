@@ -319,7 +319,7 @@ GRADIENT_METHODS = {
 def _inner(of: str | Mapping | Callable) -> tuple[Callable, dict]:
     if callable(of):
         return of, {}
-    options = {"name": of} if isinstance(of, str) else dict(of)
+    options = dict(of) if isinstance(of, Mapping) else {"name": of}
     return look_up("method", options.pop("name", None), GRADIENT_METHODS), options
 
 
