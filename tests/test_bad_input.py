@@ -206,7 +206,7 @@ def test_a_key_with_a_line_break_is_told_in_one_line(refuse):
         ("1.5", "target must be"),
         ("true", "target must be"),
         ("", "target must be"),
-        ("[1]", "target must be"),
+        ("[1.5]", "target must be"),
         ("2001-01-01", "target must be"),
         ("flamingo", "no class names are known"),
     ],
@@ -770,3 +770,25 @@ def test_a_stopped_run_leaves_nothing_half_written(here, number, ignored):
     assert time.monotonic() - begun < 5
     assert process.returncode == 130 and "Traceback" not in err
     assert not any(path.is_file() for path in Path("out").rglob("*"))
+
+
+@pytest.mark.parametrize(
+    ("settings", "says"),
+    [
+        ({"target": "[]"}, "at least one"),
+        ({"target": "[predicted, 1]"}, "holds classes"),
+        ({"target": "top9"}, "top9 of a network with 3 classes"),
+        ({"compare": "[]"}, "compare is empty"),
+        ({"compare": "[saliency, gard_cam]"}, "did you mean 'grad_cam'?"),
+        ({"colormap": "rainbow"}, "unknown colormap 'rainbow'; use auto, viridis, jet"),
+        ({"method": "{name: grad_cam, target_layer: '9'}"}, "no layer '9'"),
+        ({"method": "{name: grad_cam, guided: 3}"}, "method.guided must be true or false"),
+        ({"method": "{name: smooth_grad, of: rise}"}, "unknown method 'rise'"),
+        ({"method": "{name: smooth_grad, samples: many}"}, "method.samples must be a number"),
+        ({"method": "{name: integrated_gradients, baseline: black}"}, "nor one of zero, mean"),
+        ({"method": "{name: saliency, score: loss}"}, "unknown score 'loss'; use logit"),
+        ({"method": "{name: rise, keep: 0}"}, "keep must be a probability over 0"),
+    ],
+)
+def test_methods_and_how_to_draw_them(refuse, settings, says):
+    assert says in refuse(EXPLAIN, settings)

@@ -18,6 +18,7 @@ from PIL import Image
 from visualize_pd import (
     METHODS,
     VisualizeError,
+    explain_image,
     find_images,
     images,
     load_image,
@@ -26,7 +27,8 @@ from visualize_pd import (
     saliency,
 )
 from visualize_pd.cli import explain_command, generate_command
-from visualize_pd.explain import choose_method
+from visualize_pd.config import ExplainConfig, load_config
+from visualize_pd.methods import choose_method
 
 ROOT = Path(__file__).parents[1]
 SALIENCY, CLASS_IMAGE = ROOT / "configs/saliency.yaml", ROOT / "configs/class_image.yaml"
@@ -328,3 +330,77 @@ def test_number_of_class_names_must_be_right(tmp_path):
     names.write_text("cat\ndog\n")
     with pytest.raises(VisualizeError, match="has 2 class names for 1000 classes"):
         load_model("efficientnet_lite0", labels=str(names))
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_every_method_has_its_config(name, tmp_path, photograph, monkeypatch):
+    monkeypatch.chdir(ROOT / "tests")
+    path = ROOT / f"configs/{name}.yaml"
+    chosen = choose_method(load_config(ExplainConfig, path).method)
+    assert chosen.name == name
+    assert explain_command(path, ["-o", f"images={photograph('p.png')}", "-o", f"output={tmp_path}",
+                                  "-o", "save_arrays=true", *TINY]) == 0  # fmt: skip
+    array = np.load(tmp_path / "method_1/p_pp.npy", allow_pickle=False)
+    assert array.shape[1:] == (32, 32) and np.isfinite(array).all()
+    with Image.open(tmp_path / "method_1/p_pp.jpg") as figure:
+        assert np.asarray(figure).std() > 10
+
+
+def test_grid_has_a_row_for_each_image_and_class(tmp_path, photograph, monkeypatch, capsys):
+    monkeypatch.chdir(ROOT / "tests")
+    sources = ", ".join(str(photograph(f"{i}.png")) for i in range(7))
+    assert explain("-o", f"images=[{sources}]", "-o", f"output={tmp_path}", "-o", "target=top2",
+                   "-o", "compare=[saliency, grad_cam]", "-o", "save_arrays=true",
+                   *TINY) == 0  # fmt: skip
+    sheets = sorted((tmp_path / "method_1").glob("*.jpg"))
+    assert [sheet.name for sheet in sheets] == ["comparison_2_pp.jpg", "comparison_pp.jpg"]
+    assert capsys.readouterr().out.count("→") == 2
+    array = np.load(tmp_path / "method_1/3_2_grad_cam_pp.npy", allow_pickle=False)
+    assert array.shape == (2, 1, 32, 32)
+
+
+def test_common_scale_draws_equal_values_alike(tmp_path, photograph, monkeypatch):
+    """Twice the map: twice as far up the scale only if the scale is shared."""
+
+    def level(network, batch, targets=None):
+        network(batch)
+        ramp = paddle.arange(32, dtype="float32").expand([len(batch), 1, 32, 32])
+        return ramp * paddle.arange(1, len(batch) + 1, dtype="float32").reshape([-1, 1, 1, 1])
+
+    monkeypatch.chdir(ROOT / "tests")
+    monkeypatch.setitem(METHODS, "level", level)
+    sources = ", ".join(str(photograph(f"{i}.png")) for i in range(2))
+    ends = {}
+    for common in ("false", "true"):
+        assert explain("-o", f"images=[{sources}]", "-o", f"output={tmp_path}", "-o",
+                       "method=level", "-o", f"common_scale={common}", "-o", "colormap=grey",
+                       *TINY) == 0  # fmt: skip
+        with Image.open(tmp_path / "method_1/0_pp.jpg") as figure:
+            sheet = np.asarray(figure.convert("L")).astype(int)
+        ends[common] = sheet[200, 32 + 320 + 32 + 315]
+    assert ends["false"] > 240 and 100 < ends["true"] < 140
+
+
+def test_python_call_returns_the_figure_of_the_script(tmp_path):
+    path = ROOT / "content/images/red_panda.jpg"
+    assert explain("-o", f"images={path}", "-o", f"output={tmp_path}", "-o", "method=grad_cam",
+                   "-o", "target=[387, 277]", *LITE) == 0  # fmt: skip
+    figure = explain_image(load_model("efficientnet_lite0"), path, "grad_cam", [387, 277])
+    with Image.open(tmp_path / "method_1/red_panda_pp.jpg") as written:
+        assert written.size == figure.size
+        difference = np.asarray(written).astype(int) - np.asarray(figure)
+    assert np.abs(difference).mean() < 2
+
+
+def test_grad_cam_is_highest_on_the_object(boxes):
+    classifier = load_model("efficientnet_lite0")
+    hits = 0
+    for row in boxes:
+        photograph = load_image(ROOT / "content/images" / row["file"])
+        mask = Image.new("L", photograph.size)
+        mask.paste(255, tuple(int(row[key]) for key in ("x0", "y0", "x1", "y1")))
+        inside = np.asarray(images.crop(mask, classifier.image_size, classifier.resize)) > 127
+        batch = classifier.prepare([photograph])
+        heat = METHODS["grad_cam"](classifier.network, batch, int(row["class"])).numpy()[0, 0]
+        hits += inside[np.unravel_index(heat.argmax(), heat.shape)]
+    assert len(boxes) >= 8 and hits >= 0.75 * len(boxes)
