@@ -1,5 +1,6 @@
 import json
 import os
+import platform
 import subprocess
 import sys
 from pathlib import Path
@@ -61,6 +62,36 @@ def test_a_persons_number_of_threads_is_kept():
 def test_mkl_path_only_on_amd():
     assert report()[1] == ("5" if runtime._is_amd() else None)
     assert report(MKL_DEBUG_CPU_TYPE="4")[1] == "4"
+
+
+MAPPED = """
+import ctypes
+import visualize_pd.runtime
+libc = ctypes.CDLL(None)
+libc.malloc.restype = ctypes.c_void_p
+libc.mallinfo2.restype = type("Info", (ctypes.Structure,), {"_fields_": [
+    (name, ctypes.c_size_t) for name in ("arena", "ordblks", "smblks", "hblks", *"hijklm")
+]})
+before = libc.mallinfo2().hblks
+for _ in range(5):
+    libc.malloc(ctypes.c_size_t(50 << 20))
+print(libc.mallinfo2().hblks - before)
+"""
+
+
+@pytest.mark.skipif(
+    platform.libc_ver() < ("glibc", "2.33") or platform.libc_ver()[0] != "glibc",
+    reason="mallinfo2 came with glibc 2.33",
+)
+@pytest.mark.parametrize(("tuned", "mapped"), [({}, 0), ({"MALLOC_TOP_PAD_": "0"}, 5)])
+def test_large_tensors_come_from_memory_that_is_kept(tuned, mapped):
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("MALLOC_")}
+    done = subprocess.run(
+        [sys.executable, "-c", MAPPED],
+        capture_output=True, text=True, check=True, env={**environment, **tuned},
+        cwd=Path(__file__).parents[1],
+    )  # fmt: skip
+    assert int(done.stdout.splitlines()[-1]) == mapped
 
 
 def test_auto_is_the_cpu_where_there_is_no_gpu(monkeypatch):

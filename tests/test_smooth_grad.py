@@ -89,7 +89,7 @@ def test_unless_told_otherwise():
 )
 def test_linear_network_is_the_same_under_any_noise(average, expected):
     maps = smooth_grad(Linear(W), images(), TARGETS, samples=8, noise=3.0, average=average)
-    np.testing.assert_array_equal(maps.numpy(), expected)
+    np.testing.assert_allclose(maps.numpy(), expected, rtol=2.0**-22)
 
 
 @pytest.mark.parametrize("of", [gradient, saliency, grad_times_input, guided_backprop])
@@ -192,7 +192,7 @@ class Counting(Quadratic):
 @pytest.mark.parametrize("average", ["mean", "squared", "variance"])
 @pytest.mark.parametrize(
     ("batch_size", "sizes"),
-    [(1, [2] * 7), (2, [2] * 7), (5, [4, 4, 4, 2]), (6, [6, 6, 2]), (14, [14]), (100, [14])],
+    [(1, [2] * 7), (2, [2] * 7), (5, [2, 4, 4, 4]), (6, [4, 4, 6]), (14, [14]), (100, [14])],
 )
 def test_batch_size_changes_memory_only(batch_size, sizes, average):
     batch, options = images(), {"samples": 7, "average": average}

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import paddle
+import threadpoolctl
 from paddle.nn import functional
 
 from .errors import ConfigError
@@ -167,7 +168,7 @@ def eigen_grad_cam(at: At) -> paddle.Tensor:
 
 
 @_cam(gradients=False)
-def score_cam(at: At, *, batch_size: int = 16) -> paddle.Tensor:
+def score_cam(at: At, *, batch_size: int = 32) -> paddle.Tensor:
     """Score-CAM (Wang et al. 2020, equation 8): α = softmax over k of S_c(I ⊙ A_k in [0, 1]).
 
     One pass for each channel, but for flat ones, which all hide the image alike.
@@ -186,8 +187,9 @@ def score_cam(at: At, *, batch_size: int = 16) -> paddle.Tensor:
                 chosen = paddle.to_tensor(live[part])
                 small = paddle.index_select(at.maps[n], chosen).unsqueeze(1)
                 mask = functional.interpolate(small, size=image.shape[2:], mode="bilinear")
-                mask = _stretched(mask)
-                each, _ = score_of(image * mask, target.expand([len(chosen)]), at.score)
+                shape = [len(chosen), *image.shape[1:]]
+                masked = image.expand(shape) * _stretched(mask).expand(shape)
+                each, _ = score_of(masked, target.expand([len(chosen)]), at.score)
                 scores[live[part]] = each.numpy()
             shares = np.exp(scores - scores.max())
             weights[n] = paddle.to_tensor(
@@ -197,7 +199,7 @@ def score_cam(at: At, *, batch_size: int = 16) -> paddle.Tensor:
 
 
 @_cam(gradients=False)
-def ablation_cam(at: At, *, batch_size: int = 16) -> paddle.Tensor:
+def ablation_cam(at: At, *, batch_size: int = 32) -> paddle.Tensor:
     """Ablation-CAM (Desai & Ramaswamy 2020, equation 3): w_k = (S_c − S_c without A_k) / |S_c|.
 
     Only the layers behind the maps run again, once for each channel that is not zero.
@@ -243,15 +245,24 @@ def _principal(contributions: paddle.Tensor) -> paddle.Tensor:
     Centred; of the two directions that with which their sum over the channels grows.
     """
     projected = []
-    for values in contributions.numpy().astype("float64"):
-        table = values.reshape(len(values), -1).T
-        centred = table - table.mean(axis=0)
-        _, _, components = np.linalg.svd(centred, full_matrices=False)
-        along = centred * components[0]
-        if (along.sum(axis=1) * centred.sum(axis=1)).sum() < 0:
-            along = -along
-        projected.append(along.T.reshape(values.shape))
+    # One thread: Paddle's idle threads keep the processors from a second one of numpy's.
+    with threadpoolctl.threadpool_limits(1, user_api="blas"):
+        for values in contributions.numpy().astype("float64"):
+            table = values.reshape(len(values), -1).T
+            centred = table - table.mean(axis=0)
+            along = centred * _leading(centred)
+            if (along.sum(axis=1) * centred.sum(axis=1)).sum() < 0:
+                along = -along
+            projected.append(along.T.reshape(values.shape))
     return paddle.to_tensor(np.stack(projected), dtype=contributions.dtype)
+
+
+def _leading(table: np.ndarray) -> np.ndarray:
+    """The first right singular vector of a table, by the smaller of its two Gram matrices."""
+    wide = table.shape[0] < table.shape[1]
+    _, vectors = np.linalg.eigh(table @ table.T if wide else table.T @ table)
+    leading = table.T @ vectors[:, -1] if wide else vectors[:, -1]
+    return leading / (np.linalg.norm(leading) or 1.0)
 
 
 def _stretched(maps: paddle.Tensor) -> paddle.Tensor:

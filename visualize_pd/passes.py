@@ -6,11 +6,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import numpy as np
 import paddle
 from tqdm import tqdm
 
 from .errors import check_count
-from .hooks import frozen
+from .hooks import capture, frozen
 from .targets import check_images, class_scores, read_logits, resolve_targets
 
 
@@ -29,13 +30,40 @@ def scoring(network: paddle.nn.Layer) -> Iterator[Callable]:
 
 
 def batches(count: int, size: int, what: str) -> Iterator[slice]:
-    """Slices of `count` things, at most `size` in each; a bar in a terminal where it takes long."""
+    """Slices of `count` things, alike in size and at most `size`; a bar where it takes long."""
     check_count("batch_size", size)
+    rounds = -(-count // size)
     with tqdm(total=count, desc=what, delay=2, leave=False, disable=None) as bar:
-        for start in range(0, count, size):
-            part = slice(start, min(start + size, count))
+        for r in range(rounds):
+            part = slice(count * r // rounds, count * (r + 1) // rounds)
             yield part
             bar.update(part.stop - part.start)
+
+
+# Numbers that the layers of one recorded pass may return, 640 MB: beyond it a CPU slows down.
+RECORDED = 160_000_000
+
+
+def begin(
+    network: paddle.nn.Layer,
+    images: paddle.Tensor,
+    targets: Any,
+    score: str,
+    batch_size: int | None,
+) -> tuple[paddle.Tensor, paddle.Tensor, int]:
+    """The images' scores and classes, and how many versions of each to record in one pass.
+
+    `batch_size` None: as many as keep within `RECORDED`, at most 32.
+    """
+    if batch_size is not None:
+        check_count("batch_size", batch_size)
+    with scoring(network) as score_of, capture(*network.sublayers()) as calls:
+        scores, chosen = score_of(images, targets, score)
+    if batch_size is None:
+        outputs = {id(output): output for _, output in calls if isinstance(output, paddle.Tensor)}
+        numbers = sum(int(np.prod(output.shape)) for output in outputs.values())
+        batch_size = min(32, RECORDED * len(images) // max(1, numbers))
+    return scores, chosen, max(1, batch_size // len(images))
 
 
 def per_image(batch_size: int, images: paddle.Tensor) -> int:

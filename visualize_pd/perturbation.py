@@ -20,7 +20,7 @@ def occlusion(
     size: int | None = None,
     stride: int | None = None,
     baseline: str | paddle.Tensor = "zero",
-    batch_size: int = 16,
+    batch_size: int = 32,
     score: str = "logit",
 ) -> paddle.Tensor:
     """How far the score drops when a square is hidden (Zeiler & Fergus 2014, section 4.2).
@@ -45,11 +45,11 @@ def occlusion(
         drops = np.zeros((len(images), height, width), dtype="float32")
         for part in batches(len(windows), versions, "hiding squares"):
             count = part.stop - part.start
-            masks = np.zeros((count, 1, 1, height, width), dtype="float32")
-            for mask, (top, left) in zip(masks, windows[part]):
-                mask[..., top : top + size, left : left + size] = 1
-            mask = paddle.to_tensor(masks).astype(images.dtype)
-            hidden = (images + mask * (fill - images)).reshape([-1, *images.shape[1:]])
+            hidden = paddle.stack([images] * count)
+            for one, (top, left) in enumerate(windows[part]):
+                window = (..., slice(top, top + size), slice(left, left + size))
+                hidden[(one, *window)] = fill[window]
+            hidden = hidden.reshape([-1, *images.shape[1:]])
             left_over, _ = score_of(hidden, repeat(chosen, count), score)
             drop = (scores - left_over.reshape([count, -1])).numpy()
             for row, (top, left) in zip(drop, windows[part]):
@@ -68,7 +68,7 @@ def rise(
     cells: int = 7,
     keep: float = 0.5,
     seed: int = 0,
-    batch_size: int = 16,
+    batch_size: int = 32,
     score: str = "probability",
 ) -> paddle.Tensor:
     """1/(N·p) Σ S_c(I ⊙ M_i) · M_i over random soft masks (RISE, Petsiuk et al. 2018, equation 6).
@@ -91,10 +91,10 @@ def rise(
         for part in batches(masks, versions, "hiding at random"):
             count = part.stop - part.start
             mask = random_masks(count, images.shape[2:], cells, keep, random).astype(images.dtype)
-            hidden = (images * mask.unsqueeze(1)).reshape([-1, *images.shape[1:]])
+            hidden = paddle.concat([images * one.expand_as(images) for one in mask.split(count)])
             scores, _ = score_of(hidden, repeat(chosen, count), score)
-            weighted = scores.reshape([count, -1, 1, 1, 1]) * mask.unsqueeze(1)
-            total += weighted.sum(axis=0)
+            for of_mask, one in zip(scores.reshape([count, -1, 1, 1, 1]), mask):
+                total += of_mask * one
     return total / (masks * keep)
 
 
@@ -102,17 +102,20 @@ def random_masks(
     count: int, shape: tuple[int, int], cells: int, keep: float, random: np.random.Generator
 ) -> paddle.Tensor:
     """`[count, 1, H, W]` in [0, 1]: grids enlarged with soft edges, each shifted within a cell."""
-    (height, width), masks = shape, []
+    height, width = shape
     cell_height, cell_width = -(-height // cells), -(-width // cells)
-    enlarged = [(cells + 1) * cell_height, (cells + 1) * cell_width]
+    grids, corners = [], []
     for _ in range(count):  # one by one, so that the batch size does not change what is drawn
-        grid = (random.random((1, 1, cells, cells)) < keep).astype("float32")
-        soft = paddle.nn.functional.interpolate(
-            paddle.to_tensor(grid), size=enlarged, mode="bilinear"
-        )
-        top, left = random.integers(cell_height), random.integers(cell_width)
-        masks.append(soft[:, :, top : top + height, left : left + width])
-    return paddle.concat(masks)
+        grids.append(random.random((1, cells, cells)) < keep)
+        corners.append((random.integers(cell_height), random.integers(cell_width)))
+    soft = paddle.nn.functional.interpolate(
+        paddle.to_tensor(np.stack(grids).astype("float32")),
+        size=[(cells + 1) * cell_height, (cells + 1) * cell_width],
+        mode="bilinear",
+    )
+    return paddle.stack(
+        [one[:, y : y + height, x : x + width] for one, (y, x) in zip(soft, corners)]
+    )
 
 
 def _positions(length: int, size: int, stride: int) -> list[int]:

@@ -1,11 +1,13 @@
 """Paddle, its device and its CPU threads, settled before any work.
 
-Importing this module imports Paddle. Paddle limits itself to one CPU thread, and its bundled MKL
-takes a slow path on AMD processors; both are mended here unless the person has set them.
+Importing this module imports Paddle. Paddle limits itself to one CPU thread, its bundled MKL takes
+a slow path on AMD processors, and glibc gives the memory of each large tensor back to the system
+as soon as it is freed; all three are mended here unless the person has set them.
 """
 
 from __future__ import annotations
 
+import ctypes
 import os
 import platform
 import re
@@ -44,6 +46,15 @@ def _available_cpus(cgroup: Path = Path("/sys/fs/cgroup")) -> int:
     return bound or 1
 
 
+def _keep_freed_memory() -> None:
+    """Let glibc use freed memory again in place of asking the system for new, empty pages."""
+    tuned = [name for name in os.environ if name == "GLIBC_TUNABLES" or name.startswith("MALLOC_")]
+    if platform.libc_ver()[0] == "glibc" and not tuned:
+        mallopt, trim_threshold, mmap_threshold, size = ctypes.CDLL(None).mallopt, -1, -3, 1 << 30
+        mallopt(mmap_threshold, size)
+        mallopt(trim_threshold, size)
+
+
 def _too_old(version: str) -> bool:
     """Whether a Paddle is older than 2.6; a build from its sources calls itself 0.0.0."""
     numbers = tuple(map(int, re.findall(r"[0-9]+", version)[:2]))
@@ -75,6 +86,7 @@ if _too_old(paddle.__version__):
     warnings.warn(
         f"visualize_pd needs PaddlePaddle 2.6.2; {paddle.__version__} is older", stacklevel=2
     )
+_keep_freed_memory()
 if _set_threads:
     threadpoolctl.threadpool_limits(_available_cpus())
 

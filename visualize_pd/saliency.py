@@ -13,7 +13,7 @@ from .baselines import make_baseline, uniform
 from .errors import ConfigError, check_count, look_up
 from .features import find_layers, last_maps, maps_of
 from .gradients import differentiate, input_gradient, record
-from .passes import batches, per_image, repeat, scoring
+from .passes import batches, begin, repeat, scoring
 
 logger = logging.getLogger("visualize_pd")
 
@@ -186,7 +186,7 @@ def integrated_gradients(
     quadrature: str = "gauss_legendre",
     draws: int = 5,
     seed: int = 0,
-    batch_size: int = 8,
+    batch_size: int | None = None,
     score: str = "logit",
     channel: str = "none",
     sign: str = "signed",
@@ -198,7 +198,8 @@ def integrated_gradients(
     where it is over 1 % of that difference; `return_gap` adds it, `[N]`, to the result.
     `baseline` I′: zero (the training set's mean colour), mean (the image's own), blurred, random
     (the average over `draws` images of noise), or a tensor. `quadrature`: gauss_legendre, midpoint
-    or trapezoid. Memory grows with `batch_size`, the points in one pass, not with `steps`.
+    or trapezoid. Memory grows with `batch_size`, the points in one pass, not with `steps`; by
+    default as many as keep what a pass records under 640 MB.
     """
     check_count("steps", steps)
     nodes, weights = look_up("quadrature", quadrature, QUADRATURES)(steps)
@@ -207,8 +208,7 @@ def integrated_gradients(
         check_count("draws", draws)
     else:
         draws = 1
-    with scoring(network) as score_of:
-        scores, chosen = score_of(images, targets, score)
+    scores, chosen, versions = begin(network, images, targets, score, batch_size)
     images = images.detach()
     total, expected = paddle.zeros_like(images), paddle.zeros_like(scores)
     for _ in range(draws):
@@ -220,14 +220,12 @@ def integrated_gradients(
             expected += (scores - score_of(start, chosen, score)[0]) / draws
         path = images - start
         mean_gradient = paddle.zeros_like(images)
-        for part in batches(steps, per_image(batch_size, images), "integrating"):
+        for part in batches(steps, versions, "integrating"):
             count = part.stop - part.start
-            column = [count, 1, 1, 1, 1]
-            alpha = paddle.to_tensor(nodes[part], dtype=images.dtype).reshape(column)
-            points = (start + alpha * path).reshape([-1, *images.shape[1:]])
+            points = paddle.concat([start + float(alpha) * path for alpha in nodes[part]])
             gradients = input_gradient(network, points, repeat(chosen, count), score=score)
-            weight = paddle.to_tensor(weights[part], dtype=images.dtype).reshape(column)
-            mean_gradient += (weight * gradients.reshape([count, *images.shape])).sum(axis=0)
+            for weight, at_one_point in zip(weights[part], gradients.split(count)):
+                mean_gradient += float(weight) * at_one_point
         total += path * mean_gradient / draws
     gap = total.sum(axis=[1, 2, 3]) - expected
     _warn(gap, expected)
@@ -262,7 +260,7 @@ def smooth_grad(
     noise: float = 0.15,
     average: str = "mean",
     seed: int = 0,
-    batch_size: int = 8,
+    batch_size: int | None = None,
     score: str = "logit",
     channel: str = "none",
     sign: str = "signed",
@@ -280,18 +278,19 @@ def smooth_grad(
         raise ConfigError(f"noise must be a share of the image's range, not {noise!r}")
     put_together = look_up("average", average, AVERAGES)
     random = np.random.default_rng(_checked_seed(seed))
-    with scoring(network) as score_of:
-        _, chosen = score_of(images, targets)
+    _, chosen, versions = begin(network, images, targets, score, batch_size)
     images = images.detach()
-    value_range = images.max(axis=[1, 2, 3], keepdim=True) - images.min(
-        axis=[1, 2, 3], keepdim=True
-    )
+    low, high = (f(images, axis=[1, 2, 3], keepdim=True) for f in (paddle.min, paddle.max))
+    deviation = (noise * (high - low)).expand_as(images)
     total = square = 0.0
-    for part in batches(samples, per_image(batch_size, images), "smoothing"):
+    for part in batches(samples, versions, "smoothing"):
         count = part.stop - part.start
-        drawn = random.standard_normal((count, 1, *images.shape[1:]), dtype="float32")
-        noisy = images + noise * value_range * paddle.to_tensor(drawn).astype(images.dtype)
-        batch = noisy.reshape([-1, *images.shape[1:]])
+        drawn = paddle.to_tensor(
+            random.standard_normal((count, *images.shape[1:]), dtype="float32")
+        ).astype(images.dtype)
+        batch = paddle.concat(
+            [images + deviation * one.expand_as(images) for one in drawn.split(count)]
+        )
         maps = method(network, batch, repeat(chosen, count), **{"score": score, **options})
         maps = maps.reshape([count, len(images), *maps.shape[1:]])
         if average == "variance":  # a difference of two large numbers

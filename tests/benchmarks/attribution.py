@@ -1,0 +1,151 @@
+"""What each method of `METHODS` costs over the bare passes that its mathematics needs.
+
+    python tests/benchmarks/attribution.py [--network alexnet] [--rounds 7] [--only saliency …]
+
+The floor of a method is that number of bare forwards, or forwards with the input's gradient, of
+the same network at the batch size that is fastest here, found first. Every round times floor and
+method one after the other; a ratio is the median of the rounds' ratios. Methods run with their
+defaults. The peak memory of integrated gradients is read in fresh processes.
+"""
+
+import argparse
+import os
+import statistics
+import subprocess
+import sys
+import time
+
+import paddle
+
+import visualize_pd as vp
+from visualize_pd.features import last_maps
+from visualize_pd.gradients import record
+
+BATCHES = (1, 2, 4, 8, 16, 32)
+SAMPLES, TARGET = 50, 207
+MEMORY = """
+import resource, paddle, visualize_pd as vp
+network = vp.load_model({network!r}, weights="random").network
+image = paddle.randn([1, 3, 224, 224])
+vp.saliency(network, image, 207)
+vp.integrated_gradients(network, image, 207, steps=16)
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+vp.integrated_gradients(network, image, 207, steps={steps})
+print(before, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+"""
+
+
+class Floor:
+    """Bare passes of a network, at the batch size that is fastest for each kind."""
+
+    def __init__(self, network: paddle.nn.Layer, tries: int = 3):
+        self.network = network
+        self.best = {run: self._best(run, tries) for run in (self.forward, self.gradient)}
+
+    def forward(self, images: paddle.Tensor) -> None:
+        with paddle.no_grad():
+            self.network(images)[:, TARGET].numpy()
+
+    def gradient(self, images: paddle.Tensor) -> None:
+        x = images.detach()
+        x.stop_gradient = False
+        paddle.grad(self.network(x)[:, TARGET].sum(), x)[0].numpy()
+
+    def seconds(self, run, count: int) -> float:
+        """Of `count` images through `run` in batches, the last one as large as what is left."""
+        size = min(self.best[run], count)
+        sizes = [size] * (count // size) + ([count % size] if count % size else [])
+        batches = {each: paddle.randn([each, 3, 224, 224]) for each in set(sizes)}
+        return timed(lambda: [run(batches[each]) for each in sizes])
+
+    def _best(self, run, tries: int) -> int:
+        costs = {}
+        for size in BATCHES:
+            images = paddle.randn([size, 3, 224, 224])
+            run(images)
+            costs[size] = min(timed(lambda: run(images)) for _ in range(tries)) / size  # noqa: B023
+        return min(costs, key=costs.get)
+
+
+def timed(run) -> float:
+    start = time.perf_counter()
+    run()
+    return time.perf_counter() - start
+
+
+def cases(channels: int) -> dict:
+    """Method → (options, forwards and gradients that it needs, the goal for its ratio)."""
+    with_gradient = """
+        gradient saliency grad_times_input guided_backprop deconvnet activation_gradient
+        grad_cam grad_cam_pp xgrad_cam layer_cam eigen_grad_cam
+    """
+    windows = 13 * 13  # squares of 45 px every 15 px on 224 px
+    return {
+        **dict.fromkeys(with_gradient.split(), ({}, 0, 1, 1.10)),
+        "eigen_cam": ({}, 1, 0, None),
+        "guided_grad_cam": ({}, 0, 2, 1.10),
+        "integrated_gradients": ({"steps": SAMPLES}, 2, SAMPLES, 1.10),
+        "smooth_grad": ({"samples": SAMPLES}, 1, SAMPLES, 1.10),
+        "score_cam": ({}, 2 + channels, 0, 1.10),
+        "ablation_cam": ({}, 2 + channels, 0, 0.5),
+        "occlusion": ({}, 1 + windows, 0, None),
+        "rise": ({"masks": channels}, 1 + channels, 0, None),
+    }
+
+
+def live_channels(network: paddle.nn.Layer, image: paddle.Tensor) -> int:
+    """Channels of the default layer that are not flat: Score-CAM's and Ablation-CAM's passes."""
+    passed = record(network, image, layers=network.sublayers())
+    _, maps = last_maps(passed.calls, passed.logits)
+    return int((maps.max(axis=[2, 3]) > maps.min(axis=[2, 3])).sum())
+
+
+def peak_memory(network: str, steps: int) -> tuple[int, int]:
+    """Peak resident memory in KiB, before and after the integration."""
+    code = MEMORY.format(network=network, steps=steps)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    before, after = done.stdout.split()
+    return int(before), int(after)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--network", default="alexnet")
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--only", nargs="*", choices=list(vp.METHODS))
+    arguments = parser.parse_args()
+
+    weights = "random" if arguments.network == "alexnet" else "auto"
+    network = vp.load_model(arguments.network, weights=weights).network
+    photograph = vp.load_image("content/images/german_shepherd.jpg")
+    image = vp.to_tensor([vp.crop(photograph, size=224, resize=256)])
+    floor = Floor(network)
+    print(
+        f"paddle {paddle.__version__}, {os.cpu_count()} processors, {arguments.rounds} rounds, "
+        f"{arguments.network}; best batches: forward {floor.best[floor.forward]}, "
+        f"gradient {floor.best[floor.gradient]}"
+    )
+    print(f"{'':24}{'passes':>16}{'over floor':>12}{'rounds':>16}{'goal':>9}")
+    for name, case in cases(live_channels(network, image)).items():
+        options, forwards, gradients, goal = case
+        if arguments.only and name not in arguments.only:
+            continue
+        ratios = []
+        for round_number in range(arguments.rounds + 1):
+            bare = floor.seconds(floor.forward, forwards) if forwards else 0
+            bare += floor.seconds(floor.gradient, gradients) if gradients else 0
+            ours = timed(lambda: vp.METHODS[name](network, image, TARGET, **options).numpy())  # noqa: B023
+            if round_number:
+                ratios.append(ours / bare)
+        needs = f"{forwards} fwd + {gradients} grad"
+        spread = f"{min(ratios):.2f}–{max(ratios):.2f}"
+        target = f"≤ {goal:.2f}" if goal else ""
+        ratio = statistics.median(ratios)
+        print(f"{name:24}{needs:>16}{ratio:12.2f}{spread:>16}{target:>9}", flush=True)
+    if not arguments.only:
+        (_, few), (_, many) = (peak_memory(arguments.network, steps) for steps in (50, 500))
+        print(f"peak memory of integrated gradients, 500 steps over 50: {many / few:.3f} (≤ 1.10)")
+
+
+if __name__ == "__main__":
+    main()
