@@ -545,6 +545,17 @@ def test_several_layers_count_alike(names):
     close(heat, np.stack(expected)[:, None])
 
 
+def test_one_output_under_two_names_counts_twice():
+    network = Two(weights(2, 3, 5))
+    network.second = paddle.nn.Sequential(network.second)  # returns what its only layer returns
+    batch = paddle.to_tensor(rectified(2, 3, 6, 10))
+    once, twice = (
+        visualize_pd.layer_cam(network, batch, 1, target_layer=names).numpy()
+        for names in (["second"], ["second", "second.0"])
+    )
+    close(twice, once / once.max((1, 2, 3), keepdims=True))
+
+
 def test_one_layer_by_its_name():
     w, batch = weights(2, 3, 5), rectified(1, 3, 6, 10)
     for names in ("first", ["first"]):

@@ -62,3 +62,16 @@ def test_every_config_key_is_in_the_readme():
             assert rows, key
             if type(value) in (int, float):
                 assert any(row.startswith(f"| `{key}` | `{value}` |") for row in rows), key
+
+
+@pytest.mark.parametrize("page", ["README.md", "README_cn.md"])
+def test_every_method_and_option_is_in_the_readmes(page):
+    from visualize_pd.methods import METHODS, options_of
+
+    text = (Path(__file__).parents[1] / page).read_text(encoding="utf-8")
+    keys = " ".join(re.findall(r"^\| (`[^|]*`) \|", text, re.MULTILINE))
+    told_with_their_method = {"of", "layer", "filter", "draws", "seed", "return_gap"}
+    for name, method in METHODS.items():
+        assert f"`{name}`" in keys
+        for option in set(options_of(method)) - told_with_their_method:
+            assert f"`{option}`" in keys, (name, option)

@@ -10,6 +10,7 @@ from visualize_pd import (
     grad_times_input,
     gradient,
     guided_backprop,
+    passes,
     saliency,
     smooth_grad,
 )
@@ -200,6 +201,28 @@ def test_batch_size_changes_memory_only(batch_size, sizes, average):
     network = Counting(W)
     maps = smooth_grad(network, batch, TARGETS, **options, batch_size=batch_size).numpy()
     np.testing.assert_allclose(maps, expected, rtol=1e-5, atol=1e-6)
+    assert network.sizes == sizes
+
+
+@pytest.mark.parametrize(("numbers", "sizes"), [
+    (70, [14]), (42, [2 * 3, 2 * 4]), (20, [2, 4, 4, 4]), (1, [2] * 7),
+])  # fmt: skip
+def test_by_default_a_pass_records_so_many_numbers(monkeypatch, numbers, sizes):
+    """Two images, of each of which this network's layers return 5 numbers in one pass."""
+    monkeypatch.setattr(passes, "RECORDED", numbers)
+
+    class Layered(Counting):
+        def __init__(self, w):
+            super().__init__(w)
+            self.two, self.three = Quadratic(w[:2]), Quadratic(w[:3])
+
+        def forward(self, batch):
+            self.two(batch)
+            super().forward(batch)
+            return self.three(batch)
+
+    network = Layered(W)
+    smooth_grad(network, images(), TARGETS, samples=7)
     assert network.sizes == sizes
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 import paddle
@@ -71,10 +71,11 @@ def last_maps(calls: Calls, logits: paddle.Tensor) -> tuple[paddle.nn.Layer, pad
     raise ModelError("the network has no convolutional feature maps for this; try another method")
 
 
-def unruled_relus(logits: paddle.Tensor) -> Iterator[str]:
-    """Recorded operations that keep a ReLU from `hooks.relu_rule`."""
+def unruled_relus(logits: paddle.Tensor, ruled: Collection) -> Iterator[str]:
+    """Recorded operations that keep a ReLU from `hooks.relu_rule`, which `ruled` the others."""
     for node in graph_of(logits):
-        if node.name() in ("ReluGradNode", "Relu6GradNode") or "RunProgram" in node.name():
+        is_relu = node.name() in ("ReluGradNode", "Relu6GradNode") and node not in ruled
+        if is_relu or "RunProgram" in node.name():
             yield node.name()
 
 

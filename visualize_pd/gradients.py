@@ -40,13 +40,13 @@ def record(
     """
     check_images(images)
     _check_layers(network)
-    with frozen(network), paddle.enable_grad(), relu_rule(relu), capture(*layers) as calls:
+    with frozen(network), paddle.enable_grad(), relu_rule(relu) as ruled, capture(*layers) as calls:
         images = images.detach()
         images.stop_gradient = False
         logits = read_logits(network(images), images)
         chosen = resolve_targets(targets, logits)
         scores = class_scores(logits, chosen, score)
-    if relu and next(unruled_relus(logits), None):
+    if relu and next(unruled_relus(logits, ruled), None):
         raise ModelError(
             f"the {relu} rule does not reach every ReLU: one is applied in place or in a compiled "
             "part; use paddle.nn.ReLU or paddle.nn.functional.relu there"
@@ -67,13 +67,13 @@ def _check_layers(network: paddle.nn.Layer) -> None:
 
 def differentiate(scores: paddle.Tensor, tensors: Sequence[paddle.Tensor]) -> list[paddle.Tensor]:
     """∂ Σ scores / ∂ each tensor; zeros for one that the scores do not depend on."""
-    reached = [tensor for tensor in tensors if not tensor.stop_gradient]
-    found: list[Any] = []
+    reached = {id(tensor): tensor for tensor in tensors if not tensor.stop_gradient}
+    found: dict[int, Any] = {}
     if reached and not scores.stop_gradient:
         with paddle.enable_grad():
-            found = paddle.grad(scores.sum(), reached, allow_unused=True)
-    by_tensor = {id(tensor): gradient for tensor, gradient in zip(reached, found)}
-    gradients = [by_tensor.get(id(tensor)) for tensor in tensors]
+            slopes = paddle.grad(scores.sum(), list(reached.values()), allow_unused=True)
+        found = dict(zip(reached, slopes))
+    gradients = [found.get(id(tensor)) for tensor in tensors]
     return [
         paddle.zeros_like(tensor).detach() if gradient is None else gradient
         for tensor, gradient in zip(tensors, gradients)

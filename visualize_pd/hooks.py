@@ -48,30 +48,14 @@ def capture(*layers: paddle.nn.Layer) -> Iterator[list[tuple[paddle.nn.Layer, An
             handle.remove()
 
 
-class _Guided(PyLayer):
-    """The gradient passes where it is positive and the ReLU was open."""
-
-    @staticmethod
-    def forward(context, x, rectify, ceiling):
-        y = rectify(x)
-        context.save_for_backward(y)
-        context.ceiling = ceiling
-        return y
-
-    @staticmethod
-    def backward(context, gradient):
-        (y,) = context.saved_tensor()
-        is_open = y > 0
-        if context.ceiling is not None:
-            is_open = paddle.logical_and(is_open, y < context.ceiling)
-        return _positive(gradient) * is_open.astype(gradient.dtype)
-
-
 class _Deconvnet(PyLayer):
-    """The gradient passes where it is positive, whatever the ReLU did forwards."""
+    """The gradient passes where it is positive, whatever the ReLU did forwards.
+
+    Made once: a class made in each call keeps a whole pass's memory alive until it is collected.
+    """
 
     @staticmethod
-    def forward(context, x, rectify, ceiling):
+    def forward(context, x, rectify):
         return rectify(x)
 
     @staticmethod
@@ -79,39 +63,50 @@ class _Deconvnet(PyLayer):
         return _positive(gradient)
 
 
-# Classes made once: one made in each call keeps a whole pass's memory alive until it is collected.
-RELU_RULES = {"guided": _Guided, "deconvnet": _Deconvnet}
-_RECTIFIERS = {"relu": None, "relu6": 6.0}
-_positive = paddle._C_ops.relu
+def _guided(x: paddle.Tensor, rectify: Callable) -> paddle.Tensor:
+    """The gradient passes where it is positive and the ReLU was open."""
+    y = rectify(x)
+    if not y.stop_gradient:
+        y.register_hook(_positive)
+    return y
+
+
+RELU_RULES = {"guided": _guided, "deconvnet": _Deconvnet.apply}
+_RECTIFIERS = {name: getattr(paddle._C_ops, name) for name in ("relu", "relu6")}
+_positive = _RECTIFIERS["relu"]
 
 
 @contextmanager
-def relu_rule(rule: str | None) -> Iterator[None]:
+def relu_rule(rule: str | None) -> Iterator[set]:
     """Within the block every ReLU and ReLU6 goes backwards by a rule, None for its derivative.
 
     Layers and functions of `paddle.nn` alike end in the two operations that are replaced here.
+    Yields the nodes of the graph that follow the rule.
     """
+    ruled: set = set()
     if rule is None:
-        yield
+        yield ruled
         return
     operations = paddle._C_ops
-    originals = {name: getattr(operations, name) for name in _RECTIFIERS}
+    before = {name: getattr(operations, name) for name in _RECTIFIERS}
 
-    def ruled(name: str) -> Callable:
+    def ruled_by(rectify: Callable) -> Callable:
         def rectified(x: paddle.Tensor) -> paddle.Tensor:
             if not paddle.in_dynamic_mode():  # while a network is being compiled
-                return originals[name](x)
-            return RELU_RULES[rule].apply(x, originals[name], _RECTIFIERS[name])
+                return rectify(x)
+            y = RELU_RULES[rule](x, rectify)
+            ruled.add(y.grad_fn)
+            return y
 
         return rectified
 
     try:
-        for name in originals:
-            setattr(operations, name, ruled(name))
-        yield
+        for name, rectify in _RECTIFIERS.items():
+            setattr(operations, name, ruled_by(rectify))
+        yield ruled
     finally:
-        for name, original in originals.items():
-            setattr(operations, name, original)
+        for name, operation in before.items():
+            setattr(operations, name, operation)
 
 
 @dataclass
