@@ -260,6 +260,8 @@ def test_top_class_is_that_of_the_clean_image():
         ({"of": {"name": "gradients"}}, "'gradients'"),
         ({"of": {"steps": 3}}, "method"),
         ({"of": {}}, "method"),
+        ({"of": {"name": "gradient", "steps": 3}}, "'steps'.*score, channel"),
+        ({"of": {"name": "integrated_gradients", "return_gap": True}}, "'return_gap'"),
         ({"batch_size": 0}, "batch_size"),
         ({"batch_size": -1}, "batch_size"),
         ({"batch_size": True}, "batch_size"),

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Mapping
+import inspect
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 
@@ -64,3 +65,9 @@ def check_count(what: str, value: int, minimum: int = 1) -> None:
     """Raise `ConfigError` unless a number of things is a whole one, and enough of them."""
     if type(value) is not int or value < minimum:
         raise ConfigError(f"{what} must be a whole number of at least {minimum}, not {value!r}")
+
+
+def options_of(method: Callable) -> dict[str, Any]:
+    """A method's options and their defaults."""
+    parameters = inspect.signature(method).parameters.values()
+    return {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY}

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -21,7 +20,7 @@ from .cam import (
     score_cam,
     xgrad_cam,
 )
-from .errors import ConfigError, look_up, nearest
+from .errors import ConfigError, look_up, nearest, options_of
 from .images import load_image
 from .models import Classifier
 from .perturbation import occlusion, rise
@@ -164,12 +163,6 @@ def choose_method(method: str | Mapping) -> Choice:
     choice = Choice(name, options, reduction)
     choice.reduced(paddle.zeros([1, 1, 1, 1]))  # a wrong value shows before any work
     return choice
-
-
-def options_of(method: Callable) -> dict[str, Any]:
-    """A method's options and their defaults."""
-    parameters = inspect.signature(method).parameters.values()
-    return {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY}
 
 
 def _check_option(option: str, value: Any, default: Any) -> None:

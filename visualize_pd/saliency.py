@@ -10,7 +10,7 @@ import numpy as np
 import paddle
 
 from .baselines import make_baseline, uniform
-from .errors import ConfigError, check_count, look_up
+from .errors import ConfigError, check_count, look_up, options_of
 from .features import find_layers, last_maps, maps_of
 from .gradients import differentiate, input_gradient, record
 from .passes import batches, begin, repeat, scoring
@@ -319,7 +319,11 @@ def _inner(of: str | Mapping | Callable) -> tuple[Callable, dict]:
     if callable(of):
         return of, {}
     options = dict(of) if isinstance(of, Mapping) else {"name": of}
-    return look_up("method", options.pop("name", None), GRADIENT_METHODS), options
+    method = look_up("method", options.pop("name", None), GRADIENT_METHODS)
+    known = {name: None for name in options_of(method) if name != "return_gap"}
+    for option in options:
+        look_up("option", option, known)
+    return method, options
 
 
 def _checked_seed(seed: int) -> int:
