@@ -778,6 +778,8 @@ def test_a_stopped_run_leaves_nothing_half_written(here, number, ignored):
         ({"target": "[]"}, "at least one"),
         ({"target": "[predicted, 1]"}, "holds classes"),
         ({"target": "top9"}, "top9 of a network with 3 classes"),
+        ({"target": "top0"}, "ask for top1 or more"),
+        ({"method": "{name: smooth_grad, of: {name: gradient, steps: 3}}"}, "'method.of.steps'"),
         ({"compare": "[]"}, "compare is empty"),
         ({"compare": "[saliency, gard_cam]"}, "did you mean 'grad_cam'?"),
         ({"colormap": "rainbow"}, "unknown colormap 'rainbow'; use auto, viridis, jet"),

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from visualize_pd.config import ExplainConfig, GenerateConfig, as_dict, build, load_config
-from visualize_pd.errors import ConfigError
+from visualize_pd.errors import ConfigError, nearest
 
 CONFIGS = sorted((Path(__file__).parents[1] / "configs").glob("*.yaml"))
 BOTH = [ExplainConfig, GenerateConfig]
@@ -427,3 +427,10 @@ def test_file_that_cannot_be_read(tmp_path, monkeypatch, name):
     (tmp_path / "file").touch()
     with pytest.raises(ConfigError, match="config file"):
         load_config(GenerateConfig, name)
+
+
+def test_hint_names_the_nearest_or_at_most_twenty():
+    assert nearest("gard_cam", ["rise", "grad_cam"]) == "did you mean 'grad_cam'?"
+    assert nearest("x", (word for word in ("one", "two"))) == "known are one, two"
+    names = [f"layer{number}" for number in range(30)]
+    assert nearest("x", names) == f"known are {', '.join(names[:20])}, …"

@@ -8,7 +8,7 @@ import pytest
 from paddle import nn
 from toys import Linear, images, weights
 
-from visualize_pd import METHODS
+from visualize_pd import METHODS, VisualizeError
 
 pytestmark = pytest.mark.parametrize("method", METHODS.values(), ids=METHODS.keys())
 
@@ -198,3 +198,8 @@ def test_network_with_auxiliary_outputs(method):
     w, batch = weights(), images()
     expected = method(seen(Linear(w)), batch, 2).numpy()
     np.testing.assert_array_equal(method(seen(WithAuxiliary(w)), batch, 2).numpy(), expected)
+
+
+def test_an_array_that_is_no_tensor(method):
+    with pytest.raises(VisualizeError, match=r"must be a paddle\.Tensor"):
+        method(convolutional(), images().numpy())

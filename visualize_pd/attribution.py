@@ -43,8 +43,11 @@ def read_targets(target: str | int | Sequence, labels: Sequence[str] | None) -> 
         if not classes or None in classes:
             raise TargetError("a list of targets holds classes, at least one, by name or index")
         return Wanted(tuple(dict.fromkeys(classes)))
-    if isinstance(target, str) and re.fullmatch(r"\s*top[1-9][0-9]{0,3}\s*", target):
-        return Wanted(top=int(target.strip()[3:]))
+    if isinstance(target, str) and re.fullmatch(r"\s*top[0-9]{1,4}\s*", target):
+        top = int(target.strip()[3:])
+        if not top:
+            raise TargetError("top0 is no class at all; ask for top1 or more")
+        return Wanted(top=top)
     index = read_target(target, labels)
     return Wanted(top=1) if index is None else Wanted((index,))
 

@@ -41,6 +41,7 @@ SHARED = """\
     of `aug_smooth` and `zooms` (further sizes, shares of the images'), count alike: each map is
     divided by its maximum before the average. `eigen_smooth` takes the first principal component of
     the contributions in place of their sum; `guided` multiplies by guided backprop, `[N, C, H, W]`.
+    `score`, what is explained: logit, probability or log_probability.
     Raises `ConfigError` for an unknown layer, `ModelError` for a network without feature maps.
     """
 

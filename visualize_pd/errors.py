@@ -49,9 +49,13 @@ class PaddleMissingError(VisualizeError, ImportError):
 
 
 def nearest(key: str, known: Iterable[str]) -> str:
-    """A hint after an unknown key: the closest known one, or all of them."""
+    """A hint after an unknown key: the closest known one, or all of them, at most 20."""
+    known = list(known)
     near = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
-    return f"did you mean '{near[0]}'?" if near else f"known keys are {', '.join(known)}"
+    if near:
+        return f"did you mean '{near[0]}'?"
+    more = ", …" if len(known) > 20 else ""
+    return f"known are {', '.join(known[:20])}{more}"
 
 
 def look_up(what: str, name: Any, table: Mapping[str, Any]) -> Any:

@@ -69,7 +69,7 @@ QUANTITIES = {
     "saliency": "gradients",
     "grad_times_input": "gradient x input",
     "deconvnet": "deconvnet signal",
-    "smooth_grad": "smoothed gradients",
+    "smooth_grad": "SmoothGrad",
     "activation_gradient": "filter gradients",
     "grad_cam": "Grad-CAM",
     "grad_cam_pp": "Grad-CAM++",
@@ -146,7 +146,7 @@ class Choice(NamedTuple):
         return by_channel[0].upper() + by_channel[1:], together[0].upper() + together[1:]
 
 
-def choose_method(method: str | Mapping) -> Choice:
+def choose_method(method: str | Mapping, where: str = "method") -> Choice:
     """A method's name, or its name and options, checked; `ConfigError` for what it lacks."""
     options = {"name": method} if isinstance(method, str) else dict(method)
     name = options.pop("name", None)
@@ -156,8 +156,8 @@ def choose_method(method: str | Mapping) -> Choice:
     known.pop("return_gap", None)
     for option, value in options.items():
         if option not in known:
-            raise ConfigError(f"unknown key 'method.{option}'; {nearest(str(option), known)}")
-        _check_option(option, value, known[option])
+            raise ConfigError(f"unknown key '{where}.{option}'; {nearest(str(option), known)}")
+        _check_option(option, value, known[option], where)
     keys = [key for key in ("channel", "sign") if key in known]
     reduction = {key: options.pop(key, known[key]) for key in keys}
     choice = Choice(name, options, reduction)
@@ -165,24 +165,24 @@ def choose_method(method: str | Mapping) -> Choice:
     return choice
 
 
-def _check_option(option: str, value: Any, default: Any) -> None:
+def _check_option(option: str, value: Any, default: Any, where: str) -> None:
     """Raise `ConfigError` unless an option is of the kind that its default is."""
     if option in TABLES:
         look_up(option, value, TABLES[option])
     elif option == "of":
-        inner = choose_method(value) if isinstance(value, (str, dict)) else None
+        inner = choose_method(value, f"{where}.of") if isinstance(value, (str, dict)) else None
         look_up("method", inner.name if inner else value, GRADIENT_METHODS)
     elif isinstance(default, bool):
         if not isinstance(value, bool):
-            raise ConfigError(f"method.{option} must be true or false, not {value!r}")
+            raise ConfigError(f"{where}.{option} must be true or false, not {value!r}")
     elif isinstance(default, (int, float)):
         if isinstance(value, bool) or not isinstance(value, (int, float)):
-            raise ConfigError(f"method.{option} must be a number, not {value!r}")
+            raise ConfigError(f"{where}.{option} must be a number, not {value!r}")
     else:
         several = isinstance(value, list) and option in ("target_layer", "zooms")
         for item in value if several else [value]:
             if isinstance(item, bool) or not isinstance(item, (str, int, float, type(None))):
-                raise ConfigError(f"method.{option} must be a single value, not {value!r}")
+                raise ConfigError(f"{where}.{option} must be a single value, not {value!r}")
 
 
 def _shown(option: str, value: Any) -> str:

@@ -75,7 +75,7 @@ def grad_times_input(
     sign: str = "signed",
 ) -> paddle.Tensor:
     """I · ∂S_c/∂I (Shrikumar et al. 2016): `[N, C, H, W]`; with a linear score it sums to it."""
-    attribution = images.detach() * input_gradient(network, images, targets, score=score)
+    attribution = input_gradient(network, images, targets, score=score) * images.detach()
     return reduce(attribution, channel, sign)
 
 

@@ -34,6 +34,10 @@ def logits_of(output: Any) -> paddle.Tensor:
 
 def check_images(images: paddle.Tensor) -> None:
     """Raise `ImageError` unless images are a batch of floats."""
+    if not isinstance(images, paddle.Tensor):
+        raise ImageError(
+            f"images must be a paddle.Tensor [N, C, H, W], not {type(images).__name__}"
+        )
     if images.ndim != 4 or 0 in images.shape or not paddle.is_floating_point(images):
         raise ImageError(f"images must be floats [N, C, H, W], not {images.dtype} {images.shape}")
 
