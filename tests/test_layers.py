@@ -10,6 +10,7 @@ LEVELS = [
     {"errors"},
     {"files"},
     {"runtime", "config", "images", "targets", "hooks", "priors", "features", "baselines"},
+    {"parametrisations"},
     {"models", "gradients", "passes"},
     {"saliency", "cam", "perturbation", "synthesis", "render"},
     {"methods"},

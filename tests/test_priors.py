@@ -47,3 +47,83 @@ def test_random_shift_rolls_within_its_limit():
 def test_no_shift_is_the_image_itself():
     images = paddle.ones([1, 3, 4, 4])
     assert priors.random_shift(images, 0, np.random.default_rng(0)) is images
+
+
+def test_alpha_norm_by_hand():
+    values = paddle.to_tensor([[[[1.0, -2.0], [3.0, 0.5]]]])
+    assert float(priors.alpha_norm(values, 4)) == 1 + 16 + 81 + 0.0625
+    assert float(priors.alpha_norm(values)) == 1 + 64 + 729 + 0.015625
+
+
+def test_total_variation_of_squares_by_hand():
+    """Down: 3² + 6² = 45; right: 1² + 4² = 17."""
+    values = paddle.to_tensor([[[[1.0, 2.0], [4.0, 8.0]]]])
+    assert float(priors.total_variation(values, beta=2)) == 62
+
+
+class Drawn:
+    """A generator that draws what it is told to."""
+
+    def __init__(self, *values):
+        self.values = list(values)
+
+    def uniform(self, low, high):
+        value = self.values.pop(0)
+        assert low <= value <= high
+        return value
+
+
+@pytest.mark.parametrize("shape", [(6, 6), (6, 10)])
+def test_a_half_turn_is_a_flip_of_both_axes(shape):
+    values = np.random.default_rng(0).random((2, 3, *shape), dtype="float32")
+    turned = priors.random_view(paddle.to_tensor(values), 180, (1, 1), Drawn(180, 1))
+    np.testing.assert_allclose(turned.numpy(), values[:, :, ::-1, ::-1], atol=1e-5)
+
+
+def test_a_quarter_turn():
+    values = np.random.default_rng(0).random((1, 3, 6, 6), dtype="float32")
+    turned = priors.random_view(paddle.to_tensor(values), 90, (1, 1), Drawn(90, 1)).numpy()
+    np.testing.assert_allclose(turned, np.rot90(values, 1, (2, 3)), atol=1e-5)
+
+
+def test_a_turn_keeps_right_angles_where_the_image_is_not_square():
+    """A quarter turn about the centre of 4 × 8: its middle 4 × 4 turns within itself."""
+    values = np.random.default_rng(0).random((1, 1, 4, 8), dtype="float32")
+    turned = priors.random_view(paddle.to_tensor(values), 90, (1, 1), Drawn(90, 1)).numpy()
+    middle = values[:, :, :, 2:6]
+    np.testing.assert_allclose(turned[:, :, :, 2:6], np.rot90(middle, 1, (2, 3)), atol=1e-5)
+
+
+def test_zoom_enlarges_about_the_centre():
+    """Twice as large, each pixel of a ramp lies half as far from the middle."""
+    ramp = np.broadcast_to(np.arange(9, dtype="float32"), (1, 3, 9, 9))
+    zoomed = priors.random_view(paddle.to_tensor(ramp), 0, (1, 3), Drawn(0, 2)).numpy()
+    np.testing.assert_allclose(zoomed, 4 + (ramp - 4) / 2, atol=1e-5)
+
+
+def test_no_view_is_the_image_itself():
+    images = paddle.ones([1, 3, 4, 4])
+    assert priors.random_view(images, 0, (1, 1), np.random.default_rng(0)) is images
+    assert priors.blur(images, 0) is images
+    assert priors.without_small(images, images[:, :1], 0) is images
+
+
+def test_blur_against_a_sum_by_hand():
+    values = np.random.default_rng(0).random((2, 3, 7, 9), dtype="float32")
+    bell = np.exp(-(np.arange(-3, 4) ** 2) / 2)
+    bell = (bell / bell.sum()).astype("float64")
+    wide = np.pad(values.astype("float64"), ((0, 0), (0, 0), (3, 3), (3, 3)), mode="reflect")
+    expected = sum(
+        bell[y] * bell[x] * wide[:, :, y : y + 7, x : x + 9] for y in range(7) for x in range(7)
+    )
+    np.testing.assert_allclose(
+        priors.blur(paddle.to_tensor(values), 1.0).numpy(), expected, atol=1e-6
+    )
+
+
+def test_small_pixels_become_the_mean_colour():
+    values = paddle.to_tensor(np.arange(2 * 3 * 2 * 2, dtype="float32").reshape(2, 3, 2, 2))
+    size = paddle.to_tensor([[[[1.0, 4.0], [3.0, 2.0]]], [[[8.0, 5.0], [6.0, 7.0]]]])
+    kept = priors.without_small(values, size, 0.5).numpy()
+    expected = values.numpy() * np.array([[[[0, 1], [1, 0]]], [[[1, 0], [0, 1]]]], dtype="float32")
+    np.testing.assert_array_equal(kept, expected)
