@@ -11,7 +11,7 @@ LEVELS = [
     {"files"},
     {"runtime", "config", "images", "targets", "hooks", "priors", "features", "baselines"},
     {"parametrisations"},
-    {"models", "gradients", "passes"},
+    {"models", "gradients", "passes", "objectives"},
     {"saliency", "cam", "perturbation", "synthesis", "render"},
     {"methods"},
     {"attribution"},

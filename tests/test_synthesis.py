@@ -3,10 +3,14 @@ import itertools
 import numpy as np
 import paddle
 import pytest
+from paddle import nn
 from test_contracts import convolutional, state_of
 from toys import Linear, weights
 
 from visualize_pd import VisualizeError, class_image, noise
+from visualize_pd.objectives import class_score
+from visualize_pd.parametrisations import Fourier, Pixels
+from visualize_pd.synthesis import ascend, deep_dream, inversion
 
 W = weights(classes=2)
 START = paddle.zeros([1, 3, 5, 7])
@@ -109,3 +113,152 @@ def test_noise_is_seeded_and_as_strong_as_asked():
     values = noise((1, 3, 100, 100), std=0.2, seed=3).numpy()
     assert values.std() == pytest.approx(0.2, rel=0.02) and abs(values.mean()) < 0.01
     np.testing.assert_array_equal(values, noise((1, 3, 100, 100), std=0.2, seed=3).numpy())
+
+
+def test_a_batch_of_classes_is_the_same_classes_alone():
+    network, start = convolutional(), noise((1, 3, 14, 11))
+    options = {"iterations": 8, "shift": 3, "init": start}
+    *_, together = class_image(network, [2, 0], **options)
+    for place, target in enumerate([2, 0]):
+        *_, alone = class_image(network, target, **options)
+        size = np.abs(alone.image.numpy()).max()
+        assert np.abs(together.image.numpy()[place] - alone.image.numpy()[0]).max() < 1e-4 * size
+        assert together.scores[place] == pytest.approx(alone.score, rel=1e-4, abs=1e-4)
+
+
+def test_learning_rate_falls_by_a_cosine():
+    """Of a linear score each of Adam's steps is as long as its learning rate."""
+    canvas = Pixels(START)
+    options = {"iterations": 4, "learning_rate": 0.1, "cooling": 0.2}
+    frames = [f.image.numpy() for f in ascend(Linear(W), class_score(0), canvas, **options)]
+    steps = [np.abs(after - before).mean() for before, after in zip(frames, frames[1:])]
+    expected = [0.1 * (0.2 + 0.8 * (1 + np.cos(np.pi * t / 4)) / 2) for t in range(4)]
+    np.testing.assert_allclose(steps, expected, rtol=1e-4)
+
+
+def test_upkeep_changes_the_image_after_each_step():
+    seen = []
+
+    def halve_the_clipped(image, gradient, iteration):
+        seen.append((iteration, gradient.numpy()))
+        return image.clip(-0.01, 0.01) / 2
+
+    canvas = Pixels(START)
+    options = {"iterations": 3, "learning_rate": 0.1, "upkeep": [halve_the_clipped]}
+    *_, last = ascend(Linear(W), class_score(1), canvas, **options)
+    np.testing.assert_allclose(last.image.numpy(), 0.005 * np.sign(W[1:]), atol=1e-8)
+    assert [iteration for iteration, _ in seen] == [1, 2, 3]
+    np.testing.assert_allclose(seen[0][1], -W[1:], rtol=1e-6)
+
+
+def test_upkeep_of_a_spectrum_is_refused():
+    canvas = Fourier(START)
+    with pytest.raises(VisualizeError, match="pixels"):
+        next(ascend(Linear(W), class_score(0), canvas, upkeep=[lambda image, *_: image]))
+
+
+def test_transforms_are_seen_by_the_network_and_penalties_see_the_image():
+    """S(2I) − I² has its gradient 2w − 2I: one step of SGD would be that, Adam's is its sign."""
+    options = {
+        "transforms": [lambda image, random: image * 2],
+        "penalties": [(0.0, lambda image: 1 / 0), (1.5, lambda image: (image * image).sum())],
+    }
+    start = noise((1, 3, 5, 7), std=1.0)
+    first, second = ascend(
+        Linear(W), class_score(0), Pixels(start), iterations=1, learning_rate=0.01, **options
+    )
+    assert first.score == pytest.approx(2 * float((W[0] * start.numpy()).sum()), rel=1e-4)
+    moved = (second.image - first.image).numpy()
+    np.testing.assert_allclose(moved, 0.01 * np.sign(2 * W[:1] - 3 * start.numpy()), atol=1e-5)
+
+
+def test_a_spectrum_is_raised_too():
+    start = noise((1, 3, 14, 11))
+    options = {"iterations": 30, "learning_rate": 0.05}
+    frames = list(ascend(convolutional(), class_score(2), Fourier(start), **options))
+    assert frames[-1].score > frames[0].score + 1
+    shares = frames[-1].image.numpy() * np.reshape([0.229, 0.224, 0.225], (3, 1, 1))
+    assert shares.min() > -0.486 and shares.max() < 1 - 0.405
+
+
+class Maps(nn.Layer):
+    """Maps are the image; their energy has the gradient I / number of pixels."""
+
+    def __init__(self):
+        super().__init__()
+        self.same = nn.Identity()
+
+    def forward(self, batch):
+        return self.same(batch).flatten(1)
+
+
+def test_dream_of_one_octave_amplifies_the_image():
+    photograph = noise((1, 3, 12, 16), std=1.0)
+    options = {"octaves": 1, "iterations": 3, "learning_rate": 0.01, "shift": 0}
+    frames = list(deep_dream(Maps(), "same", photograph, **options))
+    assert [frame.iteration for frame in frames] == [0, 1, 2, 3]
+    for frame in frames:
+        expected = adam(lambda x: x / x.size, photograph.numpy(), frame.iteration, 0.01)
+        np.testing.assert_allclose(frame.image.numpy(), expected, atol=1e-4)
+
+
+def test_dream_of_several_octaves_has_the_photographs_size_and_numbers():
+    photograph = noise((1, 3, 13, 18), std=1.0)
+    frames = list(deep_dream(Maps(), "same", photograph, octaves=3, iterations=4))
+    assert [frame.iteration for frame in frames] == list(range(13))
+    assert all(frame.image.shape == photograph.shape for frame in frames)
+    np.testing.assert_allclose(frames[0].image.numpy(), photograph.numpy(), atol=1e-6)
+    sizes = [float((frame.image**2).sum()) for frame in frames]
+    assert sizes[-1] > sizes[0]
+
+
+def test_octaves_keep_the_details_of_the_photograph():
+    """With no step at all the last octave is the photograph itself, not an enlarged small one."""
+    photograph = noise((1, 3, 16, 16), std=1.0)
+    options = {"octaves": 3, "iterations": 1, "learning_rate": 1e-9}
+    *_, last = deep_dream(Maps(), "same", photograph, **options)
+    np.testing.assert_allclose(last.image.numpy(), photograph.numpy(), atol=1e-6)
+
+
+def test_inversion_of_the_identity_is_the_image():
+    photograph = noise((1, 3, 6, 5), std=1.0, seed=7)
+    options = {"alpha_norm": 0, "total_variation": 0, "shift": 0, "iterations": 300}
+    *_, last = inversion(Maps(), "same", photograph, learning_rate=0.05, **options)
+    np.testing.assert_allclose(last.image.numpy(), photograph.numpy(), atol=2e-2)
+    assert last.score == pytest.approx(0, abs=1e-3)
+
+
+def test_penalties_of_an_inversion_are_those_of_the_paper():
+    """One step from I: the sign of −∂(distance + a ‖I‖₄⁴ + v Σ d²)."""
+    photograph = noise((1, 3, 6, 5), std=1.0, seed=7)
+    start = noise((1, 3, 6, 5), std=1.0, seed=8)
+    x, wanted = start.numpy().astype("f8"), photograph.numpy().astype("f8")
+    slope = 2 * (x - wanted) / (wanted**2).sum() + 0.01 * 4 * x**3
+    for axis in (2, 3):
+        change = np.diff(x, axis=axis)
+        pad = [(0, 0)] * 4
+        pad[axis] = (1, 1)
+        wide = np.pad(change, pad)
+        slope += 0.02 * 2 * -np.diff(wide, axis=axis)
+    frames = inversion(
+        *(Maps(), "same", photograph),
+        **{"alpha": 4, "alpha_norm": 0.01, "total_variation": 0.02, "shift": 0, "init": start},
+        **{"iterations": 1, "learning_rate": 0.01},
+    )
+    first, second = frames
+    moved = (second.image - first.image).numpy()
+    np.testing.assert_allclose(moved, -0.01 * np.sign(slope), atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"octaves": 0}, "octaves"),
+        ({"octave_scale": 1}, "octave_scale"),
+        ({"layer": "none"}, "no layer 'none'"),
+    ],
+)
+def test_wrong_options_of_a_dream(options, message):
+    layer = options.pop("layer", "same")
+    with pytest.raises(VisualizeError, match=message):
+        list(deep_dream(Maps(), layer, noise((1, 3, 8, 8)), **options))

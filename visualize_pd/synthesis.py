@@ -2,23 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
 import paddle
+from paddle.nn import functional
 
 from . import priors
+from .errors import ConfigError, check_count
 from .hooks import frozen
-from .targets import class_scores, logits_of, resolve_targets
+from .objectives import Objective, class_score, energy, likeness
+from .parametrisations import Fourier, Pixels
+
+Transform = Callable[[paddle.Tensor, np.random.Generator], paddle.Tensor]
+Penalty = Callable[[paddle.Tensor], paddle.Tensor]
+Upkeep = Callable[[paddle.Tensor, paddle.Tensor, int], paddle.Tensor]
 
 
 class Frame(NamedTuple):
-    """The image `[1, C, H, W]` after `iteration` steps, normalised; its score S_c as shifted."""
+    """The images `[N, C, H, W]` after `iteration` steps, normalised; scores as transformed."""
 
     iteration: int
     image: paddle.Tensor
-    score: float
+    scores: list[float]
+
+    @property
+    def score(self) -> float:
+        """The sum of the scores: what is raised."""
+        return math.fsum(self.scores)
 
 
 def noise(shape: tuple[int, ...], std: float = 0.01, seed: int = 0) -> paddle.Tensor:
@@ -27,9 +40,57 @@ def noise(shape: tuple[int, ...], std: float = 0.01, seed: int = 0) -> paddle.Te
     return paddle.to_tensor(values.astype("float32"))
 
 
+def ascend(
+    network: paddle.nn.Layer,
+    objective: Objective,
+    canvas: Pixels | Fourier,
+    *,
+    iterations: int = 160,
+    learning_rate: float = 0.1,
+    cooling: float = 1.0,
+    transforms: Sequence[Transform] = (),
+    penalties: Sequence[tuple[float, Penalty]] = (),
+    upkeep: Sequence[Upkeep] = (),
+    seed: int = 0,
+) -> Iterator[Frame]:
+    """Yield the frames of arg max_I Σ objective(transformed I) − Σ weight · penalty(I), from 0 on.
+
+    One Adam optimiser runs throughout; by a cosine its learning rate falls to `cooling` times what
+    it was. Each iteration the network sees the image as the `transforms`, `(images, random) →
+    images`, make it. After each step `upkeep`, `(images, gradient, iteration) → images`, may change
+    the image itself, which takes `Pixels`. The same seed on the same device gives the same frames.
+    """
+    if upkeep and not isinstance(canvas, Pixels):
+        raise ConfigError("only pixels can be clipped or blurred between steps; use pixels")
+    random = np.random.default_rng([seed, 1])
+    adam = paddle.optimizer.Adam(learning_rate, parameters=[canvas.variable])
+    for iteration in range(iterations + 1):
+        with frozen(network), paddle.enable_grad():
+            image = canvas.image()
+            seen = image
+            for transform in transforms:
+                seen = transform(seen, random)
+            scores = objective(network, seen)
+            loss = -scores.sum()
+            for weight, penalty in penalties:
+                if weight:
+                    loss = loss + weight * penalty(image)
+            if iteration < iterations:
+                loss.backward()
+        yield Frame(iteration, image.detach().clone(), scores.tolist())
+        if iteration < iterations:
+            warmth = (1 + math.cos(math.pi * iteration / iterations)) / 2
+            adam.set_lr(learning_rate * (cooling + (1 - cooling) * warmth))
+            adam.step()
+            for change in upkeep:
+                changed = change(canvas.variable.detach(), canvas.variable.grad, iteration + 1)
+                canvas.variable.set_value(changed)
+            adam.clear_grad()
+
+
 def class_image(
     network: paddle.nn.Layer,
-    target: int,
+    target: int | Sequence[int],
     *,
     iterations: int = 160,
     learning_rate: float = 0.1,
@@ -42,28 +103,107 @@ def class_image(
     """Yield the frames of arg max_I S_c(I) − λ‖I‖²₂ (Simonyan et al. 2013, equation 1), from 0 on.
 
     Two priors that are not the paper's can be switched off with 0: a `total_variation` penalty, and
-    a random `shift` of up to so many pixels before each pass. One Adam optimiser runs throughout.
-    `init` (default: `noise` of 224 × 224) is `[1, C, H, W]`. The same seed on the same device gives
-    the same frames. Raises `TargetError` for a class that the network does not have.
+    a random `shift` of up to so many pixels before each pass. `init` (default: `noise` of 224 ×
+    224) is `[1, C, H, W]`; several targets make an image each of it, the same as they would alone.
+    Raises `TargetError` for a class that the network does not have.
     """
-    random = np.random.default_rng([seed, 1])
+    count = 1 if isinstance(target, int) else len(target)
     start = noise((1, 3, 224, 224), seed=seed) if init is None else init
-    image = paddle.create_parameter(
-        start.shape, "float32", default_initializer=paddle.nn.initializer.Assign(start.numpy())
+    yield from ascend(
+        network,
+        class_score(target),
+        Pixels(paddle.concat([start] * count)),
+        iterations=iterations,
+        learning_rate=learning_rate,
+        transforms=[lambda images, random: priors.random_shift(images, shift, random)],
+        penalties=[(l2, priors.l2), (total_variation, priors.total_variation)],
+        seed=seed,
     )
-    adam = paddle.optimizer.Adam(learning_rate, parameters=[image])
-    for iteration in range(iterations + 1):
-        with frozen(network), paddle.enable_grad():
-            logits = logits_of(network(priors.random_shift(image, shift, random)))
-            score = class_scores(logits, resolve_targets(target, logits)).sum()
-            loss = -score
-            if l2:
-                loss = loss + l2 * priors.l2(image)
-            if total_variation:
-                loss = loss + total_variation * priors.total_variation(image)
-            if iteration < iterations:
-                loss.backward()
-        yield Frame(iteration, image.detach().clone(), float(score))
-        if iteration < iterations:
-            adam.step()
-            adam.clear_grad()
+
+
+def deep_dream(
+    network: paddle.nn.Layer,
+    layer: str,
+    image: paddle.Tensor,
+    *,
+    octaves: int = 4,
+    octave_scale: float = 1.4,
+    iterations: int = 20,
+    learning_rate: float = 0.03,
+    total_variation: float = 0.0,
+    shift: int = 16,
+    seed: int = 0,
+) -> Iterator[Frame]:
+    """Raise the energy of a layer, from a photograph of any size (Mordvintsev et al. 2015).
+
+    `iterations` at each of `octaves` sizes, the smallest first, each `octave_scale` times the one
+    before; what a size adds is enlarged and laid over the photograph in the next, so that details
+    the small sizes lack come back. Yields frames at the photograph's size, numbered throughout.
+    """
+    check_count("octaves", octaves)
+    if octave_scale <= 1:
+        raise ConfigError(f"octave_scale must be over 1, not {octave_scale}")
+    full = image.shape[2:]
+    added = paddle.zeros_like(image)
+    for octave in range(octaves):
+        size = [max(1, round(side / octave_scale ** (octaves - 1 - octave))) for side in full]
+        photograph = _resized(image, size)
+        canvas = Pixels(photograph + _resized(added, size))
+        frames = ascend(
+            network,
+            energy(layer),
+            canvas,
+            iterations=iterations,
+            learning_rate=learning_rate,
+            transforms=[lambda images, random: priors.random_shift(images, shift, random)],
+            penalties=[(total_variation, priors.total_variation)],
+            seed=seed + octave,
+        )
+        for frame in frames:
+            added = frame.image - photograph
+            if frame.iteration or not octave:
+                number = octave * iterations + frame.iteration
+                whole = image + _resized(added, full)
+                yield Frame(number, whole, frame.scores)
+
+
+def inversion(
+    network: paddle.nn.Layer,
+    layer: str,
+    image: paddle.Tensor,
+    *,
+    iterations: int = 200,
+    learning_rate: float = 0.1,
+    alpha: float = 6,
+    alpha_norm: float = 1e-7,
+    beta: float = 2,
+    total_variation: float = 1e-5,
+    shift: int = 2,
+    seed: int = 0,
+    init: paddle.Tensor | None = None,
+) -> Iterator[Frame]:
+    """An image that a layer cannot tell from `image` (Mahendran & Vedaldi 2014, equation 1).
+
+    arg min_I ‖Φ(I) − Φ(I₀)‖² / ‖Φ(I₀)‖² + `alpha_norm` · ‖I‖_α^α + `total_variation` · R_Vβ(I),
+    from `noise`, with a random `shift` of up to so many pixels. A frame's score is −the distance.
+    """
+    start = noise(tuple(image.shape), seed=seed) if init is None else init
+    yield from ascend(
+        network,
+        likeness(network, layer, image),
+        Pixels(start),
+        iterations=iterations,
+        learning_rate=learning_rate,
+        transforms=[lambda images, random: priors.random_shift(images, shift, random)],
+        penalties=[
+            (alpha_norm, lambda images: priors.alpha_norm(images, alpha)),
+            (total_variation, lambda images: priors.total_variation(images, beta)),
+        ],
+        seed=seed,
+    )
+
+
+def _resized(images: paddle.Tensor, size: Sequence[int]) -> paddle.Tensor:
+    if list(images.shape[2:]) == list(size):
+        return images
+    return functional.interpolate(images, size=size, mode="bicubic")
