@@ -81,3 +81,15 @@ def test_gradient_by_finite_differences(shape):
 def test_colours_are_three_independent_directions():
     assert abs(np.linalg.det(COLOURS)) > 1e-3
     np.testing.assert_allclose(np.linalg.norm(COLOURS, axis=0).max(), 1)
+
+
+def test_lowest_frequency_by_hand():
+    """The mean of the first colour, as strong as the longer side's lowest frequency."""
+    canvas = Fourier(paddle.zeros([1, 3, 5, 7]), [0.5] * 3, [0.25] * 3, decay=1.5)
+    spectrum = np.zeros((1, 3, 5, 4, 2), dtype="float32")
+    spectrum[0, 0, 0, 0, 0] = 0.3
+    canvas.variable.set_value(spectrum)
+    brightness = 0.3 * 7**1.5 / np.sqrt(5 * 7)
+    expected = (1 / (1 + np.exp(-brightness * COLOURS[:, 0])) - 0.5) / 0.25
+    found = canvas.image().numpy()[0]
+    np.testing.assert_allclose(found, np.tile(expected[:, None, None], (1, 5, 7)), atol=1e-5)

@@ -127,3 +127,16 @@ def test_small_pixels_become_the_mean_colour():
     kept = priors.without_small(values, size, 0.5).numpy()
     expected = values.numpy() * np.array([[[[0, 1], [1, 0]]], [[[1, 0], [0, 1]]]], dtype="float32")
     np.testing.assert_array_equal(kept, expected)
+
+
+def test_a_pixel_as_large_as_the_limit_stays():
+    size = paddle.to_tensor([[[[1.0, 4.0], [3.0, 2.0]]]])
+    kept = priors.without_small(paddle.ones([1, 3, 2, 2]), size, 1 / 3).numpy()
+    np.testing.assert_array_equal(kept[0, 0], [[0, 1], [1, 1]])
+
+
+def test_what_comes_in_over_the_edge_is_mirrored():
+    ramp = np.broadcast_to(np.arange(9, dtype="float32"), (1, 3, 9, 9))
+    smaller = priors.random_view(paddle.to_tensor(ramp), 0, (0.5, 1), Drawn(0, 0.5)).numpy()
+    mirrored = np.array([3, 1, 0, 2, 4, 6, 8, 7, 5], dtype="float32")
+    np.testing.assert_allclose(smaller, np.broadcast_to(mirrored, (1, 3, 9, 9)), atol=1e-4)

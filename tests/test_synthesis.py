@@ -212,6 +212,14 @@ def test_dream_of_several_octaves_has_the_photographs_size_and_numbers():
     assert sizes[-1] > sizes[0]
 
 
+def test_an_octave_goes_on_from_what_the_last_one_added():
+    photograph = noise((1, 3, 16, 16), std=1.0)
+    options = {"octaves": 2, "iterations": 5, "learning_rate": 0.01, "shift": 0}
+    frames = [f.image.numpy() for f in deep_dream(Maps(), "same", photograph, **options)]
+    steps = [np.abs(after - before).max() for before, after in zip(frames, frames[1:])]
+    assert max(steps[5:]) < 0.011  # Adam's own; what five steps added, 0.05, would show
+
+
 def test_octaves_keep_the_details_of_the_photograph():
     """With no step at all the last octave is the photograph itself, not an enlarged small one."""
     photograph = noise((1, 3, 16, 16), std=1.0)

@@ -157,7 +157,7 @@ def deep_dream(
             learning_rate=learning_rate,
             transforms=[lambda images, random: priors.random_shift(images, shift, random)],
             penalties=[(total_variation, priors.total_variation)],
-            seed=seed + octave,
+            seed=seed,
         )
         for frame in frames:
             added = frame.image - photograph
