@@ -20,6 +20,7 @@ LEVELS = [
     {"__init__"},
     {"generate"},
     {"cli"},
+    {"evaluate"},
 ]
 LEVEL = {name: level for level, names in enumerate(LEVELS) for name in names}
 

@@ -34,7 +34,7 @@ def test_pixels_are_the_image():
 
 def test_image_of_one_wave_by_hand():
     """A cosine of two periods down a grey image: amplitude × scale, through the sigmoid."""
-    canvas = Fourier(paddle.zeros([1, 1, 8, 6]), [0.5], [1.0], decay=1)
+    canvas = Fourier(paddle.zeros([1, 1, 8, 6]), [0.5], [1.0], decay=1, lowest=1)
     spectrum = np.zeros((1, 1, 8, 4, 2), dtype="float32")
     spectrum[0, 0, 2, 0, 0] = spectrum[0, 0, 6, 0, 0] = 0.5
     canvas.variable.set_value(spectrum)
@@ -84,12 +84,12 @@ def test_colours_are_three_independent_directions():
 
 
 def test_lowest_frequency_by_hand():
-    """The mean of the first colour, as strong as the longer side's lowest frequency."""
-    canvas = Fourier(paddle.zeros([1, 3, 5, 7]), [0.5] * 3, [0.25] * 3, decay=1.5)
+    """The mean of the first colour, as strong as two waves over the longer side would be."""
+    canvas = Fourier(paddle.zeros([1, 3, 5, 7]), [0.5] * 3, [0.25] * 3, decay=1.5, lowest=2)
     spectrum = np.zeros((1, 3, 5, 4, 2), dtype="float32")
     spectrum[0, 0, 0, 0, 0] = 0.3
     canvas.variable.set_value(spectrum)
-    brightness = 0.3 * 7**1.5 / np.sqrt(5 * 7)
+    brightness = 0.3 * (7 / 2) ** 1.5 / np.sqrt(5 * 7)
     expected = (1 / (1 + np.exp(-brightness * COLOURS[:, 0])) - 0.5) / 0.25
     found = canvas.image().numpy()[0]
     np.testing.assert_allclose(found, np.tile(expected[:, None, None], (1, 5, 7)), atol=1e-5)

@@ -39,35 +39,31 @@ def explain_command(default: Path, arguments: Sequence[str] | None = None) -> in
     """method_1: explain images; the exit code is 1 where some of them had to be skipped."""
     from .explain import explain
 
-    def run(config: ExplainConfig) -> int:
+    def run(config: ExplainConfig, _options: argparse.Namespace) -> int:
         done, skipped = explain(config, _say, _complain)
         if not done:
             raise VisualizeError("no image could be explained")
         return PARTLY if skipped else DONE
 
     description = "Explain images: which pixels made the network give this score to this class?"
-    return _main(ExplainConfig, run, default, description, EXPLAIN_EXAMPLES, arguments)
+    parser = command_parser(default, description, EXPLAIN_EXAMPLES)
+    return carry_out(parser, ExplainConfig, run, arguments)
 
 
 def generate_command(default: Path, arguments: Sequence[str] | None = None) -> int:
     """method_2: generate an image of a class, and its animation."""
     from .generate import generate
 
-    def run(config: GenerateConfig) -> int:
+    def run(config: GenerateConfig, _options: argparse.Namespace) -> int:
         return DONE if generate(config, _say) else INTERRUPTED
 
     description = "Generate an image: what does the network think that this class looks like?"
-    return _main(GenerateConfig, run, default, description, GENERATE_EXAMPLES, arguments)
+    parser = command_parser(default, description, GENERATE_EXAMPLES)
+    return carry_out(parser, GenerateConfig, run, arguments)
 
 
-def _main(
-    schema: type,
-    run: Callable[[Any], int],
-    default: Path,
-    description: str,
-    examples: str,
-    arguments: Sequence[str] | None,
-) -> int:
+def command_parser(default: Path, description: str, examples: str) -> argparse.ArgumentParser:
+    """A parser of `--config` and `-o`, which every command has."""
     parser = argparse.ArgumentParser(
         description=description,
         epilog=examples,
@@ -88,6 +84,16 @@ def _main(
         default=[],
         help="replace a key of the config; dots go into groups; may be repeated",
     )
+    return parser
+
+
+def carry_out(
+    parser: argparse.ArgumentParser,
+    schema: type,
+    run: Callable[[Any, argparse.Namespace], int],
+    arguments: Sequence[str] | None = None,
+) -> int:
+    """Read the config, run with it, and return the exit code; a person's error is one sentence."""
     options = parser.parse_args(arguments)
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, signal.default_int_handler)
@@ -96,7 +102,7 @@ def _main(
             stream.reconfigure(errors="backslashreplace")  # a terminal may lack →
     _announce()
     try:
-        return run(load_config(schema, options.config, options.overrides))
+        return run(load_config(schema, options.config, options.overrides), options)
     except VisualizeError as error:
         print(f"error: {_one_line(error)}", file=sys.stderr)
         return FAILED

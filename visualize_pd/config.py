@@ -45,7 +45,17 @@ class PriorsConfig:
     """`priors`: what keeps a synthetic image natural; 0 switches one off."""
 
     shift: int = _key(16, minimum=0, maximum=4096)
+    rotation: float = _key(0.0, minimum=0, maximum=180)
+    zoom: list[float] = _key(lambda: [1.0, 1.0], minimum=0.1, maximum=10)
     total_variation: float = _key(0.015, minimum=0)
+
+
+@dataclass
+class FourierConfig:
+    """`fourier`: the spectrum that `parametrisation: fourier` changes in place of pixels."""
+
+    decay: float = _key(0.8, minimum=0, maximum=4)
+    lowest: float = _key(5.0, above=0, maximum=4096)
 
 
 @dataclass
@@ -87,7 +97,10 @@ class GenerateConfig:
     target: Union[str, int] = 130
     iterations: int = _key(160, minimum=1)
     learning_rate: float = _key(0.1, above=0)
+    cooling: float = _key(1.0, minimum=0, maximum=1)
     l2: float = _key(1e-3, name="lambda", minimum=0)
+    parametrisation: str = "pixels"
+    fourier: FourierConfig = _key(FourierConfig)
     seed: int = _key(0, minimum=0)
     init: str = "noise"
     init_std: float = _key(0.01, minimum=0, maximum=100)

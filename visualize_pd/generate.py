@@ -8,8 +8,9 @@ import platform
 import re
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +20,11 @@ from tqdm import tqdm
 
 from . import __version__, render, runtime
 from .config import GenerateConfig, as_dict
-from .errors import ConfigError, ModelError, OutputError
+from .errors import ConfigError, ModelError, OutputError, look_up
 from .files import make_folder, whole_file
 from .images import load_image
 from .models import Classifier, load_model, network_errors
+from .parametrisations import PARAMETRISATIONS, Fourier
 from .synthesis import Frame, class_image, noise
 from .targets import logits_of, read_target
 
@@ -38,7 +40,7 @@ def generate(config: GenerateConfig, say: Callable[[str], None]) -> bool:
     target = read_target(config.target, classifier.labels)
     if target is None:
         raise ConfigError("target must be a class index or a class name")
-    start = _start(config, classifier)
+    start = start_of(config, classifier)
     folder = output / f"class_{target}"
     with _interrupts_noted() as interrupted:
         with network_errors(classifier):
@@ -81,12 +83,46 @@ def generate(config: GenerateConfig, say: Callable[[str], None]) -> bool:
     return record["complete"]
 
 
-def _start(config: GenerateConfig, classifier: Classifier) -> paddle.Tensor:
+def start_of(config: GenerateConfig, classifier: Classifier) -> paddle.Tensor:
     """The image to begin with: noise, the mean colour, or a picture."""
     if config.init not in ("noise", "grey", "gray"):
         return classifier.prepare([load_image(config.init)])
     shape = (1, len(classifier.mean), classifier.image_size, classifier.image_size)
     return noise(shape, config.init_std if config.init == "noise" else 0.0, config.seed)
+
+
+def frames_of(
+    config: GenerateConfig,
+    classifier: Classifier,
+    target: int | Sequence[int],
+    start: paddle.Tensor,
+) -> Iterator[Frame]:
+    """The ascent that a config describes, towards one class or several at once."""
+    low, high = config.priors.zoom if len(config.priors.zoom) == 2 else (1, 0)
+    if low > high:
+        raise ConfigError(
+            f"priors.zoom must be two factors, the smaller first, not {config.priors.zoom}"
+        )
+    parametrisation = look_up("parametrisation", config.parametrisation, PARAMETRISATIONS)
+    if parametrisation is Fourier:
+        parametrisation = partial(
+            Fourier, mean=classifier.mean, std=classifier.std, **as_dict(config.fourier)
+        )
+    return class_image(
+        classifier.network,
+        target,
+        iterations=config.iterations,
+        learning_rate=config.learning_rate,
+        cooling=config.cooling,
+        l2=config.l2,
+        total_variation=config.priors.total_variation,
+        shift=config.priors.shift,
+        rotation=config.priors.rotation,
+        zoom=(low, high),
+        seed=config.seed,
+        init=start,
+        parametrisation=parametrisation,
+    )
 
 
 def _ascend(
@@ -101,24 +137,14 @@ def _ascend(
 
     Return the record and the pixels of each.
     """
-    ascent = class_image(
-        classifier.network,
-        target,
-        iterations=config.iterations,
-        learning_rate=config.learning_rate,
-        l2=config.l2,
-        total_variation=config.priors.total_variation,
-        shift=config.priors.shift,
-        seed=config.seed,
-        init=start,
-    )
+    ascent = frames_of(config, classifier, target, start)
+    moved = config.priors.shift or config.priors.rotation or set(config.priors.zoom) != {1}
     rows: list[dict[str, Any]] = []
     pictures: list[np.ndarray] = []
     with tqdm(total=config.iterations, desc=f"class {target}", unit="it") as progress:
         for frame in ascent:
             progress.n = frame.iteration
-            shifted = " (shifted)" if config.priors.shift else ""
-            progress.set_postfix_str(f"score={frame.score:.2f}{shifted}")
+            progress.set_postfix_str(f"score={frame.score:.2f}{' (moved)' if moved else ''}")
             if not math.isfinite(frame.score):
                 raise ModelError(
                     f"the score is no number after {frame.iteration} iterations; lower "

@@ -31,8 +31,9 @@ class Fourier:
     """The spectrum of decorrelated colours, low frequencies first (Olah et al. 2017).
 
     image = (sigmoid(colours · irfft2(spectrum · f^−decay)) − mean) / std, so that every pixel is a
-    colour that a screen has. `start`: `[N, C, H, W]`, normalised, is met but for colours at the
-    very ends of the range, which the sigmoid never reaches.
+    colour that a screen has. Frequencies f below `lowest` waves over the longer side count as that.
+    `start`: `[N, C, H, W]`, normalised, is met but for colours at the very ends of the range, which
+    the sigmoid never reaches.
     """
 
     def __init__(
@@ -40,7 +41,8 @@ class Fourier:
         start: paddle.Tensor,
         mean: Sequence[float] = IMAGENET_MEAN,
         std: Sequence[float] = IMAGENET_STD,
-        decay: float = 1.0,
+        decay: float = 0.8,
+        lowest: float = 5,
     ):
         channels, self.size = start.shape[1], start.shape[2:]
         colours = COLOURS if channels == 3 else np.eye(channels)
@@ -50,7 +52,7 @@ class Fourier:
         )
         height, width = self.size
         frequency = np.hypot(np.fft.fftfreq(height)[:, None], np.fft.rfftfreq(width)[None])
-        scale = np.maximum(frequency, 1 / max(height, width)) ** -decay
+        scale = np.maximum(frequency, lowest / max(height, width)) ** -decay
         self.scale = _constant(scale[..., None])
 
         shares = start.numpy().astype("float64") * self.std.numpy() + self.mean.numpy()

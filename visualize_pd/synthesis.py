@@ -97,25 +97,35 @@ def class_image(
     l2: float = 1e-3,
     total_variation: float = 0.015,
     shift: int = 16,
+    rotation: float = 0,
+    zoom: tuple[float, float] = (1, 1),
+    cooling: float = 1.0,
     seed: int = 0,
     init: paddle.Tensor | None = None,
+    parametrisation: Callable[[paddle.Tensor], Pixels | Fourier] = Pixels,
 ) -> Iterator[Frame]:
     """Yield the frames of arg max_I S_c(I) − λ‖I‖²₂ (Simonyan et al. 2013, equation 1), from 0 on.
 
     Two priors that are not the paper's can be switched off with 0: a `total_variation` penalty, and
-    a random `shift` of up to so many pixels before each pass. `init` (default: `noise` of 224 ×
-    224) is `[1, C, H, W]`; several targets make an image each of it, the same as they would alone.
-    Raises `TargetError` for a class that the network does not have.
+    a random `shift` of up to so many pixels before each pass; two more can be switched on: a
+    random `rotation` of up to so many degrees and `zoom` between two factors. `parametrisation`:
+    what becomes of the start, `Pixels` or `Fourier`; `cooling`: see `ascend`. `init` (default:
+    `noise` of 224 × 224) is `[1, C, H, W]`; several targets make an image each of it, the same as
+    they would alone. Raises `TargetError` for a class that the network does not have.
     """
     count = 1 if isinstance(target, int) else len(target)
     start = noise((1, 3, 224, 224), seed=seed) if init is None else init
     yield from ascend(
         network,
         class_score(target),
-        Pixels(paddle.concat([start] * count)),
+        parametrisation(paddle.concat([start] * count)),
         iterations=iterations,
         learning_rate=learning_rate,
-        transforms=[lambda images, random: priors.random_shift(images, shift, random)],
+        cooling=cooling,
+        transforms=[
+            lambda images, random: priors.random_shift(images, shift, random),
+            lambda images, random: priors.random_view(images, rotation, zoom, random),
+        ],
         penalties=[(l2, priors.l2), (total_variation, priors.total_variation)],
         seed=seed,
     )

@@ -1,0 +1,144 @@
+"""Numbers that tell whether a picture means what it seems to.
+
+python -m visualize_pd.evaluate transfer --config configs/class_image.yaml
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import paddle
+from PIL import Image
+from tqdm import tqdm
+
+from . import render, runtime
+from .cli import DONE, carry_out, command_parser
+from .config import GenerateConfig, as_dict
+from .errors import ConfigError
+from .files import make_folder
+from .generate import frames_of, start_of
+from .images import to_tensor
+from .models import Classifier, load_model, network_errors
+from .targets import logits_of, read_target
+
+# Kinds far apart: birds, fish, reptile, insect, mammals, buildings, vehicles, tools, food, places.
+CLASSES = (1, 9, 24, 76, 107, 130, 207, 291, 323, 340, 388, 407, 497, 504, 604, 776, 817, 879)
+CLASSES += (950, 963)
+EXAMPLES = """\
+examples:
+  python -m visualize_pd.evaluate transfer --config configs/class_image.yaml
+  python -m visualize_pd.evaluate transfer --classes toucan tiger 950 -o iterations=80
+"""
+JUDGES = ("efficientnet_lite1", "efficientnet_lite2")
+
+
+class Named(NamedTuple):
+    """Where the judges rank a class image's own class, 0 for first, and its final picture."""
+
+    target: int
+    ranks: dict[str, int]
+    picture: np.ndarray
+
+
+def transfer(
+    config: GenerateConfig,
+    classes: Sequence[int] = CLASSES,
+    judges: Sequence[Classifier] = (),
+    batch_size: int = 4,
+) -> list[Named]:
+    """Make each class's image by a config; let networks that had no part in it name the picture.
+
+    What one network alone sees in an image does not carry over to others. `batch_size` images are
+    made at once, each the same as alone.
+    """
+    maker = load_model(**as_dict(config.model))
+    start = start_of(config, maker)
+    pictures: list[np.ndarray] = []
+    with tqdm(total=len(classes) * config.iterations, unit="it", disable=None) as progress:
+        for first in range(0, len(classes), batch_size):
+            part = list(classes[first : first + batch_size])
+            with network_errors(maker):
+                for frame in frames_of(config, maker, part, start):
+                    progress.update(len(part) if frame.iteration else 0)
+            pictures.extend(maker.to_pixels(frame.image))
+    ranks = {judge.name: _ranks(judge, pictures, classes) for judge in judges}
+    return [
+        Named(target, {name: found[n] for name, found in ranks.items()}, picture)
+        for n, (target, picture) in enumerate(zip(classes, pictures))
+    ]
+
+
+def _ranks(judge: Classifier, pictures: Sequence[np.ndarray], classes: Sequence[int]) -> list[int]:
+    side = (judge.image_size, judge.image_size)
+    resized = [Image.fromarray(p).resize(side, Image.Resampling.BICUBIC) for p in pictures]
+    found = []
+    for picture, target in zip(resized, classes):
+        images = to_tensor([picture], judge.mean, judge.std)
+        with network_errors(judge), paddle.no_grad():
+            logits = logits_of(judge.network(images)).numpy()[0]
+        if target >= len(logits):
+            raise ConfigError(f"{judge.title} has no class {target}; it cannot judge it")
+        found.append(int((logits > logits[target]).sum()))
+    return found
+
+
+def shares(named: Sequence[Named], judge: str) -> tuple[float, float]:
+    """How many of the images a judge names right at first guess, and among its first five."""
+    ranks = [each.ranks[judge] for each in named]
+    return float(np.mean([rank == 0 for rank in ranks])), float(
+        np.mean([rank < 5 for rank in ranks])
+    )
+
+
+def report(
+    config: GenerateConfig,
+    say: Callable[[str], None],
+    classes: Sequence[str | int] = CLASSES,
+    judges: Sequence[str] = JUDGES,
+) -> None:
+    """Print a table of `transfer`, a line for each class, and write the pictures as one sheet."""
+    folder = make_folder(Path(config.output) / "transfer")
+    runtime.use_device(config.device)
+    panel = [load_model(judge) for judge in judges]
+    labels = panel[0].labels if panel else None
+    indices = [read_target(target, labels) for target in classes]
+    if None in indices or not indices:
+        raise ConfigError("classes are indices or names, at least one")
+    named = transfer(config, indices, panel)
+    names = [judge.name for judge in panel]
+    say(f"{'class':28}" + "".join(f"{name:>22}" for name in names))
+    for each in named:
+        ranks = "".join(f"{each.ranks[name] + 1:>22}" for name in names)
+        say(f"{panel[0].class_name(each.target)[:26]:28}{ranks}")
+    for which, title in enumerate(("first", "in the top 5")):
+        found = "".join(f"{shares(named, name)[which]:>22.0%}" for name in names)
+        say(f"{title:28}{found}")
+    cells = [(panel[0].class_name(each.target), each.picture) for each in named]
+    rows = [("", cells[n : n + 5]) for n in range(0, len(cells), 5)]
+    output = folder / "sheet.png"
+    render.save_picture(output, render.figure(rows, "", scale=1))
+    say(f"→ {output}")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command: what to measure, a config, and for `transfer` classes and judges."""
+    default = Path("configs") / "class_image.yaml"
+    parser = command_parser(default, __doc__.splitlines()[0], EXAMPLES)
+    parser.add_argument("measure", choices=["transfer"], help="what to measure")
+    parser.add_argument("--classes", nargs="+", default=CLASSES, help="indices or names")
+    parser.add_argument("--judges", nargs="+", default=JUDGES, help="networks that name the images")
+
+    def run(config: GenerateConfig, options: argparse.Namespace) -> int:
+        report(config, print, options.classes, options.judges)
+        return DONE
+
+    return carry_out(parser, GenerateConfig, run, arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
