@@ -48,6 +48,7 @@ class PriorsConfig:
     rotation: float = _key(0.0, minimum=0, maximum=180)
     zoom: list[float] = _key(lambda: [1.0, 1.0], minimum=0.1, maximum=10)
     total_variation: float = _key(0.015, minimum=0)
+    alpha_norm: float = _key(0.0, minimum=0)
 
 
 @dataclass
@@ -94,6 +95,11 @@ class ExplainConfig:
 class GenerateConfig:
     """The keys of method_2."""
 
+    objective: str = "class_image"
+    layer: Optional[Union[str, int]] = None
+    channel: Optional[int] = _key(None, minimum=0)
+    octaves: int = _key(4, minimum=1, maximum=20)
+    octave_scale: float = _key(1.4, above=1, maximum=10)
     target: Union[str, int] = 130
     iterations: int = _key(160, minimum=1)
     learning_rate: float = _key(0.1, above=0)

@@ -201,7 +201,7 @@ def figure(rows: Sequence[Row], caption: str, note: str = "", scale: int = 2) ->
             _write(draw, (x, y - title_size // 2), title, title_size, INK, width)
         y += height + gap
     _write(draw, (gap, top + 46), caption, 32 if scale > 1 else 22, INK, inner)
-    _write(draw, (gap, top + 84), note, 24, FAINT, inner)
+    _write(draw, (gap, top + 84), note, 24 if scale > 1 else 18, FAINT, inner)
     return sheet
 
 

@@ -33,6 +33,11 @@ TARGETS = {
     "saliency()": 1.05,
     "class image, L2: one iteration": 1.10,
     "class image, shifts and TV: one iteration": 1.20,
+    "class image, Fourier and all on: one iteration": 1.25,
+    "mixed classes: one iteration": 1.10,
+    "filter: one iteration": 1.10,
+    "dream: one iteration": 1.10,
+    "inversion, no priors: one iteration": 1.10,
     "one figure, drawn and saved": 1.5,
 }
 
@@ -74,7 +79,9 @@ def main() -> None:
     import numpy as np
     import paddle
 
-    from visualize_pd import class_image, load_model, noise, render, saliency
+    from visualize_pd import class_image, load_model, noise, objectives, render, saliency
+    from visualize_pd.parametrisations import Fourier, Pixels
+    from visualize_pd.synthesis import ascend
 
     classifier = load_model("alexnet", weights="random")
     network = classifier.network
@@ -89,6 +96,17 @@ def main() -> None:
     endless = {"iterations": 10**9, "init": noise((1, 3, 224, 224))}
     plain = class_image(network, 3, shift=0, total_variation=0, **endless)
     with_priors = class_image(network, 3, **endless)
+    views = {"rotation": 15, "zoom": (0.7, 1.3), "cooling": 0.5}
+    everything = class_image(network, 3, **views, **{**endless, "parametrisation": Fourier})
+
+    def one_by_one(objective):
+        canvas = Pixels(endless["init"])
+        return ascend(network, objective, canvas, iterations=10**9)
+
+    mixed = one_by_one(objectives.mixed_score({3: 1.0, 5: 0.5}))
+    filtered = one_by_one(objectives.filter_response("features.10", 42))
+    dream = one_by_one(objectives.energy("features.10"))
+    inverted = one_by_one(objectives.likeness(network, "classifier.5", image))
     gradient = bare()[0]
     picture = classifier.to_pixels(image)[0]
 
@@ -104,6 +122,11 @@ def main() -> None:
         "saliency()": lambda: saliency(network, image, 3).numpy(),
         "class image, L2: one iteration": lambda: next(plain),
         "class image, shifts and TV: one iteration": lambda: next(with_priors),
+        "class image, Fourier and all on: one iteration": lambda: next(everything),
+        "mixed classes: one iteration": lambda: next(mixed),
+        "filter: one iteration": lambda: next(filtered),
+        "dream: one iteration": lambda: next(dream),
+        "inversion, no priors: one iteration": lambda: next(inverted),
         "one figure, drawn and saved": figure,
     }
     times = {name: [] for name in cases}
@@ -117,14 +140,14 @@ def main() -> None:
 
     floor = times["bare forward + paddle.grad"]
     print(f"paddle {paddle.__version__}, {os.cpu_count()} processors, {rounds} rounds, AlexNet")
-    print(f"{'':44}{'median':>10}{'over bare':>11}{'target':>9}")
+    print(f"{'':48}{'median':>10}{'over bare':>11}{'target':>9}")
     for name, values in times.items():
         ratio = statistics.median(value / base for value, base in zip(values, floor))
         target = f"≤ {TARGETS[name]:.2f}" if name in TARGETS else ""
-        print(f"{name:44}{statistics.median(values) * 1e3:7.1f} ms{ratio:11.2f}{target:>9}")
+        print(f"{name:48}{statistics.median(values) * 1e3:7.1f} ms{ratio:11.2f}{target:>9}")
     ratio = as_shipped / statistics.median(floor)
-    print(f"{'bare, as Paddle ships it':44}{as_shipped * 1e3:7.1f} ms{ratio:11.2f}")
-    print(f"importing visualize_pd over importing paddle{'':10}{importing:11.2f}{'≤ 1.10':>9}")
+    print(f"{'bare, as Paddle ships it':48}{as_shipped * 1e3:7.1f} ms{ratio:11.2f}")
+    print(f"importing visualize_pd over importing paddle{'':14}{importing:11.2f}{'≤ 1.10':>9}")
 
 
 if __name__ == "__main__":
