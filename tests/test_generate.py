@@ -8,8 +8,10 @@ import paddle
 import pytest
 from PIL import Image
 
-from visualize_pd import load_image, load_model, to_tensor
+from visualize_pd import crop, load_image, load_model, noise, priors, to_tensor
 from visualize_pd.cli import generate_command
+from visualize_pd.config import GenerateConfig, build
+from visualize_pd.generate import frames_of
 
 ROOT = Path(__file__).parents[1]
 TINY = {"model": "{name: tiny:small_net, image_size: 32}", "frames.every": "2"}
@@ -75,8 +77,6 @@ def test_inversion_comes_near_to_its_photograph(generate, photograph):
     assert scores[0] < -0.9 and scores[-1] > -0.5  # at first the image is nearly empty
     picture = load_image(photograph()).convert("RGB")
     side = round(32 * 256 / 224)
-    from visualize_pd import crop
-
     wanted, found = (
         network()[0](to_tensor([each])).numpy() for each in (crop(picture, 32, side), frames[40])
     )
@@ -102,3 +102,41 @@ def test_mistakes_end_in_one_sentence(generate, capsys, recipe, settings, messag
     generate(recipe, code=2, **settings)
     err = capsys.readouterr().err
     assert message in err and err.count("error: ") == 1 and "Traceback" not in err
+
+
+MEAN, STD = (np.reshape(each, (3, 1, 1)) for each in ([0.5, 0.4, 0.3], [0.2, 0.3, 0.1]))
+LOW, HIGH = -MEAN / STD, (1 - MEAN) / STD
+
+
+@pytest.mark.parametrize(
+    ("prior", "expected"),
+    [
+        ({"blur": 1.5, "blur_every": 1}, lambda image, _: priors.blur(image, 1.5)),
+        ({"blur": 1.5, "blur_every": 2}, lambda image, _: image),
+        ({"small_norm": 0.3},
+         lambda image, _: priors.without_small(image, (image**2).sum(1, keepdim=True), 0.3)),
+        ({"small_contribution": 0.6}, lambda image, slope: priors.without_small(
+            image, (image * slope).sum(1, keepdim=True).abs(), 0.6)),
+        ({"clamp": True}, lambda image, _: np.clip(image.numpy(), LOW, HIGH)),
+    ],
+)  # fmt: skip
+def test_what_is_done_to_the_pixels_after_a_step(prior, expected):
+    """One step without it, then by hand."""
+    maker = load_model("tiny:small_net", image_size=32, mean=[0.5, 0.4, 0.3], std=[0.2, 0.3, 0.1])
+    start, common = noise((1, 3, 32, 32), std=3.0), {"shift": 0, "total_variation": 0}
+
+    def steps(**own):
+        values = {"iterations": 1, "lambda": 0, "priors": {**common, **own}}
+        return [f.image for f in frames_of(build(GenerateConfig, values), maker, 1, start)]
+
+    x = start.detach()
+    x.stop_gradient = False
+    (slope,) = paddle.grad(-maker.network(x)[:, 1].sum(), x)
+    _, plain = steps()
+    _, found = steps(**prior)
+    np.testing.assert_allclose(found.numpy(), np.asarray(expected(plain, slope)), atol=1e-5)
+
+
+def test_a_spectrum_cannot_be_blurred(generate, capsys):
+    generate("filter", code=2, **{"layer": 0, "priors.blur": 1})
+    assert "use pixels" in capsys.readouterr().err

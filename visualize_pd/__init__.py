@@ -21,6 +21,7 @@ from .gradients import input_gradient
 from .images import crop, find_images, load_image, to_pixels, to_tensor
 from .methods import METHODS
 from .models import AlexNet, Classifier, EfficientNetLite, load_model
+from .parametrisations import Fourier, Pixels
 from .perturbation import occlusion, rise
 from .render import overlay
 from .runtime import use_device
@@ -34,7 +35,7 @@ from .saliency import (
     saliency,
     smooth_grad,
 )
-from .synthesis import Frame, class_image, noise
+from .synthesis import Frame, ascend, class_image, deep_dream, inversion, noise
 from .targets import find_class
 
 __version__ = "0.1.0"
@@ -44,13 +45,17 @@ __all__ = [
     "AlexNet",
     "Classifier",
     "EfficientNetLite",
+    "Fourier",
     "Frame",
+    "Pixels",
     "VisualizeError",
     "ablation_cam",
     "activation_gradient",
+    "ascend",
     "class_image",
     "crop",
     "deconvnet",
+    "deep_dream",
     "eigen_cam",
     "eigen_grad_cam",
     "explain_image",
@@ -64,6 +69,7 @@ __all__ = [
     "guided_grad_cam",
     "input_gradient",
     "integrated_gradients",
+    "inversion",
     "layer_cam",
     "load_image",
     "load_model",

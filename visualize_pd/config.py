@@ -49,6 +49,11 @@ class PriorsConfig:
     zoom: list[float] = _key(lambda: [1.0, 1.0], minimum=0.1, maximum=10)
     total_variation: float = _key(0.015, minimum=0)
     alpha_norm: float = _key(0.0, minimum=0)
+    blur: float = _key(0.0, minimum=0, maximum=100)
+    blur_every: int = _key(4, minimum=1)
+    small_norm: float = _key(0.0, minimum=0, maximum=0.99)
+    small_contribution: float = _key(0.0, minimum=0, maximum=0.99)
+    clamp: bool = False
 
 
 @dataclass

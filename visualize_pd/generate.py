@@ -20,14 +20,14 @@ from PIL import Image
 from tqdm import tqdm
 
 from . import __version__, priors, render, runtime
-from .config import GenerateConfig, as_dict
+from .config import GenerateConfig, PriorsConfig, as_dict
 from .errors import ConfigError, ModelError, OutputError, look_up
 from .files import make_folder, whole_file
 from .images import load_image, to_tensor
 from .models import Classifier, load_model, network_errors
 from .objectives import Objective, class_score, energy, filter_response, likeness
 from .parametrisations import PARAMETRISATIONS, Fourier
-from .synthesis import Frame, ascend, deep_dream, inversion, noise
+from .synthesis import Frame, Upkeep, ascend, deep_dream, inversion, noise
 from .targets import logits_of, probabilities, read_target
 
 
@@ -143,8 +143,40 @@ def objective_frames(
             (config.priors.total_variation, priors.total_variation),
             (config.priors.alpha_norm, priors.alpha_norm),
         ],
+        upkeep=_upkeep(config.priors, classifier),
         seed=config.seed,
     )
+
+
+def _upkeep(own: PriorsConfig, classifier: Classifier) -> list[Upkeep]:
+    """What the priors of a config do to the pixels after each step."""
+    low, high = (
+        paddle.to_tensor([(end - m) / s for m, s in zip(classifier.mean, classifier.std)])
+        for end in (0, 1)
+    )
+    low, high = (end.reshape([1, -1, 1, 1]).astype("float32") for end in (low, high))
+
+    def blurred(image, gradient, iteration):
+        return image if iteration % own.blur_every else priors.blur(image, own.blur)
+
+    def without_low_norm(image, gradient, iteration):
+        size = (image * image).sum(axis=1, keepdim=True)
+        return priors.without_small(image, size, own.small_norm)
+
+    def without_low_contribution(image, gradient, iteration):
+        size = (image * gradient).sum(axis=1, keepdim=True).abs()
+        return priors.without_small(image, size, own.small_contribution)
+
+    def clamped(image, gradient, iteration):
+        return paddle.minimum(paddle.maximum(image, low), high)
+
+    choices = {
+        blurred: own.blur,
+        without_low_norm: own.small_norm,
+        without_low_contribution: own.small_contribution,
+        clamped: own.clamp,
+    }
+    return [change for change, wanted in choices.items() if wanted]
 
 
 def _class_image(config: GenerateConfig, classifier: Classifier) -> Plan:
