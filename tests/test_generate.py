@@ -45,7 +45,8 @@ def network():
 
 
 def test_filter(generate):
-    folder = generate("filter", layer="0", channel=2, iterations=6) / "filter_0_2"
+    options = {"layer": "0", "channel": 2, "iterations": 6, "animation.format": "webp"}
+    folder = generate("filter", **options) / "filter_0_2"
     record, frames = made(folder)
     assert sorted(frames) == [0, 2, 4, 6] and record["complete"]
     assert record["layer"] == "0" and record["channel"] == 2
@@ -53,7 +54,7 @@ def test_filter(generate):
     assert scores[-1] == record["final_score"] > scores[0]
     (maps,) = (network()[0](to_tensor([frames[6]])),)
     assert maps[0, 2].mean().item() == pytest.approx(scores[-1], abs=0.02)  # but for rounding
-    assert (folder / "filter_0_2.gif").is_file() and (folder / "filter_0_2.png").is_file()
+    assert (folder / "filter_0_2.webp").is_file() and (folder / "filter_0_2.png").is_file()
 
 
 def test_dream_keeps_the_size_of_its_photograph(generate, photograph):
@@ -94,6 +95,7 @@ def test_inversion_comes_near_to_its_photograph(generate, photograph):
         ("deep_dream", {"layer": "0", "init": "none.jpg"}, "none.jpg"),
         ("inversion", {"layer": "0", "init": "grey"}, "needs a picture"),
         ("inversion", {"layer": "null"}, "needs a layer"),
+        ("filter", {"animation.format": "avi"}, "unknown animation format 'avi'; use gif, webp"),
         ("filter", {"objective": "dream"}, "unknown objective 'dream'; use class_image, filter"),
         ("deep_dream", {"octave_scale": 1}, "octave_scale must be greater than 1"),
     ],

@@ -121,17 +121,27 @@ def frames(count=5, height=40, width=60):
     ]
 
 
-def test_animation_read_back_frame_by_frame(tmp_path):
-    path, originals = tmp_path / "a.gif", frames()
+@pytest.mark.parametrize(
+    ("suffix", "kind", "off"), [(".gif", "GIF", 8), (".webp", "WEBP", 4), (".apng", "PNG", 1e-9)]
+)
+def test_animation_read_back_frame_by_frame(tmp_path, suffix, kind, off):
+    path, originals = tmp_path / f"a{suffix}", frames()
     render.save_animation(path, originals, frame_ms=120, hold_ms=900)
-    with Image.open(path) as gif:
-        assert (gif.n_frames, gif.info["loop"]) == (5, 0)
+    with Image.open(path) as animation:
+        assert (animation.format, animation.n_frames, animation.info["loop"]) == (kind, 5, 0)
         for i, original in enumerate(originals):
-            gif.seek(i)
-            assert gif.info["duration"] == (900 if i == 4 else 120)
-            shown = np.asarray(gif.convert("RGB")).astype(int)
-            assert np.abs(shown - original).mean() < 8
+            animation.seek(i)
+            animation.load()
+            assert animation.info["duration"] == (900 if i == 4 else 120)
+            shown = np.asarray(animation.convert("RGB")).astype(int)
+            assert np.abs(shown - original).mean() < off
             assert np.abs(shown.mean((0, 1)) - original.mean((0, 1))).max() < 2
+
+
+def test_animation_of_another_kind(tmp_path):
+    with pytest.raises(VisualizeError, match=r"must end in \.gif, \.webp, \.apng"):
+        render.save_animation(tmp_path / "a.avi", frames())
+    assert not list(tmp_path.iterdir())
 
 
 def test_animation_has_one_palette_for_all_frames(tmp_path):

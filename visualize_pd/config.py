@@ -73,8 +73,9 @@ class FramesConfig:
 
 @dataclass
 class AnimationConfig:
-    """`animation`: the GIF of the frames."""
+    """`animation`: of the frames, looping."""
 
+    format: str = "gif"
     frame_ms: int = _key(200, minimum=20, maximum=655_350)
     hold_ms: int = _key(2000, minimum=20, maximum=655_350)
 

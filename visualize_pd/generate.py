@@ -48,6 +48,8 @@ def generate(config: GenerateConfig, say: Callable[[str], None]) -> bool:
 
     An interrupt ends the ascent; what was made until then is written all the same.
     """
+    suffixes = {suffix[1:]: suffix for suffix in render.ANIMATIONS}
+    suffix = look_up("animation format", config.animation.format, suffixes)
     output = make_folder(Path(config.output) / "method_2")
     device = runtime.use_device(config.device)
     classifier = load_model(**as_dict(config.model))
@@ -58,7 +60,7 @@ def generate(config: GenerateConfig, say: Callable[[str], None]) -> bool:
             rows, pictures = _ascend(config, classifier, plan, folder, interrupted)
         last = rows[-1]
         steps = last["iteration"]
-        animation = folder / f"{plan.name}.gif"
+        animation = folder / f"{plan.name}{suffix}"
         times = config.animation
         render.save_animation(animation, pictures, times.frame_ms, times.hold_ms)
         sure = f" {last['probability']:.1%}" if "probability" in last else ""

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw, ImageFont, features
 
 from .errors import OutputError, look_up
 from .files import whole_file
@@ -228,40 +228,66 @@ def save_array(path: str | Path, values: np.ndarray) -> None:
 def save_animation(
     path: str | Path, frames: Sequence[np.ndarray], frame_ms: int = 200, hold_ms: int = 2000
 ) -> None:
-    """Frames `[H, W, 3]` uint8 → a GIF that loops, its last frame held; one palette for all.
+    """Frames `[H, W, 3]` uint8 → an animation that loops, its last frame held.
 
-    The palette is chosen from all frames together, so that colours do not flicker, and errors are
-    diffused. Raises `OutputError` without frames.
+    By the suffix a `.gif`, a `.webp` (smaller, all colours) or an `.apng` (no loss). Raises
+    `OutputError` for another suffix and without frames.
     """
-    import imageio.v3 as imageio
-
+    suffix = Path(path).suffix.lower()
+    if suffix not in ANIMATIONS:
+        raise OutputError(f"{path} must end in {', '.join(ANIMATIONS)}")
     if not len(frames):
         raise OutputError(f"no frames for {path}")
+    durations = [frame_ms] * (len(frames) - 1) + [hold_ms]
+    # In memory first: imageio writes once more when it is thrown away, after a failure.
+    with io.BytesIO() as memory:
+        ANIMATIONS[suffix](memory, frames, durations)
+        with whole_file(path) as file:
+            file.write(memory.getvalue())
+
+
+def _gif(memory: io.BytesIO, frames: Sequence[np.ndarray], durations: list[int]) -> None:
+    """One palette for all frames, so that colours do not flicker; errors are diffused."""
+    import imageio.v3 as imageio
+
     pixels = np.stack(frames).reshape(1, -1, 3)
     sample = Image.fromarray(pixels[:, :: -(-pixels.shape[1] // 50_000)])
     palette = sample.quantize(256, method=Image.Quantize.MAXCOVERAGE, kmeans=2)
-    durations = [frame_ms] * (len(frames) - 1) + [hold_ms]
     indices = [
         np.asarray(
             Image.fromarray(frame).quantize(palette=palette, dither=Image.Dither.FLOYDSTEINBERG)
         )
         for frame in frames
     ]
-    # In memory first: imageio writes once more when it is thrown away, after a failure.
-    with io.BytesIO() as memory:
-        imageio.imwrite(
-            memory,
-            np.stack(indices),
-            plugin="pillow",
-            extension=".gif",
-            mode="P",
-            is_batch=True,
-            palette=bytes(palette.getpalette()),
-            duration=durations if len(frames) > 1 else hold_ms,
-            loop=0,
-        )
-        with whole_file(path) as file:
-            file.write(memory.getvalue())
+    imageio.imwrite(
+        memory,
+        np.stack(indices),
+        plugin="pillow",
+        extension=".gif",
+        mode="P",
+        is_batch=True,
+        palette=bytes(palette.getpalette()),
+        duration=durations if len(frames) > 1 else durations[0],
+        loop=0,
+    )
+
+
+def _webp(memory: io.BytesIO, frames: Sequence[np.ndarray], durations: list[int]) -> None:
+    if not features.check("webp"):
+        raise OutputError("this Pillow cannot write WebP; choose animation.format=gif")
+    _pillow(memory, frames, durations, format="WEBP", quality=85)
+
+
+def _apng(memory: io.BytesIO, frames: Sequence[np.ndarray], durations: list[int]) -> None:
+    _pillow(memory, frames, durations, format="PNG")
+
+
+def _pillow(memory, frames, durations, **options) -> None:
+    first, *others = (Image.fromarray(frame) for frame in frames)
+    first.save(memory, save_all=True, append_images=others, duration=durations, loop=0, **options)
+
+
+ANIMATIONS = {".gif": _gif, ".webp": _webp, ".apng": _apng}
 
 
 def _write(draw: ImageDraw.ImageDraw, at: tuple, text: str, size: int, ink: tuple, width: int):
