@@ -16,7 +16,8 @@ from .hooks import frozen
 from .objectives import Objective, class_score, energy, likeness
 from .parametrisations import Fourier, Pixels
 
-Transform = Callable[[paddle.Tensor, np.random.Generator], paddle.Tensor]
+# In quotes: Paddle 2.6 crashes where numpy.random is first loaded after it.
+Transform = Callable[[paddle.Tensor, "np.random.Generator"], paddle.Tensor]
 Penalty = Callable[[paddle.Tensor], paddle.Tensor]
 Upkeep = Callable[[paddle.Tensor, paddle.Tensor, int], paddle.Tensor]
 
