@@ -5,7 +5,7 @@ import paddle
 import pytest
 from paddle import nn
 from paddle.nn import functional
-from toys import Linear, images, weights
+from toys import Linear, close, images, weights
 
 import visualize_pd
 from visualize_pd import VisualizeError
@@ -83,13 +83,6 @@ def rectified(count=2, channels=3, height=4, width=6, seed=1):
     values = np.random.default_rng(seed).standard_normal((count, channels, height, width))
     values[:, 1] = 0
     return np.maximum(values, 0).astype("float32")
-
-
-def close(actual, expected, tolerance=1e-5):
-    actual, expected = np.asarray(actual, dtype="float64"), np.asarray(expected)
-    assert actual.shape == expected.shape
-    assert np.abs(expected).max() > 0
-    assert np.abs(actual - expected).max() <= tolerance * np.abs(expected).max()
 
 
 def enlarged(plane, height, width):

@@ -6,7 +6,7 @@ import numpy as np
 import paddle
 import pytest
 from tiny import small_net
-from toys import Linear, Quadratic, images, weights
+from toys import Linear, Quadratic, counting, images, weights
 
 from visualize_pd import VisualizeError, gradient, integrated_gradients
 from visualize_pd.baselines import blurred, make_baseline, uniform
@@ -341,17 +341,7 @@ def test_seed_matters_to_random_baselines_only():
     np.testing.assert_array_equal(maps("blurred", 4), maps("blurred", 5))
 
 
-class Counting(Exponential):
-    """Keeps how many images came in each pass that a gradient was taken of."""
-
-    def __init__(self, w):
-        super().__init__(w)
-        self.sizes = []
-
-    def forward(self, batch):
-        if not batch.stop_gradient:
-            self.sizes.append(len(batch))
-        return super().forward(batch)
+Counting = counting(Exponential)
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 import numpy as np
 import paddle
 import pytest
-from toys import Linear, images, weights
+from toys import Linear, close, images, weights
 
 from visualize_pd import VisualizeError, occlusion, rise
 from visualize_pd.perturbation import random_masks
@@ -30,13 +30,6 @@ def scored(values, target, score):
     probability = (shares / shares.sum())[target]
     table = {"probability": probability, "log_probability": np.log(probability)}
     return table.get(score, values[target])
-
-
-def close(actual, expected, tolerance=1e-5):
-    actual, expected = np.asarray(actual, dtype="float64"), np.asarray(expected)
-    assert actual.shape == expected.shape
-    assert np.abs(expected).max() > 0
-    assert np.abs(actual - expected).max() <= tolerance * np.abs(expected).max()
 
 
 def starts(length, size, stride):

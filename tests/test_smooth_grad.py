@@ -3,7 +3,7 @@
 import numpy as np
 import paddle
 import pytest
-from toys import Linear, Quadratic, images, weights
+from toys import Linear, Quadratic, counting, images, weights
 
 from visualize_pd import (
     VisualizeError,
@@ -177,17 +177,7 @@ def test_noise_does_not_depend_on_paddle_s_seed():
     np.testing.assert_array_equal(smooth_grad(network, batch, TARGETS, samples=3).numpy(), first)
 
 
-class Counting(Quadratic):
-    """Keeps how many images came in each pass that a gradient was taken of."""
-
-    def __init__(self, w):
-        super().__init__(w)
-        self.sizes = []
-
-    def forward(self, batch):
-        if not batch.stop_gradient:
-            self.sizes.append(len(batch))
-        return super().forward(batch)
+Counting = counting(Quadratic)
 
 
 @pytest.mark.parametrize("average", ["mean", "squared", "variance"])

@@ -31,3 +31,27 @@ def weights(classes=3, height=5, width=7, seed=0):
 def images(count=2, height=5, width=7, seed=1):
     values = np.random.default_rng(seed).standard_normal((count, 3, height, width))
     return paddle.to_tensor(values.astype("float32"))
+
+
+def close(actual, expected, tolerance=1e-5):
+    """Assert that arrays are alike, as a share of the largest value, which is not 0."""
+    actual, expected = np.asarray(actual, dtype="float64"), np.asarray(expected)
+    assert actual.shape == expected.shape
+    assert np.abs(expected).max() > 0
+    assert np.abs(actual - expected).max() <= tolerance * np.abs(expected).max()
+
+
+def counting(network):
+    """A network's class that keeps, in `sizes`, how many images each recorded pass had."""
+
+    class Counting(network):
+        def __init__(self, *arguments):
+            super().__init__(*arguments)
+            self.sizes = []
+
+        def forward(self, batch):
+            if not batch.stop_gradient:
+                self.sizes.append(len(batch))
+            return super().forward(batch)
+
+    return Counting
