@@ -109,6 +109,7 @@ def test_command_prints_a_table_and_draws_a_sheet(tmp_path, capsys):
         (["--classes", "dog"], "no class names are known"),
         (["--classes", "predicted"], "indices or names"),
         (["--judges", "nobody"], "nobody"),
+        (["-o", "objective=filter"], "not objective filter"),
         (["-o", "priors.zoom=[2, 1]"], "the smaller first"),
         (["-o", "priors.zoom=[1]"], "two factors"),
         (["-o", "parametrisation=wavelets"], "unknown parametrisation 'wavelets'; use pixels"),

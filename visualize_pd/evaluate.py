@@ -56,6 +56,8 @@ def transfer(
     What one network alone sees in an image does not carry over to others. `batch_size` images are
     made at once, each the same as alone.
     """
+    if config.objective != "class_image":
+        raise ConfigError(f"transfer measures class images, not objective {config.objective}")
     maker = load_model(**as_dict(config.model))
     start = start_of(config, maker)
     pictures: list[np.ndarray] = []

@@ -57,7 +57,7 @@ def generate(config: GenerateConfig, say: Callable[[str], None]) -> bool:
         with network_errors(classifier):
             plan = look_up("objective", config.objective, PLANS)(config, classifier)
             folder = output / plan.name
-            rows, pictures = _ascend(config, classifier, plan, folder, interrupted)
+            rows, pictures = _write_frames(config, classifier, plan, folder, interrupted)
         last = rows[-1]
         steps = last["iteration"]
         animation = folder / f"{plan.name}{suffix}"
@@ -273,7 +273,7 @@ def _score_of(objective: Objective, classifier: Classifier) -> Callable:
     return measure
 
 
-def _ascend(
+def _write_frames(
     config: GenerateConfig,
     classifier: Classifier,
     plan: Plan,
