@@ -28,7 +28,8 @@ setup(
         # Paddle 2.6 imports setuptools without asking for it; Python 3.12 has none of its own.
         "gpu": ["paddlepaddle-gpu>=2.6.2", "setuptools"],
         "cpu": ["paddlepaddle>=2.6.2", "setuptools"],
-        "test": ["pytest>=7", "ruff>=0.17,<0.18"],
+        "mp4": ["imageio[ffmpeg]"],
+        "test": ["pytest>=7", "ruff>=0.17,<0.18", "imageio[ffmpeg]"],
         "torch": ["torch>=2.0"],
     },
 )

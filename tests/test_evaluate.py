@@ -128,14 +128,16 @@ def test_every_key_of_the_config_reaches_the_ascent():
     from functools import partial
 
     from visualize_pd import class_image, load_model, noise
-    from visualize_pd.generate import frames_of, start_of
+    from visualize_pd.objectives import class_score
     from visualize_pd.parametrisations import Fourier
+    from visualize_pd.plans import ascent_of, start_of
 
     values = {"learning_rate": 0.2, "cooling": 0.3, "lambda": 0.02, "seed": 5, "init_std": 0.3}
     priors = {"shift": 2, "rotation": 20, "zoom": [0.7, 0.9], "total_variation": 0.01}
     config = made(**values, priors=priors, fourier={"decay": 1.5, "lowest": 2})
     maker = load_model("tiny:small_net", image_size=32, mean=[0.5] * 3, std=[0.2] * 3)
-    frames = frames_of(config, maker, [1, 2], start_of(config, maker))
+    start = paddle.concat([start_of(config, maker)] * 2)
+    frames = ascent_of(config, maker, class_score([1, 2]), start)
     expected = class_image(
         *(maker.network, [1, 2]),
         **{"iterations": 6, "learning_rate": 0.2, "cooling": 0.3, "l2": 0.02, "seed": 5},

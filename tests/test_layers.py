@@ -14,7 +14,7 @@ LEVELS = [
     {"models", "gradients", "passes", "objectives"},
     {"saliency", "cam", "perturbation", "synthesis", "render"},
     {"methods"},
-    {"attribution"},
+    {"attribution", "plans"},
     {"figures"},
     {"explain"},
     {"__init__"},

@@ -1,4 +1,5 @@
 import io
+import sys
 
 import numpy as np
 import pytest
@@ -219,4 +220,58 @@ def test_other_letters_where_the_system_has_no_font(system_font):
 def test_picture_of_no_known_format(tmp_path):
     with pytest.raises(VisualizeError, match="picture format"):
         render.save_picture(tmp_path / "a.nothing", np.zeros((4, 4, 3), "uint8"))
+    assert not list(tmp_path.iterdir())
+
+
+def test_tiles_lie_edge_to_edge_and_come_back():
+    pictures = np.stack([np.full((2, 3, 3), shade, "uint8") for shade in (10, 20, 30)])
+    pictures[1, 0, 2] = [1, 2, 3]
+    sheet = render.tile(pictures, 2)
+    assert sheet.shape == (4, 6, 3)
+    np.testing.assert_array_equal(sheet[:2, :3], pictures[0])
+    np.testing.assert_array_equal(sheet[:2, 3:], pictures[1])
+    np.testing.assert_array_equal(sheet[2:, :3], pictures[2])
+    assert (sheet[2:, 3:] == 255).all()
+    np.testing.assert_array_equal(render.untile(sheet, 3, 2), pictures)
+
+
+def test_a_single_picture_fills_its_frame():
+    picture = np.random.default_rng(0).integers(0, 256, (1, 20, 30, 3)).astype("uint8")
+    np.testing.assert_array_equal(render.captioned(picture, [""], 1), picture[0])
+
+
+def test_a_frame_is_enlarged_by_lanczos():
+    picture = np.random.default_rng(0).integers(0, 256, (1, 20, 30, 3)).astype("uint8")
+    frame = render.captioned(picture, [""], 1, size=90)
+    expected = Image.fromarray(picture[0]).resize((90, 60), Image.Resampling.LANCZOS)
+    np.testing.assert_array_equal(frame, np.asarray(expected))
+
+
+def test_captions_stand_below_their_pictures():
+    pictures = np.zeros((3, 40, 60, 3), "uint8")
+    plain = render.captioned(pictures, ["", "", ""], 2)
+    assert plain.shape == (8 + 2 * 48, 8 + 2 * 68, 3)
+    written = render.captioned(pictures, ["one", "", "three"], 2)
+    assert written.shape == (8 + 2 * (48 + 26), 8 + 2 * 68, 3)
+    strips = [written[48:74, 8:68], written[48:74, 76:136], written[122:148, 8:68]]
+    assert [bool((strip < 128).any()) for strip in strips] == [True, False, True]
+    assert (written[8:48, 8:68] == 0).all() and (written[82:122, 76:136] == 255).all()
+
+
+def test_mp4_shows_each_frame_for_its_time(tmp_path):
+    import imageio.v3 as imageio
+
+    shades = [20, 120, 220]
+    frames = [np.full((31, 45, 3), shade, "uint8") for shade in shades]
+    render.save_animation(tmp_path / "a.mp4", frames, frame_ms=100, hold_ms=300)
+    shown = imageio.imread(tmp_path / "a.mp4", plugin="FFMPEG")
+    assert shown.shape[1:] == (32, 46, 3)  # even, for players
+    np.testing.assert_allclose(shown.mean((1, 2, 3)), [20, 120, 220, 220, 220], atol=3)
+    assert imageio.immeta(tmp_path / "a.mp4", plugin="FFMPEG")["fps"] == 10
+
+
+def test_mp4_without_its_extra(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "imageio_ffmpeg", None)
+    with pytest.raises(VisualizeError, match=r"pip install -e \"\.\[mp4\]\""):
+        render.save_animation(tmp_path / "a.mp4", [np.zeros((8, 8, 3), "uint8")])
     assert not list(tmp_path.iterdir())

@@ -162,17 +162,17 @@ def test_equal_names_from_two_folders_do_not_overwrite(tmp_path, photograph, mon
 
 def test_method_2_generates_a_flamingo(run_script, tmp_path):
     done = run_script(
-        "method_2_pp.py", "-o", "iterations=30", "-o", "frames.every=10",
+        "method_2_pp.py", "-o", "iterations=40", "-o", "frames.every=10",
         "-o", f"output={tmp_path}", *LITE, timeout=200,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert "score=" in done.stderr  # the progress bar
     folder = tmp_path / "method_2/class_130"
-    frames = [folder / f"pp/c_130_iter_{i}_pp.png" for i in (0, 10, 20, 30)]
+    frames = [folder / f"pp/c_130_iter_{i}_pp.png" for i in (0, 10, 20, 30, 40)]
     assert sorted((folder / "pp").iterdir()) == sorted(frames)
     record = json.loads((folder / "run.json").read_text(encoding="utf-8"))
     assert record["class"] == "flamingo" and record["complete"]
-    assert record["config"]["lambda"] == 0.0008 and record["config"]["iterations"] == 30
+    assert record["config"]["lambda"] == 0.0008 and record["config"]["iterations"] == 40
     assert record["versions"]["paddle"] == paddle.__version__
     assert record["network"] == "EfficientNet-Lite0"
     classifier = load_model("efficientnet_lite0")
@@ -184,10 +184,10 @@ def test_method_2_generates_a_flamingo(run_script, tmp_path):
     assert record["final_score"] > record["frames"][0]["score"] + 5
     assert record["final_probability"] > 0.5
     with Image.open(folder / "class_130.gif") as gif:
-        assert gif.n_frames == 4 and gif.info["loop"] == 0
+        assert gif.n_frames == 5 and gif.info["loop"] == 0
         for i, path in enumerate(frames):
             gif.seek(i)
-            assert gif.info["duration"] == (2000 if i == 3 else 200)
+            assert gif.info["duration"] == (2000 if i == 4 else 200)
             shown = np.asarray(gif.convert("RGB")).astype(int)
             assert np.abs(shown - np.asarray(Image.open(path))).mean() < 8
     assert Image.open(folder / "class_130.png").size[0] >= 448

@@ -7,10 +7,10 @@ from paddle import nn
 from test_contracts import convolutional, state_of
 from toys import Linear, weights
 
-from visualize_pd import VisualizeError, class_image, noise
+from visualize_pd import Frame, VisualizeError, class_image, noise
 from visualize_pd.objectives import class_score
 from visualize_pd.parametrisations import Fourier, Pixels
-from visualize_pd.synthesis import ascend, deep_dream, inversion
+from visualize_pd.synthesis import ascend, deep_dream, in_step, inversion
 
 W = weights(classes=2)
 START = paddle.zeros([1, 3, 5, 7])
@@ -270,3 +270,62 @@ def test_wrong_options_of_a_dream(options, message):
     layer = options.pop("layer", "same")
     with pytest.raises(VisualizeError, match=message):
         list(deep_dream(Maps(), layer, noise((1, 3, 8, 8)), **options))
+
+
+def resumable():
+    """Each ascent as a function of the frame that it resumes from."""
+    network, start = convolutional(), noise((1, 3, 14, 11), std=0.5)
+    photograph = noise((1, 3, 16, 16), std=1.0)
+    options = {"rotation": 20, "zoom": (0.8, 1.2), "shift": 3, "cooling": 0.1, "init": start}
+    return {
+        "class": lambda r: class_image(network, 2, iterations=8, resume=r, **options),
+        "spectrum": lambda r: class_image(
+            network, [2, 0], iterations=8, parametrisation=Fourier, resume=r, **options
+        ),
+        "dream": lambda r: deep_dream(
+            Maps(), "same", photograph, octaves=2, iterations=4, resume=r
+        ),
+        "inversion": lambda r: inversion(Maps(), "same", photograph, iterations=8, resume=r),
+    }
+
+
+@pytest.mark.parametrize("broken_off", [0, 1, 4, 5, 8])
+@pytest.mark.parametrize("kind", resumable())
+def test_a_resumed_ascent_ends_as_an_uninterrupted_one(kind, broken_off):
+    ascent = resumable()[kind]
+    frames = list(ascent(None))
+    # As from a file: the numbers alone, whatever becomes of the tensors.
+    state = {
+        key: paddle.to_tensor(value.numpy()) for key, value in frames[broken_off].state.items()
+    }
+    resumed = list(resumable()[kind](Frame(broken_off, None, [], state)))
+    assert [frame.iteration for frame in resumed] == list(range(broken_off, 9))
+    for before, after in zip(frames[broken_off:], resumed):
+        np.testing.assert_array_equal(before.image.numpy(), after.image.numpy())
+        assert before.scores == after.scores
+
+
+def test_a_frame_of_another_ascent_is_refused():
+    *_, last = class_image(Linear(W), 1, iterations=2, init=START, **PLAIN)
+    with pytest.raises(VisualizeError, match="of another ascent"):
+        next(class_image(convolutional(), 1, init=noise((1, 3, 14, 11)), resume=last))
+
+
+def test_ascents_in_step_are_one_ascent_of_all_their_images():
+    """Images and scores in their order, each as alone; resumed all together."""
+    network, start = convolutional(), noise((1, 3, 14, 11))
+    options = {"iterations": 6, "init": start, "shift": 3}
+
+    def part(targets):
+        return lambda resume: class_image(network, targets, resume=resume, **options)
+
+    parts = [part([2, 0]), part([1])]
+    frames = list(in_step(parts))
+    alone = list(class_image(network, [2, 0, 1], **options))
+    assert [frame.iteration for frame in frames] == list(range(7))
+    for found, wanted in zip(frames, alone):
+        close = {"atol": 1e-4 * float(wanted.image.abs().max())}
+        np.testing.assert_allclose(found.image.numpy(), wanted.image.numpy(), rtol=0, **close)
+        np.testing.assert_allclose(found.scores, wanted.scores, rtol=1e-4, atol=1e-4)
+    *_, resumed = in_step(parts, frames[3])
+    np.testing.assert_array_equal(resumed.image.numpy(), frames[6].image.numpy())

@@ -31,7 +31,8 @@ examples:
   python method_2_pp.py
   python method_2_pp.py -o target=toucan -o iterations=320
   python method_2_pp.py --config configs/class_image_paper.yaml -o lambda=0.01
-  python method_2_pp.py -o init=dog.jpg -o priors.shift=0
+  python method_2_pp.py -o target="[flamingo, toucan]" -o animation.score=true
+  python method_2_pp.py -o init=dog.jpg -o priors.shift=0 --resume
 """
 
 
@@ -54,11 +55,14 @@ def generate_command(default: Path, arguments: Sequence[str] | None = None) -> i
     """method_2: generate an image of a class, and its animation."""
     from .generate import generate
 
-    def run(config: GenerateConfig, _options: argparse.Namespace) -> int:
-        return DONE if generate(config, _say) else INTERRUPTED
+    def run(config: GenerateConfig, options: argparse.Namespace) -> int:
+        return DONE if generate(config, _say, options.resume) else INTERRUPTED
 
     description = "Generate an image: what does the network think that this class looks like?"
     parser = command_parser(default, description, GENERATE_EXAMPLES)
+    parser.add_argument(
+        "--resume", action="store_true", help="go on from where an interrupted run was"
+    )
     return carry_out(parser, GenerateConfig, run, arguments)
 
 

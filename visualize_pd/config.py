@@ -73,11 +73,13 @@ class FramesConfig:
 
 @dataclass
 class AnimationConfig:
-    """`animation`: of the frames, looping."""
+    """`animation`: of the frames, looping; `size` is an image's longer side in it."""
 
     format: str = "gif"
     frame_ms: int = _key(200, minimum=20, maximum=655_350)
     hold_ms: int = _key(2000, minimum=20, maximum=655_350)
+    size: Optional[int] = _key(None, minimum=16, maximum=4096)
+    score: bool = False
 
 
 @dataclass
@@ -103,10 +105,11 @@ class GenerateConfig:
 
     objective: str = "class_image"
     layer: Optional[Union[str, int]] = None
-    channel: Optional[int] = _key(None, minimum=0)
+    channel: Union[int, str, list[int]] = 0
+    position: Optional[list[int]] = None
     octaves: int = _key(4, minimum=1, maximum=20)
     octave_scale: float = _key(1.4, above=1, maximum=10)
-    target: Union[str, int] = 130
+    target: Union[str, int, list[Union[str, int]], dict] = 130
     iterations: int = _key(160, minimum=1)
     learning_rate: float = _key(0.1, above=0)
     cooling: float = _key(1.0, minimum=0, maximum=1)
@@ -190,16 +193,17 @@ class _Loader(yaml.SafeLoader):
         seen = set()
         for key_node, _ in node.value:
             key = self.construct_object(key_node, deep=True)
-            if not isinstance(key, str):
+            if type(key) not in (str, int):
                 raise yaml.constructor.ConstructorError(
                     None, None, f"the key {key!r} is not a word", key_node.start_mark
                 )
+            key = str(key)  # a class index in `target`
             if key in seen:
                 raise yaml.constructor.ConstructorError(
                     None, None, f"the key '{key}' stands twice", key_node.start_mark
                 )
             seen.add(key)
-        return super().construct_mapping(node, deep)
+        return {str(key): value for key, value in super().construct_mapping(node, deep).items()}
 
 
 _Loader.add_implicit_resolver(

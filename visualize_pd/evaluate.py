@@ -21,9 +21,10 @@ from .cli import DONE, carry_out, command_parser
 from .config import GenerateConfig, as_dict
 from .errors import ConfigError
 from .files import make_folder
-from .generate import frames_of, start_of
 from .images import to_tensor
 from .models import Classifier, load_model, network_errors
+from .objectives import class_score
+from .plans import ascent_of, start_of
 from .targets import logits_of, read_target
 
 # Kinds far apart: birds, fish, reptile, insect, mammals, buildings, vehicles, tools, food, places.
@@ -65,7 +66,8 @@ def transfer(
         for first in range(0, len(classes), batch_size):
             part = list(classes[first : first + batch_size])
             with network_errors(maker):
-                for frame in frames_of(config, maker, part, start):
+                many = paddle.concat([start] * len(part))
+                for frame in ascent_of(config, maker, class_score(part), many):
                     progress.update(len(part) if frame.iteration else 0)
             pictures.extend(maker.to_pixels(frame.image))
     ranks = {judge.name: _ranks(judge, pictures, classes) for judge in judges}

@@ -41,6 +41,26 @@ def find_layers(network: paddle.nn.Layer, names: str | Sequence[str]) -> list[pa
     return [known[name] for name in names]
 
 
+def first_weights(
+    network: paddle.nn.Layer, channels: int, name: str | None = None
+) -> tuple[str, paddle.Tensor]:
+    """The first layer, or the one of that name, that filters images of so many channels.
+
+    Return its name and its weights `[filters, channels, h, w]`. Raises `ConfigError` for a layer
+    that filters something else.
+    """
+    layers = dict(network.named_sublayers())
+    if name is not None:
+        find_layers(network, name)
+        layers = {name: layers[name]}
+    for found, layer in layers.items():
+        weight = getattr(layer, "weight", None)
+        if isinstance(weight, paddle.Tensor) and weight.ndim == 4 and weight.shape[1] == channels:
+            return found, weight
+    what = f"layer '{name}' has" if name else "the network has"
+    raise ConfigError(f"{what} no filters of {channels} channels, which images have")
+
+
 def maps_of(layer: paddle.nn.Layer, calls: Calls, name: str) -> paddle.Tensor:
     """The last `[N, C, H, W]` that a layer returned; `ConfigError` where there is none."""
     outputs = [output for called, output in calls if called is layer]

@@ -8,321 +8,282 @@ import platform
 import re
 import signal
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import paddle
 from PIL import Image
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save
 from tqdm import tqdm
 
-from . import __version__, priors, render, runtime
-from .config import GenerateConfig, PriorsConfig, as_dict
-from .errors import ConfigError, ModelError, OutputError, look_up
+from . import __version__, render, runtime
+from .config import GenerateConfig, as_dict
+from .errors import ConfigError, ImageError, ModelError, OutputError, look_up
+from .features import first_weights
 from .files import make_folder, whole_file
-from .images import load_image, to_tensor
+from .images import load_image
 from .models import Classifier, load_model, network_errors
-from .objectives import Objective, class_score, energy, filter_response, likeness
-from .parametrisations import PARAMETRISATIONS, Fourier
-from .synthesis import Frame, Upkeep, ascend, deep_dream, inversion, noise
-from .targets import logits_of, probabilities, read_target
+from .plans import PLANS, Plan
+from .synthesis import Frame
+
+STATE = "state.safetensors"
+# What a resumed run may have otherwise than the one that it goes on from.
+FREE_KEYS = ("animation", "device", "output")
 
 
-class Plan(NamedTuple):
-    """What a config asks for: frames, how they are named, and what is noted of each."""
-
-    name: str
-    prefix: str
-    title: str
-    frames: Iterator[Frame]
-    last: int
-    measure: Callable[[paddle.Tensor], dict[str, float]]
-    about: dict[str, Any]
-
-
-def generate(config: GenerateConfig, say: Callable[[str], None]) -> bool:
+def generate(config: GenerateConfig, say: Callable[[str], None], resume: bool = False) -> bool:
     """Make the image of a config; return whether the run went to its end.
 
-    An interrupt ends the ascent; what was made until then is written all the same.
+    An interrupt ends the ascent; what was made until then is written all the same. `resume` goes on
+    from the state that an interrupted, or killed, run of the same config saved with each frame.
     """
+    look_up("objective", config.objective, {**PLANS, **DRAWINGS})
     suffixes = {suffix[1:]: suffix for suffix in render.ANIMATIONS}
     suffix = look_up("animation format", config.animation.format, suffixes)
     output = make_folder(Path(config.output) / "method_2")
     device = runtime.use_device(config.device)
     classifier = load_model(**as_dict(config.model))
-    with _interrupts_noted() as interrupted:
-        with network_errors(classifier):
-            plan = look_up("objective", config.objective, PLANS)(config, classifier)
-            folder = output / plan.name
-            rows, pictures = _write_frames(config, classifier, plan, folder, interrupted)
-        last = rows[-1]
-        steps = last["iteration"]
-        animation = folder / f"{plan.name}{suffix}"
-        times = config.animation
-        render.save_animation(animation, pictures, times.frame_ms, times.hold_ms)
-        sure = f" {last['probability']:.1%}" if "probability" in last else ""
-        note = f"{plan.name.replace('_', ' ', 1)}  ·  {steps} iterations"
-        panel = (f"{plan.title}{sure}", pictures[-1])
-        scale = 3 if max(pictures[-1].shape) <= 400 else 1
-        final = render.figure([("", [panel])], classifier.title, note, scale=scale)
-        render.save_picture(folder / f"{plan.name}.png", final)
+    with _interrupts_noted() as interrupted, network_errors(classifier):
+        if config.objective in DRAWINGS:
+            say(DRAWINGS[config.objective](config, classifier, output))
+            return True
+        plan = PLANS[config.objective](config, classifier)
+        run = _Run(config, classifier, plan, output / plan.name, device)
+        if resume and not run.resume():
+            say(f"nothing to resume in {run.folder}; starting anew")
+        run.climb(interrupted)
+        animation = run.finish(suffix)
+    if not run.complete:
+        say(f"interrupted after {run.steps} of {plan.last} iterations; --resume goes on from there")
+    say(f"{run.summary()} → {animation}")
+    return run.complete
+
+
+class _Run:
+    """An ascent in its folder: frames as they come, each with the state to resume from."""
+
+    def __init__(
+        self,
+        config: GenerateConfig,
+        classifier: Classifier,
+        plan: Plan,
+        folder: Path,
+        device: str,
+    ):
+        self.config, self.classifier, self.plan = config, classifier, plan
+        self.folder, self.device = folder, device
+        count = len(plan.titles)
+        self.columns = count if count <= 5 else math.ceil(math.sqrt(count))
+        self.rows: list[dict[str, Any]] = []
+        self.pictures: list[np.ndarray] = []
+        self.begin: Frame | None = None
+
+    @property
+    def steps(self) -> int:
+        return self.rows[-1]["iteration"]
+
+    @property
+    def complete(self) -> bool:
+        return self.steps == self.plan.last
+
+    def climb(self, interrupted: threading.Event) -> None:
+        """Run the ascent; write every n-th frame, and the last one, as it comes."""
+        own = self.config.priors
+        moved = " (moved)" if own.shift or own.rotation or set(own.zoom) != {1} else ""
+        with tqdm(total=self.plan.last, desc=_spoken(self.plan.name), unit="it") as progress:
+            progress.initial = self.begin.iteration if self.begin else 0
+            first = True
+            for frame in self.plan.frames(self.begin):
+                progress.n = frame.iteration
+                progress.set_postfix_str(f"score={frame.score:.4g}{moved}")
+                if not math.isfinite(frame.score):
+                    raise ModelError(
+                        f"the score is no number after {frame.iteration} iterations; lower "
+                        "learning_rate, lambda or init_std"
+                    )
+                if first:
+                    self._remove_frames()
+                    first = False
+                last = frame.iteration == self.plan.last or interrupted.is_set()
+                if last or frame.iteration % self.config.frames.every == 0:
+                    self._write(frame)
+                if last:
+                    break
+            progress.refresh()
+
+    def finish(self, suffix: str) -> Path:
+        """Write the animation, the final picture and the record; return the animation's path."""
+        name, times = self.plan.name, self.config.animation
+        animation = self.folder / f"{name}{suffix}"
+        frames = [
+            render.captioned(pictures, self._captions(row), self.columns, times.size)
+            for row, pictures in zip(self.rows, self.pictures)
+        ]
+        render.save_animation(animation, frames, times.frame_ms, times.hold_ms)
+        render.save_picture(self.folder / f"{name}.png", self._figure())
+        numbers = {key: value for key, value in self.rows[-1].items() if type(value) is float}
         record = {
-            **plan.about,
-            "network": classifier.title,
-            "complete": steps == plan.last,
-            **{f"final_{key}": value for key, value in last.items() if type(value) is float},
-            "frames": rows,
-            "seed": config.seed,
-            "device": device,
+            **self.plan.about,
+            "network": self.classifier.title,
+            "complete": self.complete,
+            **{f"final_{key}": value for key, value in numbers.items()},
+            "frames": self.rows,
+            "seed": self.config.seed,
+            "device": self.device,
             "versions": {
                 "visualize_pd": __version__,
                 "paddle": paddle.__version__,
                 "numpy": np.__version__,
                 "python": platform.python_version(),
             },
-            "config": as_dict(config),
+            "config": as_dict(self.config),
         }
-        with whole_file(folder / "run.json") as file:
+        with whole_file(self.folder / "run.json") as file:
             file.write(json.dumps(record, indent=2, ensure_ascii=False).encode())
-    if not record["complete"]:
-        say(f"interrupted after {steps} of {plan.last} iterations")
-    probability = f", probability{sure}" if sure else ""
-    say(
-        f"{plan.title} ({plan.name.replace('_', ' ', 1)}), {steps} iterations on "
-        f"{classifier.title}: score {last['score']:.4g}{probability} → {animation}"
-    )
-    return record["complete"]
+        return animation
+
+    def summary(self) -> str:
+        """One line of what was made."""
+        title, count = self.plan.titles[0], len(self.plan.titles)
+        if count > 1:
+            title = f"{count} images"
+        rated = [
+            f"{key} {value:.1%}" if key.startswith("probability") else f"{key} {value:.4g}"
+            for key, value in self.rows[-1].items()
+            if type(value) is float
+        ]
+        about = f"{title} ({_spoken(self.plan.name)}), {self.steps} iterations"
+        return f"{about} on {self.classifier.title}" + (": " if rated else "") + ", ".join(rated)
+
+    def resume(self) -> bool:
+        """Begin at the saved state, where there is one.
+
+        Raises `ConfigError` where it is damaged or one of another config.
+        """
+        path = self.folder / STATE
+        if not path.is_file():
+            return False
+        anew = "run without --resume to start anew"
+        try:
+            with safe_open(str(path), framework="numpy") as file:
+                saved, names = json.loads(file.metadata()["run"]), file.keys()
+                state = {name: paddle.to_tensor(file.get_tensor(name)) for name in names}
+            before, iteration = saved["config"], saved["iteration"]
+            rows = [row for row in saved["frames"] if row["iteration"] < iteration]
+            rows = [row for row in rows if row["iteration"] % self.config.frames.every == 0]
+            sheets = [np.asarray(load_image(self.folder / row["file"])) for row in rows]
+            if len({sheet.shape for sheet in sheets}) > 1:
+                raise ValueError("its frames differ in size")
+            count = len(self.plan.titles)
+            pictures = [render.untile(sheet, count, self.columns) for sheet in sheets]
+        except (OSError, ValueError, TypeError, LookupError, SafetensorError, ImageError) as error:
+            raise ConfigError(f"cannot resume from {path}: {error}; {anew}") from error
+        now = self._essence()
+        if before != now:
+            differs = sorted(k for k in {*before, *now} if before.get(k) != now.get(k))
+            raise ConfigError(
+                f"{path} is of a run with another {' and '.join(differs)}; take the same, or {anew}"
+            )
+        self.rows, self.pictures = rows, pictures
+        self.begin = Frame(iteration, None, [], state)
+        return True
+
+    def _essence(self) -> dict[str, Any]:
+        """What the frames depend on, as JSON has it."""
+        keys = {k: v for k, v in as_dict(self.config).items() if k not in FREE_KEYS}
+        return json.loads(json.dumps({**keys, "network": self.classifier.title}))
+
+    def _write(self, frame: Frame) -> None:
+        """A frame's picture and numbers, then the state from which it can be taken up again."""
+        with paddle.no_grad():
+            measured = self.plan.measure(frame.image)
+        one = len(self.plan.titles) == 1
+        measured = {key: value[0] if one else value for key, value in measured.items()}
+        file = f"pp/{self._prefix}_iter_{frame.iteration}_pp.png"
+        self.rows.append({"iteration": frame.iteration, "file": file, **measured})
+        self.pictures.append(self.classifier.to_pixels(frame.image))
+        sheet = render.tile(self.pictures[-1], self.columns)
+        render.save_picture(self.folder / file, sheet)
+        saved = {"config": self._essence(), "iteration": frame.iteration, "frames": self.rows}
+        arrays = {key: value.numpy() for key, value in frame.state.items()}
+        with whole_file(self.folder / STATE) as state:
+            state.write(save(arrays, {"run": json.dumps(saved)}))
+
+    @property
+    def _prefix(self) -> str:
+        """What the names of the frames begin with: `c_130`, as the forerunner's, or the plan's."""
+        return re.sub("^class_", "c_", self.plan.name)
+
+    def _remove_frames(self) -> None:
+        """Take away an earlier run's frames: two sequences must not mix."""
+        folder, kept = self.folder / "pp", {Path(row["file"]).name for row in self.rows}
+        if not folder.is_dir():
+            return
+        try:
+            for path in folder.iterdir():
+                own = re.fullmatch(rf"{re.escape(self._prefix)}_iter_[0-9]+_pp\.png", path.name)
+                if own and path.name not in kept:
+                    path.unlink()
+        except OSError as error:
+            raise OutputError(
+                f"cannot remove the old frames in {folder}: {error.strerror}"
+            ) from error
+
+    def _captions(self, row: dict[str, Any]) -> list[str]:
+        """What stands below each image of an animation's frame."""
+        titles = self.plan.titles
+        if not self.config.animation.score:
+            return titles if len(titles) > 1 else [""]
+        scores, shares = (np.atleast_1d(row.get(key, [])) for key in ("score", "probability"))
+        numbers = [f"{score:.3g}" for score in scores]
+        if len(shares):
+            numbers = [f"{number}  ·  {share:.1%}" for number, share in zip(numbers, shares)]
+        return [f"{title}  ·  {number}" for title, number in zip(titles, numbers)]
+
+    def _figure(self) -> Image.Image:
+        """The final images with their names, and what made them."""
+        row, pictures = self.rows[-1], self.pictures[-1]
+        shares = np.atleast_1d(row.get("probability", []))
+        sure = [f" {share:.1%}" for share in shares] or [""] * len(pictures)
+        cells = [
+            (f"{title}{share}", pixels)
+            for title, share, pixels in zip(self.plan.titles, sure, pictures)
+        ]
+        lines = range(0, len(cells), self.columns)
+        rows = [("", cells[first : first + self.columns]) for first in lines]
+        small = max(pictures[0].shape) <= 400
+        scale = 3 if small and len(cells) == 1 else 2 if small and len(cells) < 4 else 1
+        note = f"{_spoken(self.plan.name)}  ·  {self.steps} iterations"
+        return render.figure(rows, self.classifier.title, note, scale, smooth=self.columns)
 
 
-def start_of(config: GenerateConfig, classifier: Classifier) -> paddle.Tensor:
-    """The image to begin with: noise, the mean colour, or a picture."""
-    if config.init not in ("noise", "grey", "gray"):
-        return classifier.prepare([load_image(config.init)])
-    shape = (1, len(classifier.mean), classifier.image_size, classifier.image_size)
-    return noise(shape, config.init_std if config.init == "noise" else 0.0, config.seed)
+def _draw_weights(config: GenerateConfig, classifier: Classifier, output: Path) -> str:
+    """The weights of the layer that sees the image, each in a range of its own about grey."""
+    layer = None if config.layer is None else str(config.layer)
+    name, weights = first_weights(classifier.network, len(classifier.mean), layer)
+    values = weights.numpy().transpose(0, 2, 3, 1)
+    largest = np.abs(values).max(axis=(1, 2, 3), keepdims=True)
+    shares = 0.5 + values / np.where(largest > 0, 2 * largest, 1)
+    pictures = np.round(shares * 255).astype("uint8")
+    pictures = np.repeat(pictures, 3, axis=3) if pictures.shape[3] == 1 else pictures
+    columns = math.ceil(math.sqrt(len(pictures)))
+    cells = [(str(channel), pixels) for channel, pixels in enumerate(pictures)]
+    rows = [("", cells[first : first + columns]) for first in range(0, len(cells), columns)]
+    note = f"weights of {name}, {len(cells)} filters of {values.shape[1]}x{values.shape[2]}"
+    path = output / f"weights_{name}" / f"weights_{name}.png"
+    render.save_picture(path, render.figure(rows, classifier.title, note, scale=1, smooth=0))
+    return f"{note}, of {classifier.title} → {path}"
 
 
-def frames_of(
-    config: GenerateConfig,
-    classifier: Classifier,
-    target: int | Sequence[int],
-    start: paddle.Tensor,
-) -> Iterator[Frame]:
-    """The ascent that a config describes, towards one class, or towards several at once."""
-    count = 1 if isinstance(target, int) else len(target)
-    many = paddle.concat([start] * count)
-    return objective_frames(config, classifier, class_score(target), many)
+DRAWINGS = {"weights": _draw_weights}
 
 
-def objective_frames(
-    config: GenerateConfig, classifier: Classifier, objective: Objective, start: paddle.Tensor
-) -> Iterator[Frame]:
-    """The ascent of an objective with the parametrisation and the priors of a config."""
-    zoom, shift, rotation = config.priors.zoom, config.priors.shift, config.priors.rotation
-    if len(zoom) != 2 or zoom[0] > zoom[1]:
-        raise ConfigError(f"priors.zoom must be two factors, the smaller first, not {zoom}")
-    canvas = look_up("parametrisation", config.parametrisation, PARAMETRISATIONS)
-    if canvas is Fourier:
-        canvas = partial(
-            Fourier, mean=classifier.mean, std=classifier.std, **as_dict(config.fourier)
-        )
-    return ascend(
-        classifier.network,
-        objective,
-        canvas(start),
-        iterations=config.iterations,
-        learning_rate=config.learning_rate,
-        cooling=config.cooling,
-        transforms=[
-            lambda images, random: priors.random_shift(images, shift, random),
-            lambda images, random: priors.random_view(images, rotation, zoom, random),
-        ],
-        penalties=[
-            (config.l2, priors.l2),
-            (config.priors.total_variation, priors.total_variation),
-            (config.priors.alpha_norm, priors.alpha_norm),
-        ],
-        upkeep=_upkeep(config.priors, classifier),
-        seed=config.seed,
-    )
-
-
-def _upkeep(own: PriorsConfig, classifier: Classifier) -> list[Upkeep]:
-    """What the priors of a config do to the pixels after each step."""
-    low, high = (
-        paddle.to_tensor([(end - m) / s for m, s in zip(classifier.mean, classifier.std)])
-        for end in (0, 1)
-    )
-    low, high = (end.reshape([1, -1, 1, 1]).astype("float32") for end in (low, high))
-
-    def blurred(image, gradient, iteration):
-        return image if iteration % own.blur_every else priors.blur(image, own.blur)
-
-    def without_low_norm(image, gradient, iteration):
-        size = (image * image).sum(axis=1, keepdim=True)
-        return priors.without_small(image, size, own.small_norm)
-
-    def without_low_contribution(image, gradient, iteration):
-        size = (image * gradient).sum(axis=1, keepdim=True).abs()
-        return priors.without_small(image, size, own.small_contribution)
-
-    def clamped(image, gradient, iteration):
-        return paddle.minimum(paddle.maximum(image, low), high)
-
-    choices = {
-        blurred: own.blur,
-        without_low_norm: own.small_norm,
-        without_low_contribution: own.small_contribution,
-        clamped: own.clamp,
-    }
-    return [change for change, wanted in choices.items() if wanted]
-
-
-def _class_image(config: GenerateConfig, classifier: Classifier) -> Plan:
-    target = read_target(config.target, classifier.labels)
-    if target is None:
-        raise ConfigError("target must be a class index or a class name")
-
-    def measure(image: paddle.Tensor) -> dict[str, float]:
-        logits = logits_of(classifier.network(image))
-        share = probabilities(logits)[0, target]
-        return {"score": float(logits[0, target]), "probability": float(share)}
-
-    frames = frames_of(config, classifier, target, start_of(config, classifier))
-    name = classifier.class_name(target)
-    about = {"target": target, "class": name}
-    return Plan(f"class_{target}", f"c_{target}", name, frames, config.iterations, measure, about)
-
-
-def _filter(config: GenerateConfig, classifier: Classifier) -> Plan:
-    layer, channel = _layer(config), config.channel or 0
-    objective = filter_response(layer, channel)
-    frames = objective_frames(config, classifier, objective, start_of(config, classifier))
-    title = f"{layer}, channel {channel}"
-    about = {"layer": layer, "channel": channel}
-    measure = _score_of(objective, classifier)
-    name = f"filter_{layer}_{channel}"
-    return Plan(name, name, title, frames, config.iterations, measure, about)
-
-
-def _deep_dream(config: GenerateConfig, classifier: Classifier) -> Plan:
-    layer = _layer(config)
-    frames = deep_dream(
-        classifier.network,
-        layer,
-        to_tensor([_photograph(config)], classifier.mean, classifier.std),
-        octaves=config.octaves,
-        octave_scale=config.octave_scale,
-        iterations=config.iterations,
-        learning_rate=config.learning_rate,
-        total_variation=config.priors.total_variation,
-        shift=config.priors.shift,
-        seed=config.seed,
-    )
-    measure = _score_of(energy(layer), classifier)
-    name, last = f"dream_{layer}", config.octaves * config.iterations
-    return Plan(name, name, f"a dream of {layer}", frames, last, measure, {"layer": layer})
-
-
-def _inversion(config: GenerateConfig, classifier: Classifier) -> Plan:
-    layer = _layer(config)
-    image = classifier.prepare([_photograph(config)])
-    frames = inversion(
-        *(classifier.network, layer, image),
-        iterations=config.iterations,
-        learning_rate=config.learning_rate,
-        alpha_norm=config.priors.alpha_norm,
-        total_variation=config.priors.total_variation,
-        shift=config.priors.shift,
-        seed=config.seed,
-    )
-    measure = _score_of(likeness(classifier.network, layer, image), classifier)
-    name, title = f"inversion_{layer}", f"what {layer} keeps"
-    return Plan(name, name, title, frames, config.iterations, measure, {"layer": layer})
-
-
-PLANS = {
-    "class_image": _class_image,
-    "filter": _filter,
-    "deep_dream": _deep_dream,
-    "inversion": _inversion,
-}
-
-
-def _layer(config: GenerateConfig) -> str:
-    if config.layer is None:
-        raise ConfigError(f"objective {config.objective} needs a layer, such as features.10")
-    return str(config.layer)  # a number in a Sequential
-
-
-def _photograph(config: GenerateConfig) -> Image.Image:
-    if config.init in ("noise", "grey", "gray"):
-        raise ConfigError(f"objective {config.objective} needs a picture: init=photo.jpg")
-    return load_image(config.init)
-
-
-def _score_of(objective: Objective, classifier: Classifier) -> Callable:
-    """The score of an image as it is, without the transforms of its step."""
-
-    def measure(image: paddle.Tensor) -> dict[str, float]:
-        return {"score": float(objective(classifier.network, image).sum())}
-
-    return measure
-
-
-def _write_frames(
-    config: GenerateConfig,
-    classifier: Classifier,
-    plan: Plan,
-    folder: Path,
-    interrupted: threading.Event,
-) -> tuple[list[dict[str, Any]], list[np.ndarray]]:
-    """Run the ascent; write every n-th frame, and the last one, as it comes.
-
-    Return the record and the pixels of each.
-    """
-    own = config.priors
-    moved = " (moved)" if own.shift or own.rotation or set(own.zoom) != {1} else ""
-    rows: list[dict[str, Any]] = []
-    pictures: list[np.ndarray] = []
-    with tqdm(total=plan.last, desc=plan.name.replace("_", " ", 1), unit="it") as progress:
-        for frame in plan.frames:
-            progress.n = frame.iteration
-            progress.set_postfix_str(f"score={frame.score:.4g}{moved}")
-            if not math.isfinite(frame.score):
-                raise ModelError(
-                    f"the score is no number after {frame.iteration} iterations; lower "
-                    "learning_rate, lambda or init_std"
-                )
-            if frame.iteration == 0:
-                _remove_frames(folder / "pp", plan.prefix)
-            last = frame.iteration == plan.last or interrupted.is_set()
-            if last or frame.iteration % config.frames.every == 0:
-                with paddle.no_grad():
-                    measured = plan.measure(frame.image)
-                file = f"pp/{plan.prefix}_iter_{frame.iteration}_pp.png"
-                rows.append({"iteration": frame.iteration, "file": file, **measured})
-                pictures.append(classifier.to_pixels(frame.image)[0])
-                render.save_picture(folder / file, pictures[-1])
-            if last:
-                break
-        progress.refresh()
-    return rows, pictures
-
-
-def _remove_frames(folder: Path, prefix: str) -> None:
-    """Take away an earlier run's frames: two sequences must not mix."""
-    if not folder.is_dir():
-        return
-    try:
-        for path in folder.iterdir():
-            if re.fullmatch(rf"{re.escape(prefix)}_iter_[0-9]+_pp\.png", path.name):
-                path.unlink()
-    except OSError as error:
-        raise OutputError(f"cannot remove the old frames in {folder}: {error.strerror}") from error
+def _spoken(name: str) -> str:
+    return name.replace("_", " ", 1)
 
 
 @contextmanager

@@ -60,10 +60,21 @@ def begin(
     with scoring(network) as score_of, capture(*network.sublayers()) as calls:
         scores, chosen = score_of(images, targets, score)
     if batch_size is None:
-        outputs = {id(output): output for _, output in calls if isinstance(output, paddle.Tensor)}
-        numbers = sum(int(np.prod(output.shape)) for output in outputs.values())
-        batch_size = min(32, RECORDED * len(images) // max(1, numbers))
+        batch_size = _fitting(calls, len(images))
     return scores, chosen, max(1, batch_size // len(images))
+
+
+def best_batch(network: paddle.nn.Layer, images: paddle.Tensor) -> int:
+    """How many images like these to record in one pass: within `RECORDED`, at most 32."""
+    with frozen(network), paddle.no_grad(), capture(*network.sublayers()) as calls:
+        network(images)
+    return max(1, _fitting(calls, len(images)))
+
+
+def _fitting(calls: list, count: int) -> int:
+    outputs = {id(output): output for _, output in calls if isinstance(output, paddle.Tensor)}
+    numbers = sum(int(np.prod(output.shape)) for output in outputs.values())
+    return min(32, RECORDED * count // max(1, numbers))
 
 
 def per_image(batch_size: int, images: paddle.Tensor) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -167,14 +168,67 @@ def map_panels(
     return panels
 
 
+def tile(pictures: np.ndarray, columns: int) -> np.ndarray:
+    """Pictures `[N, H, W, 3]` edge to edge in rows of `columns`; what is left over is white."""
+    count, height, width, _ = pictures.shape
+    rows = -(-count // columns)
+    sheet = np.full((rows * columns, height, width, 3), 255, "uint8")
+    sheet[:count] = pictures
+    sheet = sheet.reshape(rows, columns, height, width, 3).swapaxes(1, 2)
+    return sheet.reshape(rows * height, columns * width, 3)
+
+
+def untile(sheet: np.ndarray, count: int, columns: int) -> np.ndarray:
+    """The inverse of `tile`."""
+    rows = -(-count // columns)
+    height, width = sheet.shape[0] // rows, sheet.shape[1] // columns
+    pictures = sheet.reshape(rows, height, columns, width, 3).swapaxes(1, 2)
+    return pictures.reshape(-1, height, width, 3)[:count]
+
+
+def captioned(
+    pictures: np.ndarray, captions: Sequence[str], columns: int, size: int | None = None
+) -> np.ndarray:
+    """A frame `[h, w, 3]` of an animation: pictures `[N, H, W, 3]` in a grid, captions below them.
+
+    `size`: each picture's longer side, met by Lanczos resampling. A single picture without caption
+    fills the frame.
+    """
+    height, width = pictures.shape[1:3]
+    factor = size / max(height, width) if size else 1
+    height, width = max(1, round(height * factor)), max(1, round(width * factor))
+    lines = 26 if any(captions) else 0
+    gap = 8 if len(pictures) > 1 else 0
+    rows = -(-len(pictures) // columns)
+    sheet = Image.new(
+        "RGB",
+        (columns * (width + gap) + gap, rows * (height + gap + lines) + gap),
+        PAPER,
+    )
+    draw = ImageDraw.Draw(sheet)
+    for number, (pixels, caption) in enumerate(zip(pictures, captions)):
+        row, column = divmod(number, columns)
+        x, y = gap + column * (width + gap), gap + row * (height + gap + lines)
+        picture = Image.fromarray(pixels)
+        if size:
+            picture = picture.resize((width, height), Image.Resampling.LANCZOS)
+        sheet.paste(picture, (x, y))
+        if caption:
+            _write(draw, (x + 4, y + height + 19), caption, 16, INK, width - 8)
+    return np.asarray(sheet)
+
+
 Row = tuple[str, Sequence[tuple[str, np.ndarray]]]
 
 
-def figure(rows: Sequence[Row], caption: str, note: str = "", scale: int = 2) -> Image.Image:
+def figure(
+    rows: Sequence[Row], caption: str, note: str = "", scale: int = 2, smooth: int = 1
+) -> Image.Image:
     """Rows `(label, panels)` of panels `(title, [H, W, 3] uint8)`, over a caption and a note.
 
-    Pixels become `scale` × `scale` squares, so that single ones can be seen; the first panel of a
-    row, a photograph, is enlarged smoothly. A row without label or titles takes no room for them.
+    Pixels become `scale` × `scale` squares, so that single ones can be seen; the first `smooth`
+    panels of a row, photographs, are enlarged smoothly. A row without label or titles takes no room
+    for them.
     """
     height, width = rows[0][1][0][1].shape[:2]
     scale = max(scale, -(-160 * scale // max(height, width)))  # small inputs stay legible
@@ -196,8 +250,9 @@ def figure(rows: Sequence[Row], caption: str, note: str = "", scale: int = 2) ->
         y += head
         for column, (title, pixels) in enumerate(panels):
             x = gap + column * (width + gap)
-            smooth = Image.Resampling.NEAREST if column else Image.Resampling.LANCZOS
-            sheet.paste(Image.fromarray(pixels).resize((width, height), smooth), (x, y))
+            is_smooth = column < smooth
+            resample = Image.Resampling.LANCZOS if is_smooth else Image.Resampling.NEAREST
+            sheet.paste(Image.fromarray(pixels).resize((width, height), resample), (x, y))
             _write(draw, (x, y - title_size // 2), title, title_size, INK, width)
         y += height + gap
     _write(draw, (gap, top + 46), caption, 32 if scale > 1 else 22, INK, inner)
@@ -230,8 +285,8 @@ def save_animation(
 ) -> None:
     """Frames `[H, W, 3]` uint8 → an animation that loops, its last frame held.
 
-    By the suffix a `.gif`, a `.webp` (smaller, all colours) or an `.apng` (no loss). Raises
-    `OutputError` for another suffix and without frames.
+    By the suffix a `.gif`, a `.webp` (smaller, all colours), an `.apng` (no loss) or, with the
+    extra `mp4`, an `.mp4`. Raises `OutputError` for another suffix and without frames.
     """
     suffix = Path(path).suffix.lower()
     if suffix not in ANIMATIONS:
@@ -287,7 +342,37 @@ def _pillow(memory, frames, durations, **options) -> None:
     first.save(memory, save_all=True, append_images=others, duration=durations, loop=0, **options)
 
 
-ANIMATIONS = {".gif": _gif, ".webp": _webp, ".apng": _apng}
+def _mp4(memory: io.BytesIO, frames: Sequence[np.ndarray], durations: list[int]) -> None:
+    """H.264 with as many equal frames as the longest common time asks for; it does not loop."""
+    import imageio.v3 as imageio
+
+    try:
+        import imageio_ffmpeg  # noqa: F401
+    except ModuleNotFoundError:
+        raise OutputError(
+            'an .mp4 needs ffmpeg: pip install -e ".[mp4]", or choose animation.format=gif'
+        ) from None
+    step = max(math.gcd(*durations), 20)
+    height, width = frames[0].shape[:2]
+    even = ((0, height % 2), (0, width % 2), (0, 0))  # as players ask for
+    repeated = [
+        np.pad(frame, even, mode="edge")
+        for frame, duration in zip(frames, durations)
+        for _ in range(max(1, round(duration / step)))
+    ]
+    imageio.imwrite(
+        memory,
+        repeated,
+        plugin="FFMPEG",
+        extension=".mp4",
+        fps=1000 / step,
+        codec="libx264",
+        quality=8,
+        macro_block_size=2,
+    )
+
+
+ANIMATIONS = {".gif": _gif, ".webp": _webp, ".apng": _apng, ".mp4": _mp4}
 
 
 def _write(draw: ImageDraw.ImageDraw, at: tuple, text: str, size: int, ink: tuple, width: int):

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 import paddle
@@ -23,11 +23,15 @@ Upkeep = Callable[[paddle.Tensor, paddle.Tensor, int], paddle.Tensor]
 
 
 class Frame(NamedTuple):
-    """The images `[N, C, H, W]` after `iteration` steps, normalised; scores as transformed."""
+    """The images `[N, C, H, W]` after `iteration` steps, normalised; scores as transformed.
+
+    `state`: what an ascent that was broken off needs to go on from here.
+    """
 
     iteration: int
     image: paddle.Tensor
     scores: list[float]
+    state: dict[str, paddle.Tensor]
 
     @property
     def score(self) -> float:
@@ -53,19 +57,23 @@ def ascend(
     penalties: Sequence[tuple[float, Penalty]] = (),
     upkeep: Sequence[Upkeep] = (),
     seed: int = 0,
+    resume: Frame | None = None,
 ) -> Iterator[Frame]:
     """Yield the frames of arg max_I Σ objective(transformed I) − Σ weight · penalty(I), from 0 on.
 
     One Adam optimiser runs throughout; by a cosine its learning rate falls to `cooling` times what
     it was. Each iteration the network sees the image as the `transforms`, `(images, random) →
     images`, make it. After each step `upkeep`, `(images, gradient, iteration) → images`, may change
-    the image itself, which takes `Pixels`. The same seed on the same device gives the same frames.
+    the image itself, which takes `Pixels`. The same seed on the same device gives the same frames,
+    also where an ascent begins at a frame of an earlier one, `resume`, in place of the canvas.
     """
     if upkeep and not isinstance(canvas, Pixels):
         raise ConfigError("only pixels can be clipped or blurred between steps; use pixels")
-    random = np.random.default_rng([seed, 1])
     adam = paddle.optimizer.Adam(learning_rate, parameters=[canvas.variable])
-    for iteration in range(iterations + 1):
+    if resume:
+        _restore(canvas.variable, adam, resume.state)
+    for iteration in range(resume.iteration if resume else 0, iterations + 1):
+        random = np.random.default_rng([seed, 1, iteration])  # knows nothing of earlier steps
         with frozen(network), paddle.enable_grad():
             image = canvas.image()
             seen = image
@@ -78,7 +86,8 @@ def ascend(
                     loss = loss + weight * penalty(image)
             if iteration < iterations:
                 loss.backward()
-        yield Frame(iteration, image.detach().clone(), scores.tolist())
+        state = _state(canvas.variable, adam)
+        yield Frame(iteration, image.detach().clone(), scores.tolist(), state)
         if iteration < iterations:
             warmth = (1 + math.cos(math.pi * iteration / iterations)) / 2
             adam.set_lr(learning_rate * (cooling + (1 - cooling) * warmth))
@@ -89,37 +98,37 @@ def ascend(
             adam.clear_grad()
 
 
-def class_image(
+def natural_image(
     network: paddle.nn.Layer,
-    target: int | Sequence[int],
+    objective: Objective,
+    init: paddle.Tensor,
     *,
     iterations: int = 160,
     learning_rate: float = 0.1,
     l2: float = 1e-3,
     total_variation: float = 0.015,
+    alpha_norm: float = 0.0,
     shift: int = 16,
     rotation: float = 0,
     zoom: tuple[float, float] = (1, 1),
     cooling: float = 1.0,
+    upkeep: Sequence[Upkeep] = (),
     seed: int = 0,
-    init: paddle.Tensor | None = None,
     parametrisation: Callable[[paddle.Tensor], Pixels | Fourier] = Pixels,
+    resume: Frame | None = None,
 ) -> Iterator[Frame]:
-    """Yield the frames of arg max_I S_c(I) − λ‖I‖²₂ (Simonyan et al. 2013, equation 1), from 0 on.
+    """`ascend` with every prior: raise an objective from the images `init`, and keep them natural.
 
-    Two priors that are not the paper's can be switched off with 0: a `total_variation` penalty, and
-    a random `shift` of up to so many pixels before each pass; two more can be switched on: a
-    random `rotation` of up to so many degrees and `zoom` between two factors. `parametrisation`:
-    what becomes of the start, `Pixels` or `Fourier`; `cooling`: see `ascend`. `init` (default:
-    `noise` of 224 × 224) is `[1, C, H, W]`; several targets make an image each of it, the same as
-    they would alone. Raises `TargetError` for a class that the network does not have.
+    `l2`, `total_variation` and `alpha_norm` are weights of penalties. The network sees the image
+    moved by up to `shift` pixels, turned by up to `rotation` degrees, and enlarged by a factor in
+    `zoom`.
     """
-    count = 1 if isinstance(target, int) else len(target)
-    start = noise((1, 3, 224, 224), seed=seed) if init is None else init
+    if len(zoom) != 2 or zoom[0] > zoom[1]:
+        raise ConfigError(f"zoom must be two factors, the smaller first, not {list(zoom)}")
     yield from ascend(
         network,
-        class_score(target),
-        parametrisation(paddle.concat([start] * count)),
+        objective,
+        parametrisation(init),
         iterations=iterations,
         learning_rate=learning_rate,
         cooling=cooling,
@@ -127,9 +136,36 @@ def class_image(
             lambda images, random: priors.random_shift(images, shift, random),
             lambda images, random: priors.random_view(images, rotation, zoom, random),
         ],
-        penalties=[(l2, priors.l2), (total_variation, priors.total_variation)],
+        penalties=[
+            (l2, priors.l2),
+            (total_variation, priors.total_variation),
+            (alpha_norm, priors.alpha_norm),
+        ],
+        upkeep=upkeep,
         seed=seed,
+        resume=resume,
     )
+
+
+def class_image(
+    network: paddle.nn.Layer,
+    target: int | Sequence[int],
+    *,
+    init: paddle.Tensor | None = None,
+    seed: int = 0,
+    **options: Any,
+) -> Iterator[Frame]:
+    """Yield the frames of arg max_I S_c(I) − λ‖I‖²₂ (Simonyan et al. 2013, equation 1), from 0 on.
+
+    λ is `l2`. Several targets make an image each, the same as alone. `init`: where to start, faint
+    `noise` of 224 × 224 by default. The other options, and their defaults, are `natural_image`'s;
+    `total_variation=0, shift=0` leaves the paper's equation alone. Raises `TargetError` for a class
+    that the network does not have.
+    """
+    count = 1 if isinstance(target, int) else len(target)
+    start = noise((1, 3, 224, 224), seed=seed) if init is None else init
+    many = paddle.concat([start] * count)
+    yield from natural_image(network, class_score(target), many, seed=seed, **options)
 
 
 def deep_dream(
@@ -144,6 +180,7 @@ def deep_dream(
     total_variation: float = 0.0,
     shift: int = 16,
     seed: int = 0,
+    resume: Frame | None = None,
 ) -> Iterator[Frame]:
     """Raise the energy of a layer, from a photograph of any size (Mordvintsev et al. 2015).
 
@@ -156,7 +193,9 @@ def deep_dream(
         raise ConfigError(f"octave_scale must be over 1, not {octave_scale}")
     full = image.shape[2:]
     added = paddle.zeros_like(image)
-    for octave in range(octaves):
+    # An octave's last frame counts as its own, the first frame of the next is that one again.
+    first = max(0, resume.iteration - 1) // iterations if resume else 0
+    for octave in range(first, octaves):
         size = [max(1, round(side / octave_scale ** (octaves - 1 - octave))) for side in full]
         photograph = _resized(image, size)
         canvas = Pixels(photograph + _resized(added, size))
@@ -169,13 +208,15 @@ def deep_dream(
             transforms=[lambda images, random: priors.random_shift(images, shift, random)],
             penalties=[(total_variation, priors.total_variation)],
             seed=seed,
+            resume=resume and resume._replace(iteration=resume.iteration - octave * iterations),
         )
+        resume = None
         for frame in frames:
             added = frame.image - photograph
             if frame.iteration or not octave:
                 number = octave * iterations + frame.iteration
                 whole = image + _resized(added, full)
-                yield Frame(number, whole, frame.scores)
+                yield Frame(number, whole, frame.scores, frame.state)
 
 
 def inversion(
@@ -192,6 +233,7 @@ def inversion(
     shift: int = 2,
     seed: int = 0,
     init: paddle.Tensor | None = None,
+    resume: Frame | None = None,
 ) -> Iterator[Frame]:
     """An image that a layer cannot tell from `image` (Mahendran & Vedaldi 2014, equation 1).
 
@@ -211,7 +253,59 @@ def inversion(
             (total_variation, lambda images: priors.total_variation(images, beta)),
         ],
         seed=seed,
+        resume=resume,
     )
+
+
+def in_step(
+    ascents: Sequence[Callable[[Frame | None], Iterator[Frame]]], resume: Frame | None = None
+) -> Iterator[Frame]:
+    """Several ascents as one of all their images, each with memory for its own network pass only.
+
+    `ascents`: functions of the frame to resume from.
+    """
+    parts = [_part(resume, number) for number in range(len(ascents))]
+    for frames in zip(*(ascent(part) for ascent, part in zip(ascents, parts))):
+        yield Frame(
+            frames[0].iteration,
+            paddle.concat([frame.image for frame in frames]),
+            [score for frame in frames for score in frame.scores],
+            {
+                f"{n}.{key}": value
+                for n, frame in enumerate(frames)
+                for key, value in frame.state.items()
+            },
+        )
+
+
+def _part(frame: Frame | None, number: int) -> Frame | None:
+    """The frame of one of the ascents in a frame of `in_step`."""
+    if frame is None:
+        return None
+    start = f"{number}."
+    state = {
+        key[len(start) :]: value for key, value in frame.state.items() if key.startswith(start)
+    }
+    return frame._replace(state=state)
+
+
+def _state(variable: paddle.Tensor, adam: paddle.optimizer.Adam) -> dict[str, paddle.Tensor]:
+    """Copies of what is changed, and of Adam's moments and powers, by names of their own."""
+    moments = adam.state_dict().items()
+    found = {key[len(variable.name) + 1 :]: value.clone() for key, value in moments}
+    return {"variable": variable.detach().clone(), **found}
+
+
+def _restore(
+    variable: paddle.Tensor, adam: paddle.optimizer.Adam, state: Mapping[str, paddle.Tensor]
+) -> None:
+    """The inverse of `_state`."""
+    moments = dict(state)
+    start = moments.pop("variable", None)
+    if start is None or start.shape != variable.shape:
+        raise ConfigError("the frame to resume from is one of another ascent")
+    variable.set_value(start)
+    adam.set_state_dict({f"{variable.name}_{key}": value for key, value in moments.items()})
 
 
 def _resized(images: paddle.Tensor, size: Sequence[int]) -> paddle.Tensor:
