@@ -29,7 +29,15 @@ setup(
         "gpu": ["paddlepaddle-gpu>=2.6.2", "setuptools"],
         "cpu": ["paddlepaddle>=2.6.2", "setuptools"],
         "mp4": ["imageio[ffmpeg]"],
-        "test": ["pytest>=7", "ruff>=0.17,<0.18", "imageio[ffmpeg]"],
+        "localise": ["opencv-python-headless>=4.5"],
+        "evaluate": ["matplotlib>=3.5"],
+        "test": [
+            "pytest>=7",
+            "ruff>=0.17,<0.18",
+            "imageio[ffmpeg]",
+            "opencv-python-headless>=4.5",
+            "matplotlib>=3.5",
+        ],
         "torch": ["torch>=2.0"],
     },
 )

@@ -41,7 +41,7 @@ def explain_command(default: Path, arguments: Sequence[str] | None = None) -> in
     from .explain import explain
 
     def run(config: ExplainConfig, _options: argparse.Namespace) -> int:
-        done, skipped = explain(config, _say, _complain)
+        done, skipped = explain(config, say, complain)
         if not done:
             raise VisualizeError("no image could be explained")
         return PARTLY if skipped else DONE
@@ -56,7 +56,7 @@ def generate_command(default: Path, arguments: Sequence[str] | None = None) -> i
     from .generate import generate
 
     def run(config: GenerateConfig, options: argparse.Namespace) -> int:
-        return DONE if generate(config, _say, options.resume) else INTERRUPTED
+        return DONE if generate(config, say, options.resume) else INTERRUPTED
 
     description = "Generate an image: what does the network think that this class looks like?"
     parser = command_parser(default, description, GENERATE_EXAMPLES)
@@ -125,7 +125,8 @@ def _announce() -> None:
         logger.propagate = False
 
 
-def _complain(line: str) -> None:
+def complain(line: str) -> None:
+    """A line on stderr, clear of progress bars."""
     tqdm.write(_one_line(line), file=sys.stderr)
 
 
@@ -133,7 +134,8 @@ def _one_line(text: object) -> str:
     return " ".join(str(text).split())
 
 
-def _say(line: str) -> None:
+def say(line: str) -> None:
+    """A line on stdout, clear of progress bars."""
     try:
         tqdm.write(_one_line(line))
         sys.stdout.flush()

@@ -127,6 +127,56 @@ class GenerateConfig:
     output: str = "images"
 
 
+@dataclass
+class EvaluateConfig:
+    """The keys of `evaluate methods`: which maps tell best what the network uses."""
+
+    images: Union[str, list[str]] = "content/images"
+    target: Union[str, int] = "predicted"
+    truth: Optional[str] = None
+    methods: list[Union[str, dict]] = _key(lambda: ["saliency", "grad_cam"])
+    measures: list[str] = _key(lambda: ["insertion", "deletion", "pointing_game", "average_drop"])
+    steps: int = _key(50, minimum=1, maximum=100_000)
+    samples: int = _key(50, minimum=1, maximum=100_000)
+    model: ModelConfig = _key(ModelConfig)
+    batch_size: int = _key(32, minimum=1)
+    seed: int = _key(0, minimum=0)
+    device: str = "auto"
+    output: str = "images"
+
+
+@dataclass
+class LocaliseConfig:
+    """The keys of `evaluate localise`: where the object of a class is."""
+
+    images: Union[str, list[str]] = "content/images"
+    target: Union[str, int, list[Union[str, int]]] = "predicted"
+    method: Union[str, dict] = "saliency"
+    engine: str = "grabcut"
+    foreground: float = _key(0.95, minimum=0, maximum=1)
+    background: float = _key(0.30, minimum=0, maximum=1)
+    threshold: float = _key(0.2, minimum=0, maximum=0.999)
+    ten_crops: bool = True
+    truth: Optional[str] = None
+    model: ModelConfig = _key(ModelConfig)
+    device: str = "auto"
+    output: str = "images"
+
+
+@dataclass
+class SanityConfig:
+    """The keys of `evaluate sanity`: whether maps change with what the network has learned."""
+
+    images: Union[str, list[str]] = "content/images"
+    target: Union[str, int] = "predicted"
+    methods: list[Union[str, dict]] = _key(lambda: ["gradient", "guided_backprop"])
+    mode: str = "cascading"
+    seed: int = _key(0, minimum=0)
+    model: ModelConfig = _key(ModelConfig)
+    device: str = "auto"
+    output: str = "images"
+
+
 def load_config(schema: type, path: str | Path, overrides: typing.Sequence[str] = ()) -> Any:
     """Read a YAML file, apply `key=value` overrides (dots go into groups), return a `schema`.
 

@@ -15,7 +15,7 @@ from .config import ExplainConfig, as_dict
 from .errors import ConfigError, ImageError, look_up
 from .figures import common_spreads, draw_figure, draw_grid, grid_rows, summary
 from .files import make_folder
-from .images import find_images, load_image
+from .images import distinct_names, find_images, load_image
 from .methods import Choice, choose_method
 from .models import Classifier, load_model
 
@@ -37,7 +37,7 @@ def explain(config: ExplainConfig, say: Callable[[str], None], complain: Callabl
     classifier = load_model(**as_dict(config.model))
     wanted = read_targets(config.target, classifier.labels)
     methods = [method.ready(classifier) for method in methods]
-    writer = _Writer(folder, _output_names(paths), classifier, methods, config, say)
+    writer = _Writer(folder, distinct_names(paths), classifier, methods, config, say)
     hidden = True if len(paths) < 2 else None  # None: also where there is no terminal
     with tqdm(total=len(paths), unit="image", disable=hidden, leave=False) as progress:
         for batch in _batches(paths, config.batch_size):
@@ -161,17 +161,3 @@ def _batches(paths: Sequence[Path], size: int) -> Iterator[Sequence[Path]]:
 
 def _check_colormap(colormap: str) -> None:
     look_up("colormap", colormap, {"auto": None, **render.COLORMAPS})
-
-
-def _output_names(paths: list[Path]) -> dict[Path, str]:
-    """A name for each path: its stem, with a number where stems of several folders are alike."""
-    names: dict[Path, str] = {}
-    taken = set()
-    for path in paths:
-        name, number = path.stem, 1
-        while name.lower() in taken:
-            number += 1
-            name = f"{path.stem}_{number}"
-        taken.add(name.lower())
-        names[path] = name
-    return names

@@ -48,6 +48,20 @@ def find_images(sources: str | Sequence[str]) -> list[Path]:
     return list(found.values())
 
 
+def distinct_names(paths: Sequence[Path]) -> dict[Path, str]:
+    """A name for each path: its stem, with a number where stems of several folders are alike."""
+    names: dict[Path, str] = {}
+    taken = set()
+    for path in paths:
+        name, number = path.stem, 1
+        while name.lower() in taken:
+            number += 1
+            name = f"{path.stem}_{number}"
+        taken.add(name.lower())
+        names[path] = name
+    return names
+
+
 def load_image(path: str | Path) -> Image.Image:
     """Open a picture of any mode as 8-bit RGB, upright as its EXIF says, transparency on white.
 
@@ -72,6 +86,26 @@ def load_image(path: str | Path) -> Image.Image:
         raise ImageError(f"{path} is not a picture that Pillow can read") from None
     except Exception as error:  # decoders raise nearly anything on damaged files
         raise ImageError(f"cannot read {path}: {_sentence(error)}") from error
+
+
+def load_mask(path: str | Path, size: tuple[int, int]) -> Image.Image:
+    """Open a mask of `size`, `(width, height)`: its alpha, or its grey values, 8-bit.
+
+    Raises `ImageError` for a file that is missing, damaged, no picture or of another size.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            with Image.open(path) as image:
+                _check_size(image, Path(path))
+                mask = image.getchannel("A") if "A" in image.getbands() else image.convert("L")
+    except ImageError:
+        raise
+    except Exception as error:  # decoders raise nearly anything on damaged files
+        raise ImageError(f"cannot read {path}: {_sentence(error)}") from error
+    if mask.size != tuple(size):
+        raise ImageError(f"the mask {path} is {mask.size}, its picture {tuple(size)}")
+    return mask
 
 
 def crop(image: Image.Image, size: int, resize: int, resample: str = "bicubic") -> Image.Image:

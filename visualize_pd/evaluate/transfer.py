@@ -1,14 +1,8 @@
-"""Numbers that tell whether a picture means what it seems to.
-
-python -m visualize_pd.evaluate transfer --config configs/class_image.yaml
-"""
+"""Do class images mean something to networks that had no part in making them?"""
 
 from __future__ import annotations
 
-import argparse
-import sys
-from collections.abc import Callable, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -16,25 +10,17 @@ import paddle
 from PIL import Image
 from tqdm import tqdm
 
-from . import render, runtime
-from .cli import DONE, carry_out, command_parser
-from .config import GenerateConfig, as_dict
-from .errors import ConfigError
-from .files import make_folder
-from .images import to_tensor
-from .models import Classifier, load_model, network_errors
-from .objectives import class_score
-from .plans import ascent_of, start_of
-from .targets import logits_of, read_target
+from ..config import GenerateConfig, as_dict
+from ..errors import ConfigError
+from ..images import to_tensor
+from ..models import Classifier, load_model, network_errors
+from ..objectives import class_score
+from ..plans import ascent_of, start_of
+from ..targets import logits_of
 
 # Kinds far apart: birds, fish, reptile, insect, mammals, buildings, vehicles, tools, food, places.
 CLASSES = (1, 9, 24, 76, 107, 130, 207, 291, 323, 340, 388, 407, 497, 504, 604, 776, 817, 879)
 CLASSES += (950, 963)
-EXAMPLES = """\
-examples:
-  python -m visualize_pd.evaluate transfer --config configs/class_image.yaml
-  python -m visualize_pd.evaluate transfer --classes toucan tiger 950 -o iterations=80
-"""
 JUDGES = ("efficientnet_lite1", "efficientnet_lite2")
 
 
@@ -97,52 +83,3 @@ def shares(named: Sequence[Named], judge: str) -> tuple[float, float]:
     return float(np.mean([rank == 0 for rank in ranks])), float(
         np.mean([rank < 5 for rank in ranks])
     )
-
-
-def report(
-    config: GenerateConfig,
-    say: Callable[[str], None],
-    classes: Sequence[str | int] = CLASSES,
-    judges: Sequence[str] = JUDGES,
-) -> None:
-    """Print a table of `transfer`, a line for each class, and write the pictures as one sheet."""
-    folder = make_folder(Path(config.output) / "transfer")
-    runtime.use_device(config.device)
-    panel = [load_model(judge) for judge in judges]
-    labels = panel[0].labels if panel else None
-    indices = [read_target(target, labels) for target in classes]
-    if None in indices or not indices:
-        raise ConfigError("classes are indices or names, at least one")
-    named = transfer(config, indices, panel)
-    names = [judge.name for judge in panel]
-    say(f"{'class':28}" + "".join(f"{name:>22}" for name in names))
-    for each in named:
-        ranks = "".join(f"{each.ranks[name] + 1:>22}" for name in names)
-        say(f"{panel[0].class_name(each.target)[:26]:28}{ranks}")
-    for which, title in enumerate(("first", "in the top 5")):
-        found = "".join(f"{shares(named, name)[which]:>22.0%}" for name in names)
-        say(f"{title:28}{found}")
-    cells = [(panel[0].class_name(each.target), each.picture) for each in named]
-    rows = [("", cells[n : n + 5]) for n in range(0, len(cells), 5)]
-    output = folder / "sheet.png"
-    render.save_picture(output, render.figure(rows, "", scale=1))
-    say(f"→ {output}")
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """The command: what to measure, a config, and for `transfer` classes and judges."""
-    default = Path("configs") / "class_image.yaml"
-    parser = command_parser(default, __doc__.splitlines()[0], EXAMPLES)
-    parser.add_argument("measure", choices=["transfer"], help="what to measure")
-    parser.add_argument("--classes", nargs="+", default=CLASSES, help="indices or names")
-    parser.add_argument("--judges", nargs="+", default=JUDGES, help="networks that name the images")
-
-    def run(config: GenerateConfig, options: argparse.Namespace) -> int:
-        report(config, print, options.classes, options.judges)
-        return DONE
-
-    return carry_out(parser, GenerateConfig, run, arguments)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

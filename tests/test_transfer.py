@@ -7,9 +7,10 @@ import paddle
 import pytest
 from PIL import Image
 
-from visualize_pd import Classifier, VisualizeError, evaluate
+from visualize_pd import Classifier, VisualizeError
 from visualize_pd.config import GenerateConfig, build
 from visualize_pd.evaluate import Named, shares, transfer
+from visualize_pd.evaluate.commands import main
 
 TINY = {"name": "tiny:small_net", "image_size": 32}
 CONFIG = {"iterations": 6, "model": TINY, "parametrisation": "fourier", "learning_rate": 0.05}
@@ -85,9 +86,7 @@ def test_a_judge_without_the_class():
 def command(tmp_path, *arguments):
     config = tmp_path / "config.yaml"
     config.write_text("iterations: 3\nmodel: {name: tiny:small_net, image_size: 32}\n")
-    return evaluate.main(
-        ["transfer", "--config", str(config), "-o", f"output={tmp_path}", *arguments]
-    )
+    return main(["transfer", "--config", str(config), "-o", f"output={tmp_path}", *arguments])
 
 
 def test_command_prints_a_table_and_draws_a_sheet(tmp_path, capsys):

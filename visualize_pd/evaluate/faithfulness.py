@@ -1,0 +1,233 @@
+"""Do maps tell what the network uses? It is asked again, with parts of the image changed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+import paddle
+
+from ..baselines import make_baseline
+from ..errors import ConfigError, ImageError, check_count
+from ..passes import batches, scoring
+
+Maps = "paddle.Tensor | np.ndarray"
+
+
+class Curve(NamedTuple):
+    """Scores `[N, steps + 1]` after these `shares` of the pixels `[steps + 1]` were changed."""
+
+    shares: np.ndarray
+    scores: np.ndarray
+
+    @property
+    def areas(self) -> np.ndarray:
+        """The area under each image's curve, `[N]`, by the trapezoid rule."""
+        heights = (self.scores[:, 1:] + self.scores[:, :-1]) / 2
+        return (heights * np.diff(self.shares)).sum(axis=1)
+
+
+def deletion(
+    network: paddle.nn.Layer,
+    images: paddle.Tensor,
+    maps: Maps,
+    targets: Any = None,
+    *,
+    steps: int = 100,
+    baseline: str | paddle.Tensor = "zero",
+    score: str = "probability",
+    batch_size: int = 32,
+) -> Curve:
+    """The score as the most important pixels are taken away (RISE, Petsiuk et al. 2018, 4.1).
+
+    The smaller the area, the better the map. `maps`: `[N, C, H, W]`, their channels are summed;
+    pixels go in falling order of the sum, an equal share in each of `steps`, equal ones in random
+    order, and become those of the `baseline` (zero: the mean colour, mean, blurred or a tensor).
+    Raises a `VisualizeError` for maps of another size than the images, and for wrong options.
+    """
+    changed = make_baseline(baseline, images)
+    return _curve(network, images, changed, images, maps, targets, steps, score, batch_size)
+
+
+def insertion(
+    network: paddle.nn.Layer,
+    images: paddle.Tensor,
+    maps: Maps,
+    targets: Any = None,
+    *,
+    steps: int = 100,
+    baseline: str | paddle.Tensor = "blurred",
+    score: str = "probability",
+    batch_size: int = 32,
+) -> Curve:
+    """The score as the most important pixels are put into a `baseline` (Petsiuk et al. 2018, 4.1).
+
+    The larger the area, the better the map; all else as for `deletion`.
+    """
+    start = make_baseline(baseline, images)
+    return _curve(network, start, images, images, maps, targets, steps, score, batch_size)
+
+
+def _curve(network, start, end, images, maps, targets, steps, score, batch_size) -> Curve:
+    """The score from `start` to `end`, pixel by pixel in the maps' order, of the images' class."""
+    check_count("steps", steps)
+    planes = _planes(maps, images)
+    height, width = planes.shape[1:]
+    steps = min(steps, height * width)
+    turns = np.stack([_turns(plane, steps) for plane in planes])
+    before, after = start.numpy(), end.numpy()
+    scores = np.empty((len(planes), steps + 1))
+    with scoring(network) as score_of:
+        _, chosen = score_of(images, targets, score)
+        for n in range(len(planes)):
+            for part in batches(steps + 1, batch_size, "changing pixels"):
+                numbers = np.arange(part.start, part.stop).reshape(-1, 1, 1, 1)
+                mixed = np.where(turns[n] <= numbers, after[n], before[n])
+                each = chosen[n : n + 1].expand([len(mixed)])
+                scores[n, part] = score_of(paddle.to_tensor(mixed), each, score)[0].numpy()
+    shares = np.array([(turns[0] <= step).mean() for step in range(steps + 1)])
+    return Curve(shares, scores)
+
+
+def _turns(plane: np.ndarray, steps: int) -> np.ndarray:
+    """In which step, from 1 on, each pixel of a map has its turn."""
+    shuffled = np.random.default_rng(0).permutation(plane.size)
+    order = shuffled[np.argsort(-plane.ravel()[shuffled], kind="stable")]
+    turns = np.empty(plane.size, dtype="int64")
+    turns[order] = np.arange(plane.size) * steps // plane.size + 1
+    return turns.reshape(plane.shape)
+
+
+class Drop(NamedTuple):
+    """For each image, `[N]`: the share of its score that is lost, and whether it rose instead."""
+
+    drops: np.ndarray
+    increases: np.ndarray
+
+
+def average_drop(
+    network: paddle.nn.Layer,
+    images: paddle.Tensor,
+    maps: Maps,
+    targets: Any = None,
+    *,
+    score: str = "probability",
+    batch_size: int = 32,
+) -> Drop:
+    """max(0, Y − O) / Y, and O > Y: Y the image's score, O that of the image × its map.
+
+    Chattopadhay et al. 2018 (Grad-CAM++), section 5.1; the means over images are the average drop
+    and the increase in confidence. Maps are summed over channels, cut at 0 and divided by their
+    maximum; what they hide gets the mean colour. A good map has a small drop and a large increase.
+    """
+    planes = np.maximum(_planes(maps, images), 0)
+    peaks = planes.max(axis=(1, 2), keepdims=True)
+    shown = images.numpy() * (planes / np.where(peaks > 0, peaks, 1))[:, None]
+    with scoring(network) as score_of:
+        before, chosen = score_of(images, targets, score)
+        after = np.concatenate(
+            [
+                score_of(paddle.to_tensor(shown[part]), chosen[part], score)[0].numpy()
+                for part in batches(len(shown), batch_size, "masking")
+            ]
+        )
+    before = before.numpy()
+    if (before <= 0).any():
+        raise ConfigError(f"a drop is a share of the score, and score={score} is not over 0 here")
+    return Drop(np.maximum(0, before - after) / before, after > before)
+
+
+def infidelity(
+    network: paddle.nn.Layer,
+    images: paddle.Tensor,
+    maps: Maps,
+    targets: Any = None,
+    *,
+    samples: int = 100,
+    baseline: str | paddle.Tensor = "zero",
+    scaled: bool = True,
+    score: str = "logit",
+    seed: int = 0,
+    batch_size: int = 32,
+) -> np.ndarray:
+    """E[(β Σ map over a square − (S_c(I) − S_c(I without the square)))²], `[N]`; 0 is best.
+
+    Yeh et al. 2019, definition 2.1, with squares of random size and place set to the `baseline`;
+    their I·Φ is the sum of the map there, so a map must hold shares of the score, as occlusion,
+    gradient × input or a CAM do: multiply a gradient by `images − baseline` first. β = 1, or where
+    `scaled` the factor that suits an image's map best, as maps have units of their own.
+    """
+    check_count("samples", samples)
+    check_count("seed", seed, 0)
+    planes, fill = _planes(maps, images), make_baseline(baseline, images).numpy()
+    pixels, count = images.numpy(), len(images)
+    height, width = planes.shape[1:]
+    random = np.random.default_rng(seed)
+    hidden = np.zeros((samples, height, width), dtype=bool)
+    for one in hidden:
+        side = random.integers(1, min(height, width) // 2 + 1)
+        top, left = random.integers(height - side + 1), random.integers(width - side + 1)
+        one[top : top + side, left : left + side] = True
+    told = np.einsum("shw,nhw->ns", hidden, planes, dtype="float64")
+    found = np.empty((count, samples))
+    with scoring(network) as score_of:
+        scores, chosen = score_of(images, targets, score)
+        for n in range(count):
+            for part in batches(samples, batch_size, "hiding squares"):
+                mixed = np.where(hidden[part][:, None], fill[n], pixels[n])
+                each = chosen[n : n + 1].expand([len(mixed)])
+                left_over = score_of(paddle.to_tensor(mixed), each, score)[0].numpy()
+                found[n, part] = float(scores[n]) - left_over
+    sizes = (told**2).sum(axis=1)
+    factors = (
+        (told * found).sum(axis=1) / np.where(sizes > 0, sizes, 1) if scaled else np.ones(count)
+    )
+    return ((factors[:, None] * told - found) ** 2).mean(axis=1)
+
+
+def max_sensitivity(
+    network: paddle.nn.Layer,
+    images: paddle.Tensor,
+    method: Callable[..., paddle.Tensor],
+    targets: Any = None,
+    *,
+    radius: float = 0.02,
+    samples: int = 10,
+    seed: int = 0,
+    **options: Any,
+) -> np.ndarray:
+    """max over δ of ‖Φ(I + δ) − Φ(I)‖ / ‖Φ(I)‖, `[N]`; 0 is best (Yeh et al. 2019, definition 3.1).
+
+    δ: `samples` draws, each value uniform within ± `radius`, in normalised units. Φ is
+    `method(network, images, targets, **options)`, for the class that the untouched image has.
+    """
+    check_count("samples", samples)
+    check_count("seed", seed, 0)
+    with scoring(network) as score_of:
+        _, chosen = score_of(images, targets)
+    random = np.random.default_rng(seed)
+    before = method(network, images, chosen, **options).numpy()
+    size = _norms(before)
+    largest = np.zeros(len(images))
+    for _ in range(samples):
+        noise = random.uniform(-radius, radius, images.shape[1:]).astype("float32")
+        moved = paddle.to_tensor(images.numpy() + noise)
+        after = method(network, moved, chosen, **options).numpy()
+        largest = np.maximum(largest, _norms(after - before))
+    return largest / np.where(size > 0, size, 1)
+
+
+def _norms(maps: np.ndarray) -> np.ndarray:
+    return np.sqrt(np.square(maps, dtype="float64").sum(axis=(1, 2, 3)))
+
+
+def _planes(maps: Maps, images: paddle.Tensor) -> np.ndarray:
+    """Maps `[N, C, H, W]`, as large as the images → `[N, H, W]`, their channels summed."""
+    values = np.asarray(maps, dtype="float32")
+    wanted = (images.shape[0], *images.shape[2:])
+    if values.ndim != 4 or (values.shape[0], *values.shape[2:]) != wanted:
+        raise ImageError(f"maps of {list(values.shape)} do not fit images of {images.shape}")
+    if not np.isfinite(values).all():
+        raise ImageError("a map holds values that are no numbers")
+    return values.sum(axis=1)

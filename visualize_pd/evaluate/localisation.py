@@ -1,0 +1,207 @@
+"""Where is the object? From maps to masks and boxes, without a single box to learn from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import paddle
+from PIL import Image
+
+from ..errors import ConfigError, ImageError, look_up
+from ..images import to_tensor
+from ..models import Classifier
+
+
+class Box(NamedTuple):
+    """Pixels `x0 ≤ x < x1`, `y0 ≤ y < y1`."""
+
+    x0: int
+    y0: int
+    x1: int
+    y1: int
+
+
+class Located(NamedTuple):
+    """An object: its mask `[H, W]` of bools, and the mask's tight box."""
+
+    mask: np.ndarray
+    box: Box
+
+
+def pointing_game(
+    maps: Any, truth: Sequence[np.ndarray | Sequence[Box]], tolerance: int = 0
+) -> np.ndarray:
+    """Whether each map is largest on its object, `[N]` bools (Zhang et al. 2016, section 4.1).
+
+    `maps`: `[N, C, H, W]`, their channels are summed. `truth`: for each image a mask `[H, W]`, or
+    boxes, of which any counts. A point up to `tolerance` pixels off still hits.
+    """
+    values = np.asarray(maps, dtype="float64")
+    if values.ndim != 4 or len(values) != len(truth):
+        raise ImageError(f"{len(truth)} objects do not fit maps of {list(values.shape)}")
+    hits = []
+    for plane, objects in zip(values.sum(axis=1), truth):
+        mask = _mask_of(objects, plane.shape)
+        y, x = np.unravel_index(plane.argmax(), plane.shape)
+        rows, columns = np.nonzero(mask)
+        distances = np.hypot(rows - y, columns - x)
+        hits.append(bool((distances <= tolerance).any()))
+    return np.array(hits)
+
+
+def localise(
+    pictures: Sequence[Image.Image],
+    maps: Sequence[Any],
+    *,
+    engine: str = "grabcut",
+    foreground: float = 0.95,
+    background: float = 0.30,
+    threshold: float = 0.2,
+) -> list[Located]:
+    """Each picture's object, by its map of the same size (Simonyan et al. 2013, section 3.2).
+
+    `grabcut`: Gaussian mixtures of 5 components learn the object's colours where the map is above
+    its `foreground` quantile, and the background's where it is below its `background` quantile; a
+    graph cut then labels every pixel. `threshold`, which needs no extra: pixels above that share of
+    the map's largest value. Either way the largest connected part is the object. `maps`: `[H, W]`,
+    or `[1, H, W]`, each. Raises `ConfigError` where OpenCV is missing, `ImageError` for maps of
+    another size.
+    """
+    if not 0 <= background < foreground <= 1:
+        raise ConfigError(
+            f"quantiles must be 0 ≤ background < foreground ≤ 1, not {background}, {foreground}"
+        )
+    if not 0 <= threshold < 1:
+        raise ConfigError(f"threshold must be a share of the largest value, not {threshold}")
+    label = look_up("engine", engine, ENGINES)
+    found = []
+    for picture, values in zip(pictures, maps):
+        values = np.asarray(values, dtype="float64")
+        plane = values.reshape(values.shape[-2:]) if values.size else values
+        if plane.shape != (picture.height, picture.width):
+            raise ImageError(
+                f"a map of {list(values.shape)} does not fit a picture of "
+                f"{picture.width}×{picture.height}"
+            )
+        pixels = np.asarray(picture.convert("RGB"))
+        mask = largest_part(label(pixels, plane, foreground, background, threshold))
+        found.append(Located(mask, box_of(mask)))
+    return found
+
+
+def _by_threshold(pixels, plane, foreground, background, threshold) -> np.ndarray:
+    return plane > threshold * plane.max() if plane.max() > 0 else np.zeros(plane.shape, bool)
+
+
+def _by_grabcut(pixels, plane, foreground, background, threshold) -> np.ndarray:
+    try:
+        import cv2
+    except ModuleNotFoundError:
+        raise ConfigError(
+            'the graph cut needs OpenCV: pip install -e ".[localise]", or choose engine=threshold'
+        ) from None
+    high, low = np.quantile(plane, [foreground, background])
+    front, back = plane > high, plane < low
+    if not front.any() or not back.any():  # a map of few values
+        return front
+    seeds = np.concatenate([pixels[front], pixels[back]])[None]
+    sure = np.repeat([cv2.GC_FGD, cv2.GC_BGD], [front.sum(), back.sum()]).astype("uint8")[None]
+    models = np.zeros((1, 65)), np.zeros((1, 65))
+    cv2.setRNGSeed(0)
+    # No iteration: the mixtures are made of the seeds' colours alone.
+    cv2.grabCut(np.ascontiguousarray(seeds), sure, None, *models, 0, cv2.GC_INIT_WITH_MASK)
+    labels = np.where(front, cv2.GC_PR_FGD, cv2.GC_PR_BGD).astype("uint8")
+    bgr = np.ascontiguousarray(pixels)
+    cv2.grabCut(bgr, labels, None, *models, 1, cv2.GC_EVAL_FREEZE_MODEL)
+    return (labels == cv2.GC_FGD) | (labels == cv2.GC_PR_FGD)
+
+
+ENGINES: dict[str, Callable] = {"grabcut": _by_grabcut, "threshold": _by_threshold}
+
+
+def largest_part(mask: np.ndarray) -> np.ndarray:
+    """The largest connected part of a mask; pixels touch by their sides."""
+    labels = np.where(mask, np.arange(1, mask.size + 1).reshape(mask.shape), 0)
+    before = None
+    while before is None or (labels != before).any():
+        before = labels
+        labels = _spread(_spread(labels).T).T
+    sizes = np.bincount(labels.ravel())
+    sizes[0] = 0
+    return (labels == sizes.argmax()) & mask
+
+
+def _spread(labels: np.ndarray) -> np.ndarray:
+    """Give each run of pixels in a row the largest label in it."""
+    flat = np.pad(labels, ((0, 0), (0, 1))).ravel()
+    inside = flat > 0
+    starts = inside & ~np.concatenate([[False], inside[:-1]])
+    if starts.any():
+        largest = np.maximum.reduceat(flat, np.flatnonzero(starts))
+        flat[inside] = largest[np.cumsum(starts)[inside] - 1]
+    return flat.reshape(labels.shape[0], -1)[:, :-1]
+
+
+def box_of(mask: np.ndarray) -> Box:
+    """The tight box of a mask; an empty one's is empty."""
+    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    if not len(rows):
+        return Box(0, 0, 0, 0)
+    return Box(int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1)
+
+
+def overlap(first: Box, second: Box) -> float:
+    """Intersection over union."""
+    width = min(first.x1, second.x1) - max(first.x0, second.x0)
+    height = min(first.y1, second.y1) - max(first.y0, second.y0)
+    both = max(0, width) * max(0, height)
+    sizes = [(box.x1 - box.x0) * (box.y1 - box.y0) for box in (first, second)]
+    return both / (sum(sizes) - both) if both else 0.0
+
+
+def crops_map(
+    classifier: Classifier,
+    picture: Image.Image,
+    method: Callable[..., paddle.Tensor],
+    target: int,
+    ten: bool = True,
+) -> tuple[Image.Image, np.ndarray]:
+    """A picture resized as for the network, and its map `[H, W]`, the mean over ten crops.
+
+    The crops are those of the paper's section 3.2: the four corners and the centre, as they are and
+    mirrored; each crop's map is put back where it was. Without `ten` it is the centre alone. What
+    no crop shows is 0. `method(network, images, targets)`.
+    """
+    size, shorter = classifier.image_size, max(classifier.resize, classifier.image_size)
+    factor = shorter / min(picture.size)
+    width, height = (max(size, round(side * factor)) for side in picture.size)
+    resized = picture.resize((width, height), Image.Resampling.BICUBIC)
+    right, bottom = width - size, height - size
+    corners = [(right // 2, bottom // 2)]
+    if ten:
+        corners += [(0, 0), (right, 0), (0, bottom), (right, bottom)]
+    crops = [resized.crop((x, y, x + size, y + size)) for x, y in corners]
+    if ten:
+        crops += [crop.transpose(Image.Transpose.FLIP_LEFT_RIGHT) for crop in crops]
+    images = to_tensor(crops, classifier.mean, classifier.std)
+    maps = method(classifier.network, images, [target] * len(crops)).numpy().sum(axis=1)
+    total, seen = np.zeros((height, width)), np.zeros((height, width))
+    for number, one in enumerate(maps):
+        x, y = corners[number % len(corners)]
+        mirrored = number >= len(corners)
+        total[y : y + size, x : x + size] += one[:, ::-1] if mirrored else one
+        seen[y : y + size, x : x + size] += 1
+    return resized, total / np.maximum(seen, 1)
+
+
+def _mask_of(objects: np.ndarray | Sequence[Box], shape: tuple[int, int]) -> np.ndarray:
+    if isinstance(objects, np.ndarray) and objects.ndim == 2 and objects.dtype == bool:
+        if objects.shape != shape:
+            raise ImageError(f"a mask of {list(objects.shape)} does not fit a map of {list(shape)}")
+        return objects
+    mask = np.zeros(shape, dtype=bool)
+    for x0, y0, x1, y1 in objects:
+        mask[max(0, y0) : max(0, y1), max(0, x0) : max(0, x1)] = True
+    return mask

@@ -1,0 +1,168 @@
+"""Does a map depend on what the network has learned? Layers are made random, and it is drawn again.
+
+Adebayo et al. 2018, Sanity Checks for Saliency Maps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+import numpy as np
+import paddle
+
+from .. import priors
+from ..errors import ConfigError, check_count, look_up
+from ..features import find_layers
+from ..passes import scoring
+
+
+class Randomised(NamedTuple):
+    """Maps after a layer was made random, and for each image how alike they are to the first ones.
+
+    `rank_correlation`: Spearman's, of the maps' values; of their sizes in `rank_correlation_abs`.
+    `ssim`: structural similarity of the sizes. 1 is the same.
+    """
+
+    layer: str
+    maps: np.ndarray
+    rank_correlation: np.ndarray
+    rank_correlation_abs: np.ndarray
+    ssim: np.ndarray
+
+
+def randomisation(
+    network: paddle.nn.Layer,
+    images: paddle.Tensor,
+    method: Callable[..., paddle.Tensor],
+    targets: Any = None,
+    *,
+    mode: str = "cascading",
+    layers: Sequence[str] | None = None,
+    seed: int = 0,
+    **options: Any,
+) -> list[Randomised]:
+    """The maps of `method(network, images, targets, **options)`, from the last layer to the first.
+
+    `cascading`: each layer stays random as those below it follow (Adebayo et al. 2018, section
+    3.1); `independent`: one at a time (3.2). `layers`: names, the last first; by default
+    `parts_of(network)`. The first of the list, "trained", is the network as it was, which it is
+    again afterwards, also after an error. The class is the one that the trained network sees.
+    """
+    check_count("seed", seed, 0)
+    chain = look_up("mode", mode, {"cascading": True, "independent": False})
+    names = parts_of(network) if layers is None else list(layers)
+    parts = find_layers(network, names)
+    with scoring(network) as score_of:
+        _, chosen = score_of(images, targets)
+    wanted = method(network, images, chosen, **options).numpy()
+    found = [_compared("trained", wanted, wanted)]
+    random = np.random.default_rng(seed)
+    with _restored(network) as restore:
+        for name, part in zip(names, parts):
+            if not chain:
+                restore()
+            randomise(part, random)
+            maps = method(network, images, chosen, **options).numpy()
+            found.append(_compared(name, maps, wanted))
+    return found
+
+
+def parts_of(network: paddle.nn.Layer) -> list[str]:
+    """The layers with parameters, the last first; a block of a list of blocks counts as one."""
+
+    def below(layer: paddle.nn.Layer, prefix: str) -> Iterator[str]:
+        for name, child in layer.named_children():
+            held = isinstance(child, (paddle.nn.LayerList, paddle.nn.Sequential))
+            if held:
+                yield from below(child, f"{prefix}{name}.")
+            elif any(True for _ in child.parameters()):
+                yield prefix + name
+
+    names = list(below(network, ""))
+    if not names:
+        raise ConfigError("the network has no layers with parameters")
+    return names[::-1]
+
+
+def randomise(part: paddle.nn.Layer, random: np.random.Generator) -> None:
+    """Weights anew, as before training: normal with variance 2 / fan-in (He et al. 2015).
+
+    Normalisation becomes the identity, biases 0.
+    """
+    for layer in part.sublayers(include_self=True):
+        own = [
+            *layer.named_parameters(include_sublayers=False),
+            *layer.named_buffers(include_sublayers=False),
+        ]
+        for name, tensor in own:
+            shape = tuple(tensor.shape)
+            if name in ("_variance", "weight") and len(shape) < 2:
+                values = np.ones(shape)
+            elif len(shape) < 2:
+                values = np.zeros(shape)
+            else:
+                inputs = shape[0] if len(shape) == 2 else int(np.prod(shape[1:]))
+                values = random.normal(0, (2 / inputs) ** 0.5, shape)
+            tensor.set_value(values.astype(str(tensor.numpy().dtype)))
+
+
+@contextmanager
+def _restored(network: paddle.nn.Layer) -> Iterator[Callable[[], None]]:
+    """A function that gives a network its parameters and buffers back, called at last as well."""
+    tensors = [t for t in (*network.parameters(), *network.buffers()) if t is not None]
+    kept = [tensor.numpy().copy() for tensor in tensors]
+
+    def restore() -> None:
+        for tensor, values in zip(tensors, kept):
+            tensor.set_value(values)
+
+    try:
+        yield restore
+    finally:
+        restore()
+
+
+def _compared(layer: str, maps: np.ndarray, wanted: np.ndarray) -> Randomised:
+    pairs = [(one.sum(axis=0), other.sum(axis=0)) for one, other in zip(maps, wanted)]
+    sizes = [(np.abs(one), np.abs(other)) for one, other in pairs]
+    return Randomised(
+        layer,
+        maps,
+        np.array([spearman(*pair) for pair in pairs]),
+        np.array([spearman(*pair) for pair in sizes]),
+        np.array([ssim(*pair) for pair in sizes]),
+    )
+
+
+def spearman(first: np.ndarray, second: np.ndarray) -> float:
+    """The correlation of two arrays' ranks, the mean rank for equal values; 0 for constants."""
+    ranks = [_ranks(values) for values in (first, second)]
+    centred = [each - each.mean() for each in ranks]
+    sizes = [np.sqrt((each**2).sum()) for each in centred]
+    return float((centred[0] * centred[1]).sum() / (sizes[0] * sizes[1])) if all(sizes) else 0.0
+
+
+def _ranks(values: np.ndarray) -> np.ndarray:
+    _, places, counts = np.unique(values.ravel(), return_inverse=True, return_counts=True)
+    last = np.cumsum(counts)
+    return (last - (counts - 1) / 2)[places.ravel()]
+
+
+def ssim(first: np.ndarray, second: np.ndarray) -> float:
+    """The mean structural similarity of two planes, each scaled to [0, 1] (Wang et al. 2004).
+
+    Gaussian windows with σ = 1.5, C₁ = 0.01² and C₂ = 0.03².
+    """
+    x, y = (_unit(plane) for plane in (first, second))
+    blurred = priors.blur(paddle.to_tensor(np.stack([x, y, x * x, y * y, x * y])[:, None]), 1.5)
+    mean_x, mean_y, xx, yy, xy = blurred.numpy()[:, 0]
+    together = (2 * mean_x * mean_y + 0.01**2) * (2 * (xy - mean_x * mean_y) + 0.03**2)
+    apart = (mean_x**2 + mean_y**2 + 0.01**2) * ((xx - mean_x**2) + (yy - mean_y**2) + 0.03**2)
+    return float((together / apart).mean())
+
+
+def _unit(plane: np.ndarray) -> np.ndarray:
+    span = plane.max() - plane.min()
+    return ((plane - plane.min()) / span if span else np.zeros(plane.shape)).astype("float64")

@@ -1,0 +1,92 @@
+"""Where objects are, as people marked it: boxes in a CSV or JSON file, or masks."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from PIL import Image
+
+from ..errors import ConfigError
+from ..images import load_mask
+from ..models import Classifier
+from .localisation import Box
+
+COLUMNS = ("file", "x0", "y0", "x1", "y1")
+
+
+class Truth(NamedTuple):
+    """Of one picture: its class where that is known, and its object's boxes or mask file."""
+
+    target: int | None
+    boxes: tuple[Box, ...] = ()
+    mask: Path | None = None
+
+    def on(self, picture: Image.Image) -> Image.Image:
+        """A mask of the picture's size, 255 on the object."""
+        if self.mask:
+            return load_mask(self.mask, picture.size)
+        drawn = Image.new("L", picture.size)
+        for box in self.boxes:
+            drawn.paste(255, box)
+        return drawn
+
+    def seen(self, picture: Image.Image, classifier: Classifier) -> np.ndarray:
+        """The object in the square that the network sees: `[H, W]` bools."""
+        return np.asarray(classifier.crop(self.on(picture))) > 127
+
+
+def read_truth(source: str | Path) -> dict[str, Truth]:
+    """The objects of pictures by their file names.
+
+    `source`: a `.csv` with the columns file, x0, y0, x1, y1 (pixels; x1 and y1 just outside) and
+    perhaps class; a `.json` with a list of such objects; or a folder of masks, `name.png` for
+    `name.jpg`, the object where alpha, or without alpha the grey value, is over a half. Several
+    lines for a file are several boxes. Raises `ConfigError` for what is none of these.
+    """
+    source = Path(source).expanduser()
+    if source.is_dir():
+        masks = {path.stem: Truth(None, mask=path) for path in sorted(source.glob("*.png"))}
+        if not masks:
+            raise ConfigError(f"the folder {source} holds no masks (.png)")
+        return masks
+    try:
+        text = source.read_text(encoding="utf-8-sig")
+        rows = json.loads(text) if source.suffix.lower() == ".json" else _table(text)
+    except FileNotFoundError:
+        raise ConfigError(f"no such file of boxes: {source}") from None
+    except (OSError, ValueError, csv.Error) as error:
+        raise ConfigError(f"cannot read the boxes in {source}: {error}") from error
+    if not isinstance(rows, list) or not rows:
+        raise ConfigError(f"{source} must hold a list of boxes")
+    found: dict[str, Truth] = {}
+    for number, row in enumerate(rows, 1):
+        name, target, box = _entry(row, f"{source}, box {number}")
+        before = found.get(name, Truth(target))
+        found[name] = before._replace(boxes=(*before.boxes, box))
+    return found
+
+
+def truth_of(path: Path, known: dict[str, Truth]) -> Truth | None:
+    """What is known of a picture, by its name or, for masks, by its name without ending."""
+    return known.get(path.name) or known.get(path.stem)
+
+
+def _table(text: str) -> list[dict[str, str]]:
+    return list(csv.DictReader(text.splitlines()))
+
+
+def _entry(row: object, where: str) -> tuple[str, int | None, Box]:
+    if not isinstance(row, dict) or any(row.get(key) in (None, "") for key in COLUMNS):
+        raise ConfigError(f"{where} lacks one of {', '.join(COLUMNS)}")
+    try:
+        box = Box(*(round(float(row[key])) for key in COLUMNS[1:]))
+        target = None if row.get("class") in (None, "") else int(row["class"])
+    except (TypeError, ValueError, OverflowError):
+        raise ConfigError(f"{where} has a value that is no number") from None
+    if box.x0 >= box.x1 or box.y0 >= box.y1:
+        raise ConfigError(f"{where} is empty: {list(box)}")
+    return str(row["file"]), target, box
