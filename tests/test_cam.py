@@ -9,8 +9,7 @@ from toys import Linear, close, images, weights
 
 import visualize_pd
 from visualize_pd import VisualizeError
-from visualize_pd.features import last_maps
-from visualize_pd.gradients import record
+from visualize_pd.gradients import last_maps, record
 
 CAMS = {
     name: getattr(visualize_pd, name)

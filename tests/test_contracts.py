@@ -1,6 +1,8 @@
 """What DESIGN promises of every method, over the whole table of methods."""
 
 import functools
+import os
+from pathlib import Path
 
 import numpy as np
 import paddle
@@ -203,3 +205,35 @@ def test_network_with_auxiliary_outputs(method):
 def test_an_array_that_is_no_tensor(method):
     with pytest.raises(VisualizeError, match=r"must be a paddle\.Tensor"):
         method(convolutional(), images().numpy())
+
+
+def memory_in_use():
+    """Of this process, in MB."""
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
+
+
+FEW = {
+    "rise": {"masks": 2},
+    "occlusion": {"size": 400, "stride": 400},
+    "smooth_grad": {"samples": 2},
+    "integrated_gradients": {"steps": 2},
+}
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="only Linux tells it so")
+@pytest.mark.filterwarnings("ignore")
+def test_a_pass_is_forgotten_after_it(method):
+    """A pass here records some 30 MB; one that is kept shows after ten."""
+    network = nn.Sequential(
+        *(layer for _ in range(4) for layer in (nn.Conv2D(3, 3, 1), nn.ReLU())),
+        nn.AdaptiveAvgPool2D(1),
+        nn.Flatten(),
+        nn.Linear(3, 2),
+    )
+    batch = paddle.randn([1, 3, 560, 560])
+    memory = []
+    for _ in range(14):
+        method(network, batch, 1, **FEW.get(method.__name__, {}))
+        memory.append(memory_in_use())
+    assert memory[-1] - memory[3] < 100

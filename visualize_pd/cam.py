@@ -16,8 +16,8 @@ import threadpoolctl
 from paddle.nn import functional
 
 from .errors import ConfigError
-from .features import Calls, find_layers, last_maps, maps_of
-from .gradients import Pass, differentiate, input_gradient, record
+from .features import Calls, find_layers, maps_of
+from .gradients import Pass, differentiate, input_gradient, last_maps, record
 from .hooks import Rest
 from .passes import batches, scoring
 from .targets import check_images, class_scores, logits_of, resolve_targets

@@ -1,27 +1,15 @@
-"""Which layers' outputs a score depends on, and which of them are feature maps."""
+"""Layers by their names, and which of their outputs are feature maps."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import paddle
 
-from .errors import ConfigError, ModelError, nearest
+from .errors import ConfigError, nearest
 
 Calls = Sequence[tuple[paddle.nn.Layer, Any]]
-
-
-def graph_of(tensor: paddle.Tensor) -> list[Any]:
-    """Every node of the graph that was recorded on the way to a tensor."""
-    nodes: dict[Any, None] = {}
-    waiting = [tensor.grad_fn]
-    while waiting:
-        node = waiting.pop()
-        if node is not None and node not in nodes:
-            nodes[node] = None
-            waiting.extend(node.next_functions)
-    return list(nodes)
 
 
 def find_layers(network: paddle.nn.Layer, names: str | Sequence[str]) -> list[paddle.nn.Layer]:
@@ -66,38 +54,32 @@ def maps_of(layer: paddle.nn.Layer, calls: Calls, name: str) -> paddle.Tensor:
     outputs = [output for called, output in calls if called is layer]
     if not outputs:
         raise ConfigError(f"the network never calls its layer '{name}'")
-    maps = [output for output in outputs if _is_maps(output)]
+    maps = [output for output in outputs if is_maps(output)]
     if not maps:
         shape = getattr(outputs[-1], "shape", type(outputs[-1]).__name__)
         raise ConfigError(f"layer '{name}' returns {shape}, not feature maps [N, C, H, W]")
     return maps[-1]
 
 
-def last_maps(calls: Calls, logits: paddle.Tensor) -> tuple[paddle.nn.Layer, paddle.Tensor]:
-    """The last convolutional feature maps that the logits depend on, and their layer.
+def unruled_relus(logits: paddle.Tensor, ruled: Sequence[paddle.Tensor]) -> list[str]:
+    """Recorded operations that keep a ReLU from `hooks.relu_rule`, which returned the others.
 
-    That is the last output as large as that of the last convolution, so after its activation,
-    normalisation and shortcut, and before any pooling. Raises `ModelError` where there is none.
+    Paddle never frees a graph that was asked for its nodes; `logits.backward()` empties it.
     """
-    nodes = set(graph_of(logits))
-    every = [(layer, out) for layer, out in calls if _is_maps(out)]
-    found = [(layer, out) for layer, out in every if out.grad_fn in nodes] or every
-    spatial = [(layer, out) for layer, out in found if out.shape[2] * out.shape[3] > 1]
-    convolved = [(layer, out) for layer, out in spatial if isinstance(layer, paddle.nn.Conv2D)]
-    for candidates in (convolved, spatial, found):
-        if candidates:
-            size = candidates[-1][1].shape[2:]
-            return [(layer, out) for layer, out in found if out.shape[2:] == size][-1]
-    raise ModelError("the network has no convolutional feature maps for this; try another method")
-
-
-def unruled_relus(logits: paddle.Tensor, ruled: Collection) -> Iterator[str]:
-    """Recorded operations that keep a ReLU from `hooks.relu_rule`, which `ruled` the others."""
-    for node in graph_of(logits):
-        is_relu = node.name() in ("ReluGradNode", "Relu6GradNode") and node not in ruled
+    known = {output.grad_fn for output in ruled}
+    found, seen, waiting = [], set(), [logits.grad_fn]
+    while waiting:
+        node = waiting.pop()
+        if node is None or node in seen:
+            continue
+        seen.add(node)
+        waiting.extend(node.next_functions)
+        is_relu = node.name() in ("ReluGradNode", "Relu6GradNode") and node not in known
         if is_relu or "RunProgram" in node.name():
-            yield node.name()
+            found.append(node.name())
+    return found
 
 
-def _is_maps(output: Any) -> bool:
+def is_maps(output: Any) -> bool:
+    """Whether a layer's output is `[N, C, H, W]`."""
     return isinstance(output, paddle.Tensor) and output.ndim == 4

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import paddle
 
 from .errors import ModelError
-from .features import Calls, unruled_relus
+from .features import Calls, is_maps, unruled_relus
 from .hooks import capture, frozen, relu_rule
 from .targets import check_images, class_scores, read_logits, resolve_targets
 
@@ -40,17 +41,14 @@ def record(
     """
     check_images(images)
     _check_layers(network)
-    with frozen(network), paddle.enable_grad(), relu_rule(relu) as ruled, capture(*layers) as calls:
+    with frozen(network), paddle.enable_grad(), relu_rule(relu), capture(*layers) as calls:
         images = images.detach()
         images.stop_gradient = False
         logits = read_logits(network(images), images)
         chosen = resolve_targets(targets, logits)
         scores = class_scores(logits, chosen, score)
-    if relu and next(unruled_relus(logits, ruled), None):
-        raise ModelError(
-            f"the {relu} rule does not reach every ReLU: one is applied in place or in a compiled "
-            "part; use paddle.nn.ReLU or paddle.nn.functional.relu there"
-        )
+    if relu and relu not in _REACHED.get(network, ()):
+        _check_reach(network, images, relu)
     return Pass(images, logits, chosen, scores, calls)
 
 
@@ -63,6 +61,27 @@ def _check_layers(network: paddle.nn.Layer) -> None:
                 "the network is compiled (paddle.jit): no gradient comes back to the image; "
                 "give the network as it was before that"
             )
+
+
+# The rules that are known to reach every ReLU of a network.
+_REACHED: weakref.WeakKeyDictionary = weakref.WeakKeyDictionary()
+
+
+def _check_reach(network: paddle.nn.Layer, images: paddle.Tensor, relu: str) -> None:
+    """Raise `ModelError` for a ReLU that a rule cannot reach, by a pass of one image."""
+    with frozen(network), paddle.enable_grad(), relu_rule(relu) as ruled:
+        image = images[:1].detach()
+        image.stop_gradient = False
+        logits = read_logits(network(image), image)
+        unruled = unruled_relus(logits, ruled)
+        if not logits.stop_gradient:
+            logits.sum().backward()
+    if unruled:
+        raise ModelError(
+            f"the {relu} rule does not reach every ReLU: one is applied in place or in a compiled "
+            "part; use paddle.nn.ReLU or paddle.nn.functional.relu there"
+        )
+    _REACHED.setdefault(network, set()).add(relu)
 
 
 def differentiate(scores: paddle.Tensor, tensors: Sequence[paddle.Tensor]) -> list[paddle.Tensor]:
@@ -78,6 +97,35 @@ def differentiate(scores: paddle.Tensor, tensors: Sequence[paddle.Tensor]) -> li
         paddle.zeros_like(tensor).detach() if gradient is None else gradient
         for tensor, gradient in zip(tensors, gradients)
     ]
+
+
+def last_maps(calls: Calls, logits: paddle.Tensor) -> tuple[paddle.nn.Layer, paddle.Tensor]:
+    """The last convolutional feature maps that the logits depend on, and their layer.
+
+    That is the last output as large as that of the last convolution, so after its activation,
+    normalisation and shortcut, and before any pooling. Raises `ModelError` where there is none.
+    """
+    every = [(layer, out) for layer, out in calls if is_maps(out)]
+    spatial = [(layer, out) for layer, out in every if out.shape[2] * out.shape[3] > 1]
+    convolved = [(layer, out) for layer, out in spatial if isinstance(layer, paddle.nn.Conv2D)]
+    for counts in (lambda out: _depends(logits, out), lambda out: True):
+        for candidates in (convolved, spatial, every):
+            last = next((out for _, out in reversed(candidates) if counts(out)), None)
+            if last is not None:
+                alike = (
+                    (one, out) for one, out in reversed(every) if out.shape[2:] == last.shape[2:]
+                )
+                return next((layer, out) for layer, out in alike if counts(out))
+    raise ModelError("the network has no convolutional feature maps for this; try another method")
+
+
+def _depends(logits: paddle.Tensor, tensor: paddle.Tensor) -> bool:
+    """Whether a gradient comes back; asking a tensor's `grad_fn` would leak the whole graph."""
+    if logits.stop_gradient or tensor.stop_gradient:
+        return False
+    with paddle.enable_grad():
+        (slope,) = paddle.grad(logits.sum(), [tensor], retain_graph=True, allow_unused=True)
+    return slope is not None
 
 
 def input_gradient(

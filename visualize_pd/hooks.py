@@ -77,13 +77,13 @@ _positive = _RECTIFIERS["relu"]
 
 
 @contextmanager
-def relu_rule(rule: str | None) -> Iterator[set]:
+def relu_rule(rule: str | None) -> Iterator[list[paddle.Tensor]]:
     """Within the block every ReLU and ReLU6 goes backwards by a rule, None for its derivative.
 
     Layers and functions of `paddle.nn` alike end in the two operations that are replaced here.
-    Yields the nodes of the graph that follow the rule.
+    Yields what they return in the block, as it comes.
     """
-    ruled: set = set()
+    ruled: list[paddle.Tensor] = []
     if rule is None:
         yield ruled
         return
@@ -95,7 +95,7 @@ def relu_rule(rule: str | None) -> Iterator[set]:
             if not paddle.in_dynamic_mode():  # while a network is being compiled
                 return rectify(x)
             y = RELU_RULES[rule](x, rectify)
-            ruled.add(y.grad_fn)
+            ruled.append(y)
             return y
 
         return rectified

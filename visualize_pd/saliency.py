@@ -11,8 +11,8 @@ import paddle
 
 from .baselines import make_baseline, uniform
 from .errors import ConfigError, check_count, look_up, options_of
-from .features import find_layers, last_maps, maps_of
-from .gradients import differentiate, input_gradient, record
+from .features import find_layers, maps_of
+from .gradients import differentiate, input_gradient, last_maps, record
 from .passes import batches, begin, repeat, scoring
 
 logger = logging.getLogger("visualize_pd")

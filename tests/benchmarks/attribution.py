@@ -18,8 +18,7 @@ import time
 import paddle
 
 import visualize_pd as vp
-from visualize_pd.features import last_maps
-from visualize_pd.gradients import record
+from visualize_pd.gradients import last_maps, record
 
 BATCHES = (1, 2, 4, 8, 16, 32)
 SAMPLES, TARGET = 50, 207
