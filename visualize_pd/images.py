@@ -98,7 +98,11 @@ def load_mask(path: str | Path, size: tuple[int, int]) -> Image.Image:
             warnings.simplefilter("ignore")
             with Image.open(path) as image:
                 _check_size(image, Path(path))
-                mask = image.getchannel("A") if "A" in image.getbands() else image.convert("L")
+                transparent = {"A", "a"} & {*image.getbands()} or "transparency" in image.info
+                if transparent:
+                    mask = image.convert("RGBA").getchannel("A")
+                else:
+                    mask = _rgb(image, image.format).convert("L")
     except ImageError:
         raise
     except Exception as error:  # decoders raise nearly anything on damaged files

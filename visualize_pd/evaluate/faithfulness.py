@@ -11,6 +11,7 @@ import paddle
 from ..baselines import make_baseline
 from ..errors import ConfigError, ImageError, check_count
 from ..passes import batches, scoring
+from ..targets import check_images
 
 Maps = "paddle.Tensor | np.ndarray"
 
@@ -46,6 +47,7 @@ def deletion(
     order, and become those of the `baseline` (zero: the mean colour, mean, blurred or a tensor).
     Raises a `VisualizeError` for maps of another size than the images, and for wrong options.
     """
+    check_images(images)
     changed = make_baseline(baseline, images)
     return _curve(network, images, changed, images, maps, targets, steps, score, batch_size)
 
@@ -65,6 +67,7 @@ def insertion(
 
     The larger the area, the better the map; all else as for `deletion`.
     """
+    check_images(images)
     start = make_baseline(baseline, images)
     return _curve(network, start, images, images, maps, targets, steps, score, batch_size)
 
@@ -121,6 +124,7 @@ def average_drop(
     and the increase in confidence. Maps are summed over channels, cut at 0 and divided by their
     maximum; what they hide gets the mean colour. A good map has a small drop and a large increase.
     """
+    check_images(images)
     planes = np.maximum(_planes(maps, images), 0)
     peaks = planes.max(axis=(1, 2), keepdims=True)
     shown = images.numpy() * (planes / np.where(peaks > 0, peaks, 1))[:, None]
@@ -156,17 +160,19 @@ def infidelity(
     Yeh et al. 2019, definition 2.1, with squares of random size and place set to the `baseline`;
     their I·Φ is the sum of the map there, so a map must hold shares of the score, as occlusion,
     gradient × input or a CAM do: multiply a gradient by `images − baseline` first. β = 1, or where
-    `scaled` the factor that suits an image's map best, as maps have units of their own.
+    `scaled` the factor, not below 0, that suits an image's map best, as maps have units of their
+    own.
     """
     check_count("samples", samples)
     check_count("seed", seed, 0)
+    check_images(images)
     planes, fill = _planes(maps, images), make_baseline(baseline, images).numpy()
     pixels, count = images.numpy(), len(images)
     height, width = planes.shape[1:]
     random = np.random.default_rng(seed)
     hidden = np.zeros((samples, height, width), dtype=bool)
     for one in hidden:
-        side = random.integers(1, min(height, width) // 2 + 1)
+        side = random.integers(1, max(1, min(height, width) // 2) + 1)
         top, left = random.integers(height - side + 1), random.integers(width - side + 1)
         one[top : top + side, left : left + side] = True
     told = np.einsum("shw,nhw->ns", hidden, planes, dtype="float64")
@@ -179,10 +185,10 @@ def infidelity(
                 each = chosen[n : n + 1].expand([len(mixed)])
                 left_over = score_of(paddle.to_tensor(mixed), each, score)[0].numpy()
                 found[n, part] = float(scores[n]) - left_over
-    sizes = (told**2).sum(axis=1)
-    factors = (
-        (told * found).sum(axis=1) / np.where(sizes > 0, sizes, 1) if scaled else np.ones(count)
-    )
+    factors = np.ones(count)
+    if scaled:
+        sizes = (told**2).sum(axis=1)
+        factors = np.maximum(0, (told * found).sum(axis=1)) / np.where(sizes > 0, sizes, 1)
     return ((factors[:, None] * told - found) ** 2).mean(axis=1)
 
 
@@ -195,25 +201,29 @@ def max_sensitivity(
     radius: float = 0.02,
     samples: int = 10,
     seed: int = 0,
-    **options: Any,
 ) -> np.ndarray:
     """max over δ of ‖Φ(I + δ) − Φ(I)‖ / ‖Φ(I)‖, `[N]`; 0 is best (Yeh et al. 2019, definition 3.1).
 
     δ: `samples` draws, each value uniform within ± `radius`, in normalised units. Φ is
-    `method(network, images, targets, **options)`, for the class that the untouched image has.
+    `method(network, images, targets)`, for the class that the untouched image has;
+    `functools.partial` gives a method options of its own.
     """
+    check_images(images)
+    number = isinstance(radius, (int, float)) and not isinstance(radius, bool)
+    if not (number and 0 <= radius < float("inf")):
+        raise ConfigError(f"radius must be a number of at least 0, not {radius!r}")
     check_count("samples", samples)
     check_count("seed", seed, 0)
     with scoring(network) as score_of:
         _, chosen = score_of(images, targets)
     random = np.random.default_rng(seed)
-    before = method(network, images, chosen, **options).numpy()
+    before = method(network, images, chosen).numpy()
     size = _norms(before)
     largest = np.zeros(len(images))
     for _ in range(samples):
         noise = random.uniform(-radius, radius, images.shape[1:]).astype("float32")
         moved = paddle.to_tensor(images.numpy() + noise)
-        after = method(network, moved, chosen, **options).numpy()
+        after = method(network, moved, chosen).numpy()
         largest = np.maximum(largest, _norms(after - before))
     return largest / np.where(size > 0, size, 1)
 
@@ -224,10 +234,13 @@ def _norms(maps: np.ndarray) -> np.ndarray:
 
 def _planes(maps: Maps, images: paddle.Tensor) -> np.ndarray:
     """Maps `[N, C, H, W]`, as large as the images → `[N, H, W]`, their channels summed."""
-    values = np.asarray(maps, dtype="float32")
+    try:
+        values = np.asarray(maps, dtype="float32")
+    except (TypeError, ValueError):
+        raise ImageError("maps must be a tensor or an array [N, C, H, W]") from None
     wanted = (images.shape[0], *images.shape[2:])
     if values.ndim != 4 or (values.shape[0], *values.shape[2:]) != wanted:
-        raise ImageError(f"maps of {list(values.shape)} do not fit images of {images.shape}")
+        raise ImageError(f"maps of {list(values.shape)} do not fit images of {list(images.shape)}")
     if not np.isfinite(values).all():
         raise ImageError("a map holds values that are no numbers")
     return values.sum(axis=1)

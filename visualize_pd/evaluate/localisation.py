@@ -35,12 +35,14 @@ def pointing_game(
 ) -> np.ndarray:
     """Whether each map is largest on its object, `[N]` bools (Zhang et al. 2016, section 4.1).
 
-    `maps`: `[N, C, H, W]`, their channels are summed. `truth`: for each image a mask `[H, W]`, or
-    boxes, of which any counts. A point up to `tolerance` pixels off still hits.
+    `maps`: `[N, C, H, W]`, their channels are summed. `truth`: for each image a mask `[H, W]`, an
+    array that is not 0 on the object, or a list of boxes, of which any counts. A point up to
+    `tolerance` pixels off still hits.
     """
     values = np.asarray(maps, dtype="float64")
     if values.ndim != 4 or len(values) != len(truth):
         raise ImageError(f"{len(truth)} objects do not fit maps of {list(values.shape)}")
+    _check_finite(values)
     hits = []
     for plane, objects in zip(values.sum(axis=1), truth):
         mask = _mask_of(objects, plane.shape)
@@ -76,10 +78,13 @@ def localise(
     if not 0 <= threshold < 1:
         raise ConfigError(f"threshold must be a share of the largest value, not {threshold}")
     label = look_up("engine", engine, ENGINES)
+    if len(pictures) != len(maps):
+        raise ImageError(f"{len(maps)} maps came for {len(pictures)} pictures")
     found = []
     for picture, values in zip(pictures, maps):
         values = np.asarray(values, dtype="float64")
-        plane = values.reshape(values.shape[-2:]) if values.size else values
+        plane = values[0] if values.ndim == 3 and len(values) == 1 else values
+        _check_finite(plane)
         if plane.shape != (picture.height, picture.width):
             raise ImageError(
                 f"a map of {list(values.shape)} does not fit a picture of "
@@ -103,9 +108,9 @@ def _by_grabcut(pixels, plane, foreground, background, threshold) -> np.ndarray:
             'the graph cut needs OpenCV: pip install -e ".[localise]", or choose engine=threshold'
         ) from None
     high, low = np.quantile(plane, [foreground, background])
-    front, back = plane > high, plane < low
-    if not front.any() or not back.any():  # a map of few values
-        return front
+    if high <= low:  # nothing stands out
+        return np.zeros(plane.shape, dtype=bool)
+    front, back = plane >= high, plane <= low
     seeds = np.concatenate([pixels[front], pixels[back]])[None]
     sure = np.repeat([cv2.GC_FGD, cv2.GC_BGD], [front.sum(), back.sum()]).astype("uint8")[None]
     models = np.zeros((1, 65)), np.zeros((1, 65))
@@ -177,7 +182,8 @@ def crops_map(
     size, shorter = classifier.image_size, max(classifier.resize, classifier.image_size)
     factor = shorter / min(picture.size)
     width, height = (max(size, round(side * factor)) for side in picture.size)
-    resized = picture.resize((width, height), Image.Resampling.BICUBIC)
+    resample = getattr(Image.Resampling, classifier.resample.upper())
+    resized = picture.resize((width, height), resample)
     right, bottom = width - size, height - size
     corners = [(right // 2, bottom // 2)]
     if ten:
@@ -196,11 +202,16 @@ def crops_map(
     return resized, total / np.maximum(seen, 1)
 
 
+def _check_finite(values: np.ndarray) -> None:
+    if not np.isfinite(values).all():
+        raise ImageError("a map holds values that are no numbers")
+
+
 def _mask_of(objects: np.ndarray | Sequence[Box], shape: tuple[int, int]) -> np.ndarray:
-    if isinstance(objects, np.ndarray) and objects.ndim == 2 and objects.dtype == bool:
+    if isinstance(objects, np.ndarray):
         if objects.shape != shape:
             raise ImageError(f"a mask of {list(objects.shape)} does not fit a map of {list(shape)}")
-        return objects
+        return objects != 0
     mask = np.zeros(shape, dtype=bool)
     for x0, y0, x1, y1 in objects:
         mask[max(0, y0) : max(0, y1), max(0, x0) : max(0, x1)] = True

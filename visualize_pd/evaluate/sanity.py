@@ -41,22 +41,23 @@ def randomisation(
     mode: str = "cascading",
     layers: Sequence[str] | None = None,
     seed: int = 0,
-    **options: Any,
 ) -> list[Randomised]:
-    """The maps of `method(network, images, targets, **options)`, from the last layer to the first.
+    """The maps of `method(network, images, targets)`, from the last layer to the first.
 
     `cascading`: each layer stays random as those below it follow (Adebayo et al. 2018, section
     3.1); `independent`: one at a time (3.2). `layers`: names, the last first; by default
     `parts_of(network)`. The first of the list, "trained", is the network as it was, which it is
-    again afterwards, also after an error. The class is the one that the trained network sees.
+    again afterwards, also after an error. The class is the one that the trained network sees;
+    `functools.partial` gives a method options of its own.
     """
     check_count("seed", seed, 0)
     chain = look_up("mode", mode, {"cascading": True, "independent": False})
+    layers = [layers] if isinstance(layers, str) else layers
     names = parts_of(network) if layers is None else list(layers)
     parts = find_layers(network, names)
     with scoring(network) as score_of:
         _, chosen = score_of(images, targets)
-    wanted = method(network, images, chosen, **options).numpy()
+    wanted = method(network, images, chosen).numpy()
     found = [_compared("trained", wanted, wanted)]
     random = np.random.default_rng(seed)
     with _restored(network) as restore:
@@ -64,7 +65,7 @@ def randomisation(
             if not chain:
                 restore()
             randomise(part, random)
-            maps = method(network, images, chosen, **options).numpy()
+            maps = method(network, images, chosen).numpy()
             found.append(_compared(name, maps, wanted))
     return found
 
@@ -87,24 +88,22 @@ def parts_of(network: paddle.nn.Layer) -> list[str]:
 
 
 def randomise(part: paddle.nn.Layer, random: np.random.Generator) -> None:
-    """Weights anew, as before training: normal with variance 2 / fan-in (He et al. 2015).
+    """Parameters anew, as before training: normal with variance 2 / fan-in (He et al. 2015).
 
-    Normalisation becomes the identity, biases 0.
+    Normalisation becomes the identity, biases 0; other vectors are shuffled.
     """
     for layer in part.sublayers(include_self=True):
-        own = [
-            *layer.named_parameters(include_sublayers=False),
-            *layer.named_buffers(include_sublayers=False),
-        ]
-        for name, tensor in own:
+        for name, tensor in layer.named_parameters(include_sublayers=False):
             shape = tuple(tensor.shape)
-            if name in ("_variance", "weight") and len(shape) < 2:
-                values = np.ones(shape)
-            elif len(shape) < 2:
-                values = np.zeros(shape)
-            else:
+            if len(shape) > 1:
                 inputs = shape[0] if len(shape) == 2 else int(np.prod(shape[1:]))
                 values = random.normal(0, (2 / inputs) ** 0.5, shape)
+            elif name in ("weight", "scale", "_variance"):
+                values = np.ones(shape)
+            elif name in ("bias", "_mean"):
+                values = np.zeros(shape)
+            else:
+                values = random.permutation(tensor.numpy().reshape(-1)).reshape(shape)
             tensor.set_value(values.astype(str(tensor.numpy().dtype)))
 
 

@@ -30,8 +30,10 @@ class Truth(NamedTuple):
         if self.mask:
             return load_mask(self.mask, picture.size)
         drawn = Image.new("L", picture.size)
-        for box in self.boxes:
-            drawn.paste(255, box)
+        for x0, y0, x1, y1 in self.boxes:
+            inside = (max(0, x0), max(0, y0), min(x1, drawn.width), min(y1, drawn.height))
+            if inside[0] < inside[2] and inside[1] < inside[3]:
+                drawn.paste(255, inside)
         return drawn
 
     def seen(self, picture: Image.Image, classifier: Classifier) -> np.ndarray:
@@ -58,7 +60,7 @@ def read_truth(source: str | Path) -> dict[str, Truth]:
         rows = json.loads(text) if source.suffix.lower() == ".json" else _table(text)
     except FileNotFoundError:
         raise ConfigError(f"no such file of boxes: {source}") from None
-    except (OSError, ValueError, csv.Error) as error:
+    except (OSError, ValueError, RecursionError, csv.Error) as error:
         raise ConfigError(f"cannot read the boxes in {source}: {error}") from error
     if not isinstance(rows, list) or not rows:
         raise ConfigError(f"{source} must hold a list of boxes")
@@ -66,6 +68,8 @@ def read_truth(source: str | Path) -> dict[str, Truth]:
     for number, row in enumerate(rows, 1):
         name, target, box = _entry(row, f"{source}, box {number}")
         before = found.get(name, Truth(target))
+        if before.target != target:
+            raise ConfigError(f"{source} gives {name} two classes; one picture has one")
         found[name] = before._replace(boxes=(*before.boxes, box))
     return found
 
@@ -84,9 +88,14 @@ def _entry(row: object, where: str) -> tuple[str, int | None, Box]:
         raise ConfigError(f"{where} lacks one of {', '.join(COLUMNS)}")
     try:
         box = Box(*(round(float(row[key])) for key in COLUMNS[1:]))
-        target = None if row.get("class") in (None, "") else int(row["class"])
+        target = None if row.get("class") in (None, "") else row["class"]
+        if isinstance(target, (bool, float)):
+            raise TypeError
+        target = None if target is None else int(target)
     except (TypeError, ValueError, OverflowError):
         raise ConfigError(f"{where} has a value that is no number") from None
+    if (target or 0) < 0:
+        raise ConfigError(f"{where}: class must be an index, not {target}")
     if box.x0 >= box.x1 or box.y0 >= box.y1:
         raise ConfigError(f"{where} is empty: {list(box)}")
     return str(row["file"]), target, box
