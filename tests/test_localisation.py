@@ -27,6 +27,8 @@ from visualize_pd.evaluate.truth import truth_of
 
 PHOTOS = Path(__file__).parents[1] / "content" / "images"
 
+AS_IT_IS = {"engine": "threshold", "smoothing": 0}
+
 
 def peak(y, x, height=6, width=9):
     plane = np.zeros((1, 1, height, width))
@@ -341,11 +343,22 @@ def test_threshold_finds_what_is_over_a_share_of_the_peak(scene, shape, scale):
     values = heat * scale if shape == "HW" else heat[None] * scale
     for threshold in (0.2, 0.5, 0.9):
         inside = np.hypot(x - right, y - down) < radius * np.sqrt(-np.log(threshold))
-        (found,) = localise([picture], [values], engine="threshold", threshold=threshold)
+        (found,) = localise([picture], [values], threshold=threshold, **AS_IT_IS)
         np.testing.assert_array_equal(found.mask, inside)
         assert found.box == box_of(inside)
-    (plain,) = localise([picture], [values], engine="threshold")
-    assert plain.box == localise([picture], [values], engine="threshold", threshold=0.2)[0].box
+    (plain,) = localise([picture], [values], **AS_IT_IS)
+    assert plain.box == localise([picture], [values], threshold=0.4, **AS_IT_IS)[0].box
+
+
+def test_threshold_is_of_the_smoothed_map():
+    """A single bright pixel is the object of the map as it is, a square that of the smooth one."""
+    heat = np.zeros((40, 60))
+    heat[5, 5], heat[15:30, 30:50] = 3, 1
+    picture = [Image.new("RGB", (60, 40))]
+    assert localise(picture, [heat], **AS_IT_IS)[0].box == (5, 5, 6, 6)
+    (smooth,) = localise(picture, [heat], engine="threshold", smoothing=0.05)
+    assert np.abs(np.subtract(smooth.box, (30, 15, 50, 30))).max() <= 1
+    assert smooth.box == localise(picture, [heat], engine="threshold")[0].box
 
 
 def test_threshold_takes_the_largest_part_of_each_picture():
@@ -354,7 +367,7 @@ def test_threshold_takes_the_largest_part_of_each_picture():
     heat[0, 10:15, 20:28] = 5
     heat[1, 6:9, 1:3] = 1
     heat[1, 11, 11] = 0.1999
-    found = localise([Image.new("RGB", (30, 20))] * 2, list(heat), engine="threshold")
+    found = localise([Image.new("RGB", (30, 20))] * 2, list(heat), **AS_IT_IS)
     assert [each.box for each in found] == [Box(20, 10, 28, 15), Box(1, 6, 3, 9)]
     assert [int(each.mask.sum()) for each in found] == [40, 6]
 
@@ -399,6 +412,7 @@ def test_each_picture_wants_its_map():
         ({"foreground": 1.01}, "quantiles"),
         ({"background": -0.1}, "quantiles"),
         ({"background": float("nan")}, "quantiles"),
+        ({"smoothing": 2}, "smoothing"),
         ({"threshold": 1}, "threshold"),
         ({"threshold": -0.1}, "threshold"),
         ({"threshold": float("nan")}, "threshold"),

@@ -155,7 +155,8 @@ class LocaliseConfig:
     engine: str = "grabcut"
     foreground: float = _key(0.95, minimum=0, maximum=1)
     background: float = _key(0.30, minimum=0, maximum=1)
-    threshold: float = _key(0.2, minimum=0, maximum=0.999)
+    threshold: float = _key(0.4, minimum=0, maximum=0.999)
+    smoothing: float = _key(0.05, minimum=0, maximum=1)
     ten_crops: bool = True
     truth: Optional[str] = None
     model: ModelConfig = _key(ModelConfig)

@@ -9,6 +9,7 @@ import numpy as np
 import paddle
 from PIL import Image
 
+from .. import priors
 from ..errors import ConfigError, ImageError, look_up
 from ..images import to_tensor
 from ..models import Classifier
@@ -60,16 +61,17 @@ def localise(
     engine: str = "grabcut",
     foreground: float = 0.95,
     background: float = 0.30,
-    threshold: float = 0.2,
+    threshold: float = 0.4,
+    smoothing: float = 0.05,
 ) -> list[Located]:
     """Each picture's object, by its map of the same size (Simonyan et al. 2013, section 3.2).
 
     `grabcut`: Gaussian mixtures of 5 components learn the object's colours where the map is above
     its `foreground` quantile, and the background's where it is below its `background` quantile; a
     graph cut then labels every pixel. `threshold`, which needs no extra: pixels above that share of
-    the map's largest value. Either way the largest connected part is the object. `maps`: `[H, W]`,
-    or `[1, H, W]`, each. Raises `ConfigError` where OpenCV is missing, `ImageError` for maps of
-    another size.
+    the largest value of the map, blurred with a σ of `smoothing` times the shorter side. Either way
+    the largest connected part is the object. `maps`: `[H, W]`, or `[1, H, W]`, each. Raises
+    `ConfigError` where OpenCV is missing, `ImageError` for maps of another size.
     """
     if not 0 <= background < foreground <= 1:
         raise ConfigError(
@@ -77,7 +79,9 @@ def localise(
         )
     if not 0 <= threshold < 1:
         raise ConfigError(f"threshold must be a share of the largest value, not {threshold}")
-    label = look_up("engine", engine, ENGINES)
+    if not 0 <= smoothing <= 1:
+        raise ConfigError(f"smoothing must be a share of the shorter side, not {smoothing}")
+    look_up("engine", engine, dict.fromkeys(("grabcut", "threshold")))
     if len(pictures) != len(maps):
         raise ImageError(f"{len(maps)} maps came for {len(pictures)} pictures")
     found = []
@@ -91,16 +95,23 @@ def localise(
                 f"{picture.width}×{picture.height}"
             )
         pixels = np.asarray(picture.convert("RGB"))
-        mask = largest_part(label(pixels, plane, foreground, background, threshold))
+        if engine == "grabcut":
+            mask = _by_grabcut(pixels, plane, foreground, background)
+        else:
+            mask = _by_threshold(plane, threshold, smoothing * min(plane.shape))
+        mask = largest_part(mask)
         found.append(Located(mask, box_of(mask)))
     return found
 
 
-def _by_threshold(pixels, plane, foreground, background, threshold) -> np.ndarray:
-    return plane > threshold * plane.max() if plane.max() > 0 else np.zeros(plane.shape, bool)
+def _by_threshold(plane: np.ndarray, threshold: float, sigma: float) -> np.ndarray:
+    smooth = priors.blur(paddle.to_tensor(plane[None, None]), sigma).numpy()[0, 0]
+    return smooth > threshold * smooth.max() if smooth.max() > 0 else np.zeros(plane.shape, bool)
 
 
-def _by_grabcut(pixels, plane, foreground, background, threshold) -> np.ndarray:
+def _by_grabcut(
+    pixels: np.ndarray, plane: np.ndarray, foreground: float, background: float
+) -> np.ndarray:
     try:
         import cv2
     except ModuleNotFoundError:
@@ -121,9 +132,6 @@ def _by_grabcut(pixels, plane, foreground, background, threshold) -> np.ndarray:
     bgr = np.ascontiguousarray(pixels)
     cv2.grabCut(bgr, labels, None, *models, 1, cv2.GC_EVAL_FREEZE_MODEL)
     return (labels == cv2.GC_FGD) | (labels == cv2.GC_PR_FGD)
-
-
-ENGINES: dict[str, Callable] = {"grabcut": _by_grabcut, "threshold": _by_threshold}
 
 
 def largest_part(mask: np.ndarray) -> np.ndarray:

@@ -195,6 +195,7 @@ def report_places(config: LocaliseConfig, say: Say, complain: Say) -> bool:
                     foreground=config.foreground,
                     background=config.background,
                     threshold=config.threshold,
+                    smoothing=config.smoothing,
                 )
                 factors = np.divide(picture.size, resized.size)
                 box = Box(*np.round(located.box * np.tile(factors, 2)).astype(int).tolist())
