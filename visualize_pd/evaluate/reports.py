@@ -402,7 +402,7 @@ def _class_of(path, truth, wanted, target, classifier, image) -> int:
     if target is not None:
         return target
     with paddle.no_grad():
-        return int(logits_of(classifier.network(image)).argmax(axis=1))
+        return int(logits_of(classifier.network(image))[0].argmax())
 
 
 def _reduced(choice: Choice) -> Callable[..., paddle.Tensor]:

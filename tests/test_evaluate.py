@@ -1,0 +1,222 @@
+"""`python -m visualize_pd.evaluate` from configs to tables, pictures and files."""
+
+import csv
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from visualize_pd import METHODS, crop, load_image, load_model
+from visualize_pd.evaluate import average_drop, deletion, insertion, pointing_game
+from visualize_pd.evaluate.commands import COMMANDS, main
+
+ROOT = Path(__file__).parents[1]
+TINY = "{name: tiny:small_net, image_size: 32}"
+
+
+@pytest.fixture(autouse=True)
+def here(monkeypatch):
+    monkeypatch.chdir(ROOT / "tests")
+
+
+@pytest.fixture
+def pictures(tmp_path, photograph):
+    """Three pictures, the second one broken, and boxes for the first and the third."""
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    for name in ("a.png", "c.png"):
+        photograph(f"pictures/{name}", 80, 64)
+    (folder / "b.png").write_bytes(b"no picture")
+    boxes = tmp_path / "boxes.csv"
+    boxes.write_text("file,class,x0,y0,x1,y1\na.png,1,20,8,60,40\nc.png,2,0,0,80,64\n")
+    return folder, boxes
+
+
+@pytest.fixture
+def evaluate(tmp_path, pictures):
+    folder, boxes = pictures
+
+    def run(measure, code=1, **settings):
+        keys = {"images": folder, "truth": boxes, "model": TINY, "output": tmp_path / "out"}
+        keys = {**keys, **settings}
+        if measure == "sanity":
+            keys.pop("truth")
+        overrides = [part for key, value in keys.items() for part in ("-o", f"{key}={value}")]
+        config = {"methods": "evaluate", "localise": "localise", "sanity": "sanity"}[measure]
+        path = ROOT / "configs" / f"{config}.yaml"
+        assert main([measure, "--config", str(path), *overrides]) == code
+        return tmp_path / "out" / config
+
+    return run
+
+
+def test_methods_are_measured_as_the_functions_do(evaluate, capsys, pictures):
+    """The rows against direct calls, for the labelled class; a broken picture is told of."""
+    folder = evaluate("methods", methods="[saliency, {name: gradient, channel: sum}]", steps=9)
+    out, err = capsys.readouterr()
+    assert "skipped: " in err and "b.png" in err
+    with open(folder / "results.csv", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert [(row["file"], row["class"], row["method"]) for row in rows] == [
+        ("a.png", "1", "Saliency"), ("a.png", "1", "Gradient"),
+        ("c.png", "2", "Saliency"), ("c.png", "2", "Gradient"),
+    ]  # fmt: skip
+    classifier = load_model("tiny:small_net", image_size=32)
+    picture = load_image(pictures[0] / "a.png")
+    image, network = classifier.prepare([picture]), classifier.network
+    mask = Image.new("L", picture.size)
+    mask.paste(255, (20, 8, 60, 40))
+    seen = np.asarray(crop(mask, 32, classifier.resize, classifier.resample)) > 127
+    for row, name, options in zip(rows, ("saliency", "gradient"), ({}, {"channel": "sum"})):
+        maps = METHODS[name](network, image, 1, **options)
+        dropped = average_drop(network, image, maps, 1)
+        expected = {
+            "insertion": insertion(network, image, maps, 1, steps=9).areas[0],
+            "deletion": deletion(network, image, maps, 1, steps=9).areas[0],
+            "pointing_game": float(pointing_game(maps.numpy(), [seen])[0]),
+            "average_drop": dropped.drops[0],
+            "increase": float(dropped.increases[0]),
+        }
+        assert {key: float(row[key]) for key in expected} == pytest.approx(expected, abs=1e-6)
+        assert float(row["passes"]) > 0.2
+    record = json.loads((folder / "results.json").read_text(encoding="utf-8"))
+    assert record["images"] == 2
+    for title, means in record["means"].items():
+        own = [float(row["insertion"]) for row in rows if row["method"] == title]
+        assert means["insertion"] == pytest.approx(np.mean(own))
+        shares, heights = record["curves"]["insertion"][title]
+        steps = np.diff(shares) * (np.array(heights[1:]) + heights[:-1]) / 2
+        assert steps.sum() == pytest.approx(means["insertion"])
+        assert f"{means['deletion']:.3g}" in next(
+            line for line in out.splitlines() if title in line
+        )
+    assert Image.open(folder / "curves.png").width > 800
+
+
+def test_without_truth_the_predicted_class_and_no_pointing_game(evaluate, pictures, capsys):
+    changes = {"truth": "null", "target": "predicted", "steps": 4}
+    folder = evaluate("methods", methods="[grad_cam]", **changes)
+    with open(folder / "results.csv", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    classifier = load_model("tiny:small_net", image_size=32)
+    batch = classifier.prepare([load_image(pictures[0] / row["file"]) for row in rows])
+    predicted = classifier.network(batch).numpy().argmax(1)
+    assert [int(row["class"]) for row in rows] == predicted.tolist()
+    assert all(row["pointing_game"] == "nan" for row in rows)
+    assert (
+        json.loads((folder / "results.json").read_text())["means"]["Grad-CAM"]["pointing_game"]
+        is None
+    )
+
+
+def test_every_measure_runs(evaluate):
+    names = "[insertion, deletion, pointing_game, average_drop, infidelity, max_sensitivity]"
+    changes = {"measures": names, "steps": 3, "samples": 5, "methods": "[grad_times_input]"}
+    folder = evaluate("methods", **changes)
+    (means,) = json.loads((folder / "results.json").read_text())["means"].values()
+    assert means["infidelity"] > 0 and 0 < means["max_sensitivity"] < 5
+
+
+def test_without_matplotlib_there_is_no_plot_and_it_says_so(evaluate, capsys, monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    monkeypatch.setitem(sys.modules, "matplotlib.backends.backend_agg", None)
+    folder = evaluate("methods", methods="[saliency]", steps=2)
+    assert 'pip install -e ".[evaluate]"' in capsys.readouterr().out
+    assert (folder / "results.csv").is_file() and not (folder / "curves.png").exists()
+
+
+def test_localise_on_a_real_photograph(tmp_path, capsys):
+    """The panda's box, in the pixels of the file, by the packaged network."""
+    photograph = ROOT / "content/images/giant_panda.jpg"
+    arguments = {"images": photograph, "model": "efficientnet_lite0", "output": tmp_path}
+    arguments["truth"] = ROOT / "content/images/boxes.csv"
+    overrides = [part for key, value in arguments.items() for part in ("-o", f"{key}={value}")]
+    assert main(["localise", "--config", str(ROOT / "configs/localise.yaml"), *overrides]) == 0
+    assert "giant_panda.jpg: giant panda 97" in capsys.readouterr().out
+    (entry,) = json.loads((tmp_path / "localise/boxes.json").read_text())
+    assert entry["class"] == 388 and entry["overlap"] > 0.8
+    x0, y0, x1, y1 = entry["box"]
+    with Image.open(photograph) as picture:
+        assert 0 <= x0 < x1 <= picture.width and 0 <= y0 < y1 <= picture.height
+    assert Image.open(tmp_path / "localise/giant_panda_pp.jpg").width > 3 * 256
+
+
+def test_localise_writes_a_row_for_each_class(evaluate, capsys):
+    folder = evaluate("localise", target="[0, 2]", engine="threshold", method="grad_cam")
+    entries = json.loads((folder / "boxes.json").read_text())
+    assert [(entry["file"], entry["class"]) for entry in entries] == [
+        ("a.png", 0), ("a.png", 2), ("c.png", 0), ("c.png", 2),
+    ]  # fmt: skip
+    classifier = load_model("tiny:small_net", image_size=32)
+    batch = classifier.prepare([load_image(ROOT / "content/images/castle.jpg")])
+    assert classifier.network(batch).shape[1] == 3
+    assert all(0 < entry["probability"] < 1 and len(entry["box"]) == 4 for entry in entries)
+    assert "overlap of at least a half: " in capsys.readouterr().out
+
+
+def test_sanity_draws_methods_and_stages(evaluate, capsys):
+    folder = evaluate("sanity", methods="[gradient, grad_cam]", mode="independent")
+    record = json.loads((folder / "independent.json").read_text())
+    assert record["layers"] == ["trained", "6", "2", "0"]
+    for title in ("Gradient", "Grad-CAM"):
+        for kind in ("rank_correlation", "rank_correlation_abs", "ssim"):
+            values = record["means"][title][kind]
+            assert values[0] == pytest.approx(1) and len(values) == 4
+            assert min(values) < 0.999
+    assert (folder / "independent_a.png").is_file() and (folder / "independent_c.png").is_file()
+    assert Image.open(folder / "independent_curves.png").width > 1200
+    assert "after 0:" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("measure", "changes", "message"),
+    [
+        ("methods", {"methods": "[nothing]"}, "unknown method 'nothing'"),
+        ("methods", {"methods": "[]"}, "each hold at least one"),
+        ("methods", {"measures": "[beauty]"}, "unknown measure 'beauty'; use insertion"),
+        ("methods", {"measures": "[]"}, "each hold at least one"),
+        ("methods", {"truth": "none.csv"}, "no such file of boxes: none.csv"),
+        ("methods", {"truth": "null"}, "no class is given for a.png"),
+        ("methods", {"steps": 0}, "steps must be at least 1"),
+        ("localise", {"engine": "snake"}, "unknown engine 'snake'"),
+        ("localise", {"foreground": 0.2}, "background < foreground"),
+        ("localise", {"target": "dog"}, "no class names are known"),
+        ("sanity", {"mode": "all"}, "unknown mode 'all'; use cascading"),
+        ("sanity", {"methods": "[]"}, "at least one"),
+        ("sanity", {"images": "none"}, "no image could be read"),
+        ("sanity", {"model": "resnet0"}, "unknown model 'resnet0'"),
+    ],
+)
+def test_mistakes_end_in_one_sentence(evaluate, capsys, measure, changes, message):
+    evaluate(measure, code=2, **changes)
+    err = capsys.readouterr().err
+    assert message in err and err.count("error: ") == 1 and "Traceback" not in err
+
+
+def test_the_network_is_as_it_was(monkeypatch, evaluate):
+    """The sanity check gives back the weights that it made random."""
+    before = load_model("tiny:small_net", image_size=32).network
+    kept = []
+    monkeypatch.setattr(
+        "visualize_pd.evaluate.reports.load_model",
+        lambda **options: kept.append(load_model(**options)) or kept[-1],
+    )
+    evaluate("sanity", methods="[gradient]")
+    for one, other in zip(before.parameters(), kept[0].network.parameters()):
+        np.testing.assert_array_equal(one.numpy(), other.numpy())
+
+
+def test_help_and_unknown_measures():
+    def run(*arguments):
+        command = [sys.executable, "-m", "visualize_pd.evaluate", *arguments]
+        return subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
+
+    shown = run("--help")
+    assert shown.returncode == 0 and all(name in shown.stdout for name in COMMANDS)
+    wrong = run("beauty")
+    assert wrong.returncode == 2 and "invalid choice" in wrong.stderr
+    assert run("localise", "--help").returncode == 0
