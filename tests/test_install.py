@@ -45,7 +45,7 @@ def test_both_readmes_have_the_same_keys():
 
 
 def test_every_config_key_is_in_the_readme():
-    from visualize_pd.config import ExplainConfig, GenerateConfig, as_dict
+    from visualize_pd import config
 
     text = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
 
@@ -56,8 +56,12 @@ def test_every_config_key_is_in_the_readme():
             else:
                 yield prefix + key, value
 
-    for schema in (ExplainConfig, GenerateConfig):
-        for key, value in keys(as_dict(schema())):
+    names = [
+        name for name in vars(config) if re.fullmatch(r"(Ex|Gen|Eval|Local|San).*Config", name)
+    ]
+    assert len(names) == 5
+    for name in names:
+        for key, value in keys(config.as_dict(getattr(config, name)())):
             rows = re.findall(rf"^\|.*`{re.escape(key)}`.*\|$", text, re.MULTILINE)
             assert rows, key
             if type(value) in (int, float):

@@ -131,7 +131,7 @@ def complain(line: str) -> None:
 
 
 def _one_line(text: object) -> str:
-    return " ".join(str(text).split())
+    return " ".join(part.strip() for part in str(text).splitlines())
 
 
 def say(line: str) -> None:

@@ -291,7 +291,11 @@ def report_sanity(config: SanityConfig, say: Say, complain: Say) -> bool:
         done += 1
     if not done:
         raise ImageError("no image could be read")
-    kinds = ("rank_correlation", "rank_correlation_abs", "ssim")
+    kinds = {
+        "rank_correlation": "rank correlation",
+        "rank_correlation_abs": "rank correlation of sizes",
+        "ssim": "structural similarity of sizes",
+    }
     means = {
         title: {
             kind: [
@@ -311,12 +315,12 @@ def report_sanity(config: SanityConfig, say: Say, complain: Say) -> bool:
     places = list(range(len(layers)))
     panels = [
         (
-            kind.replace("_", " "),
+            spoken,
             "layers made random",
             "likeness",
             {title: (places, means[title][kind]) for title in titles},
         )
-        for kind in kinds
+        for kind, spoken in kinds.items()
     ]
     _plot(folder / f"{config.mode}_curves.png", panels, say)
     return done == pictures.count
