@@ -673,7 +673,7 @@ def here(tmp_path, photograph):
         (EXPLAIN, 1500, {}, 0),
         (GENERATE, 500, {}, 0),
         # Each frame fits, and the saved state; the animation does not.
-        (GENERATE, 70_000, {"iterations": "100", "frames.every": "1"}, 101 + 1),
+        (GENERATE, 70_000, {"iterations": "40", "frames.every": "1", "animation.size": "200"}, 42),
     ],
 )
 def test_a_full_disk(run_script, here, script, limit, changes, whole):
