@@ -18,6 +18,7 @@ from visualize_pd.cli import generate_command
 from visualize_pd.config import GenerateConfig, build
 from visualize_pd.objectives import class_score
 from visualize_pd.plans import ascent_of
+from visualize_pd.synthesis import inversion
 
 ROOT = Path(__file__).parents[1]
 TINY = {"model": "{name: tiny:small_net, image_size: 32}", "frames.every": "2"}
@@ -90,6 +91,22 @@ def test_inversion_comes_near_to_its_photograph(generate, photograph):
     )
     distance = ((found - wanted) ** 2).sum() / (wanted**2).sum()
     assert -scores[-1] == pytest.approx(distance, abs=0.03)
+
+
+def test_exponents_of_an_inversion(generate, photograph):
+    """By YAML as by the function; its own default is 2, not the class image's 1."""
+    common = {"layer": "0", "init": photograph(), "iterations": 5, "frames.every": 5}
+    maker = load_model("tiny:small_net", image_size=32)
+    image = maker.prepare([load_image(photograph())])
+    strong = {"priors.total_variation": 0.01, "priors.alpha_norm": 0.01, "priors.shift": 0}
+    for given, options in (
+        ({}, {"beta": 2, "alpha": 6}),
+        ({"priors.beta": 1, "priors.alpha": 2}, {"beta": 1, "alpha": 2}),
+    ):
+        _, frames = made(generate("inversion", **common, **strong, **given) / "inversion_0")
+        weights = {"total_variation": 0.01, "alpha_norm": 0.01, "shift": 0}
+        *_, last = inversion(maker.network, "0", image, iterations=5, **weights, **options)
+        np.testing.assert_array_equal(np.asarray(frames[5]), maker.to_pixels(last.image)[0])
 
 
 def test_several_classes_side_by_side(generate):

@@ -133,6 +133,7 @@ def test_every_key_of_the_config_reaches_the_ascent():
 
     values = {"learning_rate": 0.2, "cooling": 0.3, "lambda": 0.02, "seed": 5, "init_std": 0.3}
     priors = {"shift": 2, "rotation": 20, "zoom": [0.7, 0.9], "total_variation": 0.01}
+    priors.update(alpha_norm=0.01, alpha=4, beta=1.5)
     config = made(**values, priors=priors, fourier={"decay": 1.5, "lowest": 2})
     maker = load_model("tiny:small_net", image_size=32, mean=[0.5] * 3, std=[0.2] * 3)
     start = paddle.concat([start_of(config, maker)] * 2)
@@ -141,6 +142,7 @@ def test_every_key_of_the_config_reaches_the_ascent():
         *(maker.network, [1, 2]),
         **{"iterations": 6, "learning_rate": 0.2, "cooling": 0.3, "l2": 0.02, "seed": 5},
         **{"shift": 2, "rotation": 20, "zoom": (0.7, 0.9), "total_variation": 0.01},
+        **{"alpha_norm": 0.01, "alpha": 4, "beta": 1.5},
         init=noise((1, 3, 32, 32), 0.3, 5),
         parametrisation=partial(Fourier, mean=[0.5] * 3, std=[0.2] * 3, decay=1.5, lowest=2),
     )

@@ -87,7 +87,9 @@ def ascent_of(
         learning_rate=config.learning_rate,
         l2=config.l2,
         total_variation=own.total_variation,
+        beta=1 if own.beta is None else own.beta,
         alpha_norm=own.alpha_norm,
+        alpha=own.alpha,
         shift=own.shift,
         rotation=own.rotation,
         zoom=own.zoom,
@@ -235,7 +237,7 @@ def _deep_dream(config: GenerateConfig, classifier: Classifier) -> Plan:
 
 def _inversion(config: GenerateConfig, classifier: Classifier) -> Plan:
     layer = _layer(config)
-    image = classifier.prepare([_photograph(config)])
+    image, own = classifier.prepare([_photograph(config)]), config.priors
 
     def frames(resume: Frame | None) -> Iterator[Frame]:
         return inversion(
@@ -244,9 +246,11 @@ def _inversion(config: GenerateConfig, classifier: Classifier) -> Plan:
             image,
             iterations=config.iterations,
             learning_rate=config.learning_rate,
-            alpha_norm=config.priors.alpha_norm,
-            total_variation=config.priors.total_variation,
-            shift=config.priors.shift,
+            alpha=own.alpha,
+            alpha_norm=own.alpha_norm,
+            beta=2 if own.beta is None else own.beta,
+            total_variation=own.total_variation,
+            shift=own.shift,
             seed=config.seed,
             resume=resume,
         )

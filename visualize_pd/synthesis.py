@@ -107,7 +107,9 @@ def natural_image(
     learning_rate: float = 0.1,
     l2: float = 1e-3,
     total_variation: float = 0.015,
+    beta: float = 1,
     alpha_norm: float = 0.0,
+    alpha: float = 6,
     shift: int = 16,
     rotation: float = 0,
     zoom: tuple[float, float] = (1, 1),
@@ -119,7 +121,8 @@ def natural_image(
 ) -> Iterator[Frame]:
     """`ascend` with every prior: raise an objective from the images `init`, and keep them natural.
 
-    `l2`, `total_variation` and `alpha_norm` are weights of penalties. The network sees the image
+    `l2`, `total_variation` (of exponent `beta`) and `alpha_norm` (of `alpha`) are weights of
+    penalties. The network sees the image
     moved by up to `shift` pixels, turned by up to `rotation` degrees, and enlarged by a factor in
     `zoom`.
     """
@@ -138,8 +141,8 @@ def natural_image(
         ],
         penalties=[
             (l2, priors.l2),
-            (total_variation, priors.total_variation),
-            (alpha_norm, priors.alpha_norm),
+            (total_variation, lambda images: priors.total_variation(images, beta)),
+            (alpha_norm, lambda images: priors.alpha_norm(images, alpha)),
         ],
         upkeep=upkeep,
         seed=seed,
