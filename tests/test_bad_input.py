@@ -333,7 +333,7 @@ def test_good_pictures_are_done_and_bad_ones_reported(run, photograph):
         assert lines_of(err) == []
         assert [line.split(":")[0] for line in out.splitlines()] == ["photo.png", "other.png"]
         made = sorted(path.name for path in Path(output).rglob("*") if path.is_file())
-        assert made == ["other_pp.jpg", "photo_pp.jpg"]
+        assert made == ["other_pp.jpg", "photo_pp.jpg", "summary.csv"]
 
 
 def test_several_bad_pictures_are_all_reported(refuse):

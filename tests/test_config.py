@@ -9,7 +9,16 @@ from pathlib import Path
 
 import pytest
 
-from visualize_pd.config import ExplainConfig, GenerateConfig, as_dict, build, load_config
+from visualize_pd.config import (
+    EvaluateConfig,
+    ExplainConfig,
+    GenerateConfig,
+    LocaliseConfig,
+    SanityConfig,
+    as_dict,
+    build,
+    load_config,
+)
 from visualize_pd.errors import ConfigError, nearest
 
 CONFIGS = sorted((Path(__file__).parents[1] / "configs").glob("*.yaml"))
@@ -69,17 +78,29 @@ def test_shipped_config_opens_with_paper_command_and_expectation(path):
     lines = path.read_text(encoding="utf-8").splitlines()
     head = "\n".join(takewhile(lambda line: line.startswith("#"), lines))
     assert re.search(r"\b(19|20)\d\d\b", head), "a paper and its year"
-    script = re.search(r"python method_([12])_pp\.py( --config configs/(\S+))?", head)
-    assert script, "a command"
-    default = {"1": "saliency.yaml", "2": "class_image.yaml"}[script[1]]
-    assert (script[3] or default) == path.name, "the command runs this very file"
+    commands = re.findall(
+        r"python (?:method_[12]_pp\.py|-m visualize_pd\.evaluate \w+)(?: --config configs/(\S+))?",
+        head,
+    )
+    assert commands, "a command"
+    default = "saliency.yaml" if "method_1" in head else "class_image.yaml"
+    assert (commands[-1] or default) == path.name, "the command runs this very file"
     assert re.search(r"^# Expect", head, re.MULTILINE)
+
+
+SCHEMAS = {
+    "method_1_pp": ExplainConfig,
+    "method_2_pp": GenerateConfig,
+    "evaluate methods": EvaluateConfig,
+    "evaluate localise": LocaliseConfig,
+    "evaluate sanity": SanityConfig,
+}
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.name)
 def test_shipped_config_loads(path):
-    script = re.search(r"method_([12])_pp", path.read_text(encoding="utf-8"))[1]
-    schema = {"1": ExplainConfig, "2": GenerateConfig}[script]
+    text = path.read_text(encoding="utf-8")
+    schema = next(schema for command, schema in SCHEMAS.items() if command in text)
     config = load_config(schema, path)
     assert isinstance(config, schema)
     assert build(schema, as_dict(config)) == config

@@ -10,6 +10,7 @@ LEVELS = [
     {"errors"},
     {"files"},
     {"runtime", "config", "images", "targets", "hooks", "priors", "features", "baselines"},
+    {"summary"},
     {"parametrisations"},
     {"models", "gradients", "passes", "objectives"},
     {"saliency", "cam", "perturbation", "synthesis", "render"},
@@ -20,7 +21,9 @@ LEVELS = [
     {"__init__"},
     {"generate"},
     {"cli"},
-    {"evaluate"},
+    {"evaluate", "examples"},
+    {"main"},
+    {"__main__"},
 ]
 LEVEL = {name: level for level, names in enumerate(LEVELS) for name in names}
 

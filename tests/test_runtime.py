@@ -109,6 +109,23 @@ def test_device_names(monkeypatch, gpus, device, chosen):
     assert runtime.use_device(device) == chosen and asked == [chosen]
 
 
+@pytest.mark.parametrize(("rank", "gpus", "device", "chosen"), [
+    ("1", 2, "auto", "gpu:1"), ("3", 2, "gpu", "gpu:1"), ("1", 1, "auto", "gpu:0"),
+    ("1", 2, "gpu:0", "gpu:0"), ("1", 2, "cpu", "cpu"), ("x", 2, "auto", "gpu:0"),
+])  # fmt: skip
+def test_each_process_takes_its_own_gpu(monkeypatch, rank, gpus, device, chosen):
+    monkeypatch.setenv("PADDLE_LOCAL_RANK", rank)
+    monkeypatch.setattr(runtime, "gpu_count", lambda: gpus)
+    monkeypatch.setattr(runtime.paddle.device, "set_device", lambda _: None)
+    assert runtime.use_device(device) == chosen
+
+
+def test_processes_of_a_machine_share_its_threads():
+    alone, shared = report()[0], report(PADDLE_LOCAL_SIZE="2")[0]
+    assert shared == max(1, alone // 2)
+    assert report(PADDLE_LOCAL_SIZE="1000")[0] == 1
+
+
 @pytest.mark.parametrize(("gpus", "device", "message"), [
     (0, "gpu", "no GPU found"), (1, "gpu:1", r"only 1 GPU\(s\) found"), (1, "tpu", "unknown"),
     (1, "gpu:x", "unknown"), (1, "cpu:0", "unknown"), (1, "", "unknown"),

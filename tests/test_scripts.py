@@ -66,7 +66,7 @@ def test_method_1_explains_the_photographs(run_script, tmp_path):
         assert line.count("%") == 5
         with Image.open(figure) as picture:
             assert picture.size[0] > 4 * 448
-    assert len(list((tmp_path / "method_1").iterdir())) == len(photographs)
+    assert len(list((tmp_path / "method_1").iterdir())) == len(photographs) + 1  # and summary.csv
 
 
 @pytest.fixture(scope="module")
@@ -157,7 +157,7 @@ def test_equal_names_from_two_folders_do_not_overwrite(tmp_path, photograph, mon
     shutil.copy(first, second)
     explain("-o", f"images=[{first}, {second}]", "-o", f"output={tmp_path}", *TINY)
     written = sorted(path.name for path in (tmp_path / "method_1").iterdir())
-    assert written == ["same_2_pp.jpg", "same_pp.jpg"]
+    assert written == ["same_2_pp.jpg", "same_pp.jpg", "summary.csv"]
 
 
 def test_method_2_generates_a_flamingo(run_script, tmp_path):

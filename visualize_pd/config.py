@@ -97,6 +97,7 @@ class ExplainConfig:
     model: ModelConfig = _key(ModelConfig)
     batch_size: int = _key(8, minimum=1)
     save_arrays: bool = False
+    skip_existing: bool = False
     device: str = "auto"
     output: str = "images"
 

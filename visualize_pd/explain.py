@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -13,11 +14,12 @@ from . import render, runtime
 from .attribution import Explained, explain_batch, read_targets
 from .config import ExplainConfig, as_dict
 from .errors import ConfigError, ImageError, look_up
-from .figures import common_spreads, draw_figure, draw_grid, grid_rows, summary
+from .figures import common_spreads, draw_figure, draw_grid, grid_rows, summary_line, summary_rows
 from .files import make_folder
 from .images import distinct_names, find_images, load_image
 from .methods import Choice, choose_method
 from .models import Classifier, load_model
+from .summary import Summary, is_skipped, skipped
 
 ROWS_PER_SHEET = 12
 
@@ -25,35 +27,75 @@ ROWS_PER_SHEET = 12
 def explain(config: ExplainConfig, say: Callable[[str], None], complain: Callable[[str], None]):
     """Explain every image of a config; return how many were done and how many were skipped.
 
-    `say` gets a line for every image, `complain` one for every image that had to be skipped.
+    `say` gets a line for every image, `complain` one for every image that had to be skipped. Of
+    several processes each takes its share of the images; both counts are those of all together.
     """
     if config.compare == []:
         raise ConfigError("compare is empty; name the methods to compare, or leave it out")
     methods = [choose_method(method) for method in config.compare or [config.method]]
     _check_colormap(config.colormap)
+    rank, size = runtime.share_of_run()
+    if config.common_scale and size > 1:
+        raise ConfigError("common_scale needs all maps at once: run a single process")
+    if config.skip_existing and (config.compare or config.common_scale):
+        raise ConfigError("skip_existing needs a figure for each image: no compare or common_scale")
     paths = find_images(config.images)
     folder = make_folder(Path(config.output) / "method_1")
     runtime.use_device(config.device)
     classifier = load_model(**as_dict(config.model))
     wanted = read_targets(config.target, classifier.labels)
     methods = [method.ready(classifier) for method in methods]
-    writer = _Writer(folder, distinct_names(paths), classifier, methods, config, say)
-    hidden = True if len(paths) < 2 else None  # None: also where there is no terminal
-    with tqdm(total=len(paths), unit="image", disable=hidden, leave=False) as progress:
-        for batch in _batches(paths, config.batch_size):
-            readable = []
-            for path in batch:
-                try:
-                    readable.append((path, classifier.crop(load_image(path))))
-                except ImageError as error:
-                    complain(f"skipped: {error}")
-                    progress.update()
-            if readable:
-                for explained in explain_batch(methods, classifier, wanted, readable):
-                    writer.take(explained)
-                    progress.update()
-        writer.finish()
-    return writer.done, len(paths) - writer.done
+    names, summary = distinct_names(paths), Summary(folder, rank, size)
+    sheet = f"comparison_{rank + 1}of{size}" if size > 1 else "comparison"
+    writer = _Writer(folder, names, classifier, methods, config, say, summary, sheet)
+    own = paths[rank::size]
+    if config.skip_existing:
+        own = writer.without_existing(own)
+    hidden = True if len(own) < 2 else None  # None: also where there is no terminal
+    try:
+        with tqdm(total=len(own), unit="image", disable=hidden, leave=False) as progress:
+            for batch in _read_ahead(own, config.batch_size, classifier):
+                readable = []
+                for path, picture in batch:
+                    if isinstance(picture, ImageError):
+                        complain(f"skipped: {picture}")
+                        summary.add([skipped(path, picture)])
+                        progress.update()
+                    else:
+                        readable.append((path, picture))
+                if readable:
+                    for explained in explain_batch(methods, classifier, wanted, readable):
+                        writer.take(explained)
+                        progress.update()
+            writer.finish()
+    finally:
+        summary.save()
+    rows = summary.finish([str(path) for path in paths])
+    left_out = sum(is_skipped(row) for row in rows)
+    return len(paths) - left_out, left_out
+
+
+def _read_ahead(
+    paths: Sequence[Path], size: int, classifier: Classifier
+) -> Iterator[list[tuple[Path, Image.Image | ImageError]]]:
+    """Batches of cropped pictures; the next one is read while the last one is computed with."""
+
+    def read(batch: Sequence[Path]) -> list[tuple[Path, Image.Image | ImageError]]:
+        found = []
+        for path in batch:
+            try:
+                found.append((path, classifier.crop(load_image(path))))
+            except ImageError as error:
+                found.append((path, error))
+        return found
+
+    batches = [paths[start : start + size] for start in range(0, len(paths), size)]
+    with ThreadPoolExecutor(1) as reader:
+        following = None
+        for batch in [*batches, None]:
+            current, following = following, reader.submit(read, batch) if batch else None
+            if current:
+                yield current.result()
 
 
 def explain_image(
@@ -95,16 +137,33 @@ class _Writer:
         methods: Sequence[Choice],
         config: ExplainConfig,
         say: Callable[[str], None],
+        summary: Summary,
+        sheet: str,
     ):
         self.folder, self.names, self.classifier = folder, names, classifier
         self.methods, self.config, self.say = methods, config, say
-        self.done = self.sheets = 0
+        self.summary, self.sheet = summary, sheet
+        self.sheets = 0
         self.waiting: list[Explained] = []
         self.rows: list[render.Row] = []
 
+    def without_existing(self, paths: Sequence[Path]) -> list[Path]:
+        """The images without a figure; what an earlier run noted of the others is kept."""
+        known = self.summary.known()
+        missing = [path for path in paths if not self._figure(path).is_file()]
+        there = [path for path in paths if path not in set(missing)]
+        for path in there:
+            note = {"file": str(path), "figure": str(self._figure(path)), "note": "existing"}
+            self.summary.rows += known.get(str(path)) or [note]
+        if there:
+            self.say(f"{len(there)} of {len(paths)} images have their figure already")
+        return missing
+
+    def _figure(self, path: Path) -> Path:
+        return self.folder / f"{self.names[path]}_pp.jpg"
+
     def take(self, explained: Explained) -> None:
         """One more image: its arrays are written, and its picture unless others must come first."""
-        self.done += 1
         if self.config.save_arrays:
             self._save_arrays(explained)
         if self.config.common_scale:
@@ -121,7 +180,7 @@ class _Writer:
             self._save_sheet()
 
     def _draw(self, explained: Explained, spreads: list[render.Spread] | None = None) -> None:
-        line = f"{explained.path.name}: {summary(explained, self.classifier)}"
+        line = f"{explained.path.name}: {summary_line(explained, self.classifier)}"
         colormap = self.config.colormap
         if self.config.compare:
             self.say(line)
@@ -129,17 +188,19 @@ class _Writer:
                 self.rows.append(row)
                 if len(self.rows) == ROWS_PER_SHEET:
                     self._save_sheet()
+            self.summary.add(summary_rows(explained, self.classifier))
             return
-        output = self.folder / f"{self.names[explained.path]}_pp.jpg"
+        output = self._figure(explained.path)
         spread = spreads[0] if spreads else None
         figure = draw_figure(explained, self.classifier, self.methods[0], colormap, spread)
         render.save_picture(output, figure)
+        self.summary.add(summary_rows(explained, self.classifier, output))
         self.say(f"{line} → {output}")
 
     def _save_sheet(self) -> None:
         self.sheets += 1
         number = f"_{self.sheets}" if self.sheets > 1 else ""
-        output = self.folder / f"comparison{number}_pp.jpg"
+        output = self.folder / f"{self.sheet}{number}_pp.jpg"
         note = "each method on one scale for all images" if self.config.common_scale else ""
         render.save_picture(output, draw_grid(self.rows, self.classifier, note))
         self.say(f"→ {output}")
@@ -152,11 +213,6 @@ class _Writer:
             own = f"_{m + 1}_{method.name}" if self.config.compare else ""
             output = self.folder / f"{self.names[explained.path]}{own}_pp.npy"
             render.save_array(output, np.stack(maps) if len(maps) > 1 else maps[0])
-
-
-def _batches(paths: Sequence[Path], size: int) -> Iterator[Sequence[Path]]:
-    for start in range(0, len(paths), size):
-        yield paths[start : start + size]
 
 
 def _check_colormap(colormap: str) -> None:

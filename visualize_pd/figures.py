@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 from PIL import Image
@@ -13,13 +14,35 @@ from .methods import WITHOUT_CLASS, Choice
 from .models import Classifier
 
 
-def summary(explained: Explained, classifier: Classifier) -> str:
+def summary_line(explained: Explained, classifier: Classifier) -> str:
     """One line: what the network sees, and how it rates what was asked for."""
     ranked = ", ".join(_ranked(explained, classifier))
     if explained.predicted:
         return ranked + _gaps(explained, " (", ")")
     asked = ", ".join(_named(explained, classifier, target) for target in explained.targets)
     return f"{asked} (top 5: {ranked})" + _gaps(explained, " (", ")")
+
+
+def summary_rows(
+    explained: Explained, classifier: Classifier, figure: Path | str = ""
+) -> list[dict[str, str]]:
+    """What `summary.csv` says of an image, a row for each class."""
+    shares = explained.probabilities
+    best = int(shares.argmax())
+    return [
+        {
+            "file": str(explained.path),
+            "figure": str(figure),
+            "class": str(target),
+            "name": classifier.class_name(target),
+            "probability": f"{shares[target]:.6g}",
+            "predicted": str(best),
+            "predicted_name": classifier.class_name(best),
+            "predicted_probability": f"{shares[best]:.6g}",
+            "note": "",
+        }
+        for target in explained.targets
+    ]
 
 
 def common_spreads(explained: Sequence[Explained]) -> list[render.Spread]:

@@ -55,6 +55,12 @@ def _keep_freed_memory() -> None:
         mallopt(trim_threshold, size)
 
 
+def _local(what: str, default: int) -> int:
+    """RANK or SIZE: of this process, among those that a launcher started on this machine."""
+    value = os.environ.get(f"PADDLE_LOCAL_{what}", "")
+    return max(int(value), default) if re.fullmatch(r"[0-9]{1,5}", value) else default
+
+
 def _too_old(version: str) -> bool:
     """Whether a Paddle is older than 2.6; a build from its sources calls itself 0.0.0."""
     numbers = tuple(map(int, re.findall(r"[0-9]+", version)[:2]))
@@ -88,7 +94,12 @@ if _too_old(paddle.__version__):
     )
 _keep_freed_memory()
 if _set_threads:
-    threadpoolctl.threadpool_limits(_available_cpus())
+    threadpoolctl.threadpool_limits(max(1, _available_cpus() // _local("SIZE", 1)))
+
+
+def share_of_run() -> tuple[int, int]:
+    """This process's number among those that `paddle.distributed.launch` started, and how many."""
+    return paddle.distributed.get_rank(), paddle.distributed.get_world_size()
 
 
 def gpu_count() -> int:
@@ -104,7 +115,8 @@ def gpu_count() -> int:
 def use_device(device: str = "auto") -> str:
     """Make `auto`, `cpu`, `gpu` or `gpu:N` the place of all further work; return its Paddle name.
 
-    `auto` is the first GPU where there is one, else the CPU. Raises `DeviceError` for a name that
+    `auto` is the first GPU where there is one, else the CPU; of several processes on a machine each
+    takes its own. Raises `DeviceError` for a name that
     is none of these, and for a GPU that is not there.
     """
     kind, _, index = str(device).partition(":")
@@ -120,6 +132,6 @@ def use_device(device: str = "auto") -> str:
         found = f"only {gpus} GPU(s)" if gpus else "no GPU"
         build = "" if paddle.device.is_compiled_with_cuda() else ", and Paddle is its CPU build"
         raise DeviceError(f"device '{device}' asked for, but {found} found{build}; use device=cpu")
-    name = f"gpu:{int(index or 0)}"
+    name = f"gpu:{int(index or _local('RANK', 0) % gpus)}"
     paddle.device.set_device(name)
     return name
