@@ -11,8 +11,14 @@ setup(
     long_description=(ROOT / "README.md").read_text(encoding="utf-8"),
     long_description_content_type="text/markdown",
     python_requires=">=3.9",
-    packages=find_packages(include=["visualize_pd", "visualize_pd.*"]),
-    package_data={"visualize_pd.models": ["imagenet_classes.txt"]},
+    packages=[*find_packages(include=["visualize_pd", "visualize_pd.*"]), "visualize_pd.configs"],
+    package_dir={"visualize_pd.configs": "configs"},
+    package_data={
+        "visualize_pd.configs": ["*.yaml"],
+        "visualize_pd.models": ["imagenet_classes.txt"],
+    },
+    py_modules=["visualize_pd_command"],
+    entry_points={"console_scripts": ["visualize-pd=visualize_pd_command:main"]},
     # Paddle is an extra: AI Studio brings a GPU build that an install must not replace.
     install_requires=[
         "numpy>=1.22",

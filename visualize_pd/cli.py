@@ -15,28 +15,41 @@ from typing import Any
 from tqdm import tqdm
 
 from .config import ExplainConfig, GenerateConfig, load_config
-from .errors import VisualizeError
+from .errors import ConfigError, VisualizeError
 
 DONE, PARTLY, FAILED, INTERRUPTED = 0, 1, 2, 130
 
 EXPLAIN_EXAMPLES = """\
 examples:
-  python method_1_pp.py --config configs/saliency.yaml
-  python method_1_pp.py -o images=cat.jpg -o target="tabby cat" -o output=/tmp/out
-  python method_1_pp.py -o model=efficientnet_lite0 -o method=grad_times_input
-  python method_1_pp.py -o 'images=[a.jpg, holiday/*.png]' -o save_arrays=true
+  {command} --config configs/saliency.yaml
+  {command} -o images=cat.jpg -o target="tabby cat" -o output=/tmp/out
+  {command} -o model=efficientnet_lite0 -o method=grad_times_input
+  {command} -o 'images=[a.jpg, holiday/*.png]' -o save_arrays=true
 """
 GENERATE_EXAMPLES = """\
 examples:
-  python method_2_pp.py
-  python method_2_pp.py -o target=toucan -o iterations=320
-  python method_2_pp.py --config configs/class_image_paper.yaml -o lambda=0.01
-  python method_2_pp.py -o target="[flamingo, toucan]" -o animation.score=true
-  python method_2_pp.py -o init=dog.jpg -o priors.shift=0 --resume
+  {command}
+  {command} -o target=toucan -o iterations=320
+  {command} --config configs/class_image_paper.yaml -o lambda=0.01
+  {command} -o target="[flamingo, toucan]" -o animation.score=true
+  {command} -o init=dog.jpg -o priors.shift=0 --resume
 """
+# Keys whose pictures in the project's configs come with a clone, and what else they may be.
+SAMPLES = {"images": "photo.jpg", "init": "photo.jpg", "truth": "null"}
 
 
-def explain_command(default: Path, arguments: Sequence[str] | None = None) -> int:
+def default_config(name: str) -> Path:
+    """A config of the project, as an install brings it or in the clone that this runs from."""
+    package = Path(__file__).resolve().parent
+    installed = package / "configs" / name
+    return installed if installed.is_file() else package.parent / "configs" / name
+
+
+def explain_command(
+    default: Path,
+    arguments: Sequence[str] | None = None,
+    command: str = "python method_1_pp.py",
+) -> int:
     """method_1: explain images; the exit code is 1 where some of them had to be skipped."""
     from .explain import explain
 
@@ -47,11 +60,15 @@ def explain_command(default: Path, arguments: Sequence[str] | None = None) -> in
         return PARTLY if skipped else DONE
 
     description = "Explain images: which pixels made the network give this score to this class?"
-    parser = command_parser(default, description, EXPLAIN_EXAMPLES)
+    parser = command_parser(default, description, EXPLAIN_EXAMPLES.format(command=command), command)
     return carry_out(parser, ExplainConfig, run, arguments)
 
 
-def generate_command(default: Path, arguments: Sequence[str] | None = None) -> int:
+def generate_command(
+    default: Path,
+    arguments: Sequence[str] | None = None,
+    command: str = "python method_2_pp.py",
+) -> int:
     """method_2: generate an image of a class, and its animation."""
     from .generate import generate
 
@@ -59,16 +76,21 @@ def generate_command(default: Path, arguments: Sequence[str] | None = None) -> i
         return DONE if generate(config, say, options.resume) else INTERRUPTED
 
     description = "Generate an image: what does the network think that this class looks like?"
-    parser = command_parser(default, description, GENERATE_EXAMPLES)
+    parser = command_parser(
+        default, description, GENERATE_EXAMPLES.format(command=command), command
+    )
     parser.add_argument(
         "--resume", action="store_true", help="go on from where an interrupted run was"
     )
     return carry_out(parser, GenerateConfig, run, arguments)
 
 
-def command_parser(default: Path, description: str, examples: str) -> argparse.ArgumentParser:
+def command_parser(
+    default: Path, description: str, examples: str, command: str | None = None
+) -> argparse.ArgumentParser:
     """A parser of `--config` and `-o`, which every command has."""
     parser = argparse.ArgumentParser(
+        prog=command,
         description=description,
         epilog=examples,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -99,6 +121,17 @@ def carry_out(
 ) -> int:
     """Read the config, run with it, and return the exit code; a person's error is one sentence."""
     options = parser.parse_args(arguments)
+
+    def configured() -> int:
+        config = load_config(schema, _found(options.config), options.overrides)
+        _check_samples(config)
+        return run(config, options)
+
+    return exit_code(configured)
+
+
+def exit_code(run: Callable[[], int]) -> int:
+    """Run a command in a terminal's manner: a person's error is one sentence."""
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, signal.default_int_handler)
     for stream in (sys.stdout, sys.stderr):
@@ -106,13 +139,33 @@ def carry_out(
             stream.reconfigure(errors="backslashreplace")  # a terminal may lack →
     _announce()
     try:
-        return run(load_config(schema, options.config, options.overrides), options)
+        return run()
     except VisualizeError as error:
         print(f"error: {_one_line(error)}", file=sys.stderr)
         return FAILED
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return INTERRUPTED
+
+
+def _found(config: Path) -> Path:
+    """The config, or where `configs/` is not here the project's own of that name."""
+    own = default_config(config.name)
+    ours = config.parent == Path("configs") and not config.exists() and own.is_file()
+    return own if ours else config
+
+
+def _check_samples(config: Any) -> None:
+    """Raise `ConfigError` where the pictures of a clone are asked for and there are none."""
+    samples = Path("content/images")
+    for key, instead in SAMPLES.items():
+        sources = getattr(config, key, None)
+        for source in sources if isinstance(sources, list) else [sources]:
+            if samples in (Path(str(source)), *Path(str(source)).parents) and not samples.exists():
+                raise ConfigError(
+                    f"{key} is {source}, which only a clone of the project has; "
+                    f"replace it: -o {key}={instead}"
+                )
 
 
 def _announce() -> None:

@@ -1,0 +1,23 @@
+"""`visualize-pd` from outside the package: importing that imports Paddle, which takes seconds."""
+
+import importlib.util
+import sys
+
+
+def main() -> int:
+    """Read the arguments with the package's own code, then import the package and do the work."""
+    try:
+        spec = importlib.util.find_spec("visualize_pd")
+        package = sys.modules[spec.name] = importlib.util.module_from_spec(spec)
+        command = importlib.import_module("visualize_pd.main").command_of(sys.argv[1:])
+        spec.loader.exec_module(package)  # put off until here, as it is what imports Paddle
+    except ImportError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 130
+    return command()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
