@@ -74,7 +74,8 @@ def unruled_relus(logits: paddle.Tensor, ruled: Sequence[paddle.Tensor]) -> list
             continue
         seen.add(node)
         waiting.extend(node.next_functions)
-        is_relu = node.name() in ("ReluGradNode", "Relu6GradNode") and node not in known
+        kind = node.name().lower().replace("compat", "")  # "reluGradNodeCompat": an older way
+        is_relu = kind in ("relugradnode", "relu6gradnode") and node not in known
         if is_relu or "RunProgram" in node.name():
             found.append(node.name())
     return found

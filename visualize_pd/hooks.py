@@ -72,23 +72,26 @@ def _guided(x: paddle.Tensor, rectify: Callable) -> paddle.Tensor:
 
 
 RELU_RULES = {"guided": _guided, "deconvnet": _Deconvnet.apply}
-_RECTIFIERS = {name: getattr(paddle._C_ops, name) for name in ("relu", "relu6")}
-_positive = _RECTIFIERS["relu"]
+_RECTIFIERS = {
+    (operations, name): getattr(operations, name)
+    for operations in (paddle._C_ops, paddle._legacy_C_ops)  # the second: `act` of a BatchNorm
+    for name in ("relu", "relu6")
+}
+_positive = _RECTIFIERS[paddle._C_ops, "relu"]
 
 
 @contextmanager
 def relu_rule(rule: str | None) -> Iterator[list[paddle.Tensor]]:
     """Within the block every ReLU and ReLU6 goes backwards by a rule, None for its derivative.
 
-    Layers and functions of `paddle.nn` alike end in the two operations that are replaced here.
+    Layers and functions of `paddle.nn` alike end in the operations that are replaced here.
     Yields what they return in the block, as it comes.
     """
     ruled: list[paddle.Tensor] = []
     if rule is None:
         yield ruled
         return
-    operations = paddle._C_ops
-    before = {name: getattr(operations, name) for name in _RECTIFIERS}
+    before = {where: getattr(*where) for where in _RECTIFIERS}
 
     def ruled_by(rectify: Callable) -> Callable:
         def rectified(x: paddle.Tensor) -> paddle.Tensor:
@@ -101,11 +104,11 @@ def relu_rule(rule: str | None) -> Iterator[list[paddle.Tensor]]:
         return rectified
 
     try:
-        for name, rectify in _RECTIFIERS.items():
+        for (operations, name), rectify in _RECTIFIERS.items():
             setattr(operations, name, ruled_by(rectify))
         yield ruled
     finally:
-        for name, operation in before.items():
+        for (operations, name), operation in before.items():
             setattr(operations, name, operation)
 
 

@@ -1,0 +1,282 @@
+"""Every method on a network of each family of `paddle.vision.models`, with random weights."""
+
+from collections.abc import Callable
+from contextlib import contextmanager
+from typing import NamedTuple
+
+import numpy as np
+import paddle
+import pytest
+from paddle import nn
+from paddle.autograd import PyLayer
+from paddle.nn import functional
+from toys import close
+
+from visualize_pd import METHODS, load_model
+from visualize_pd.features import is_maps
+from visualize_pd.gradients import last_maps, record
+from visualize_pd.targets import logits_of
+
+pytestmark = pytest.mark.filterwarnings("ignore:When training, we now always track")
+
+
+class Family(NamedTuple):
+    """A family's size of image, and what its architecture says.
+
+    `layer` returns its last convolutional feature maps, of the shape `maps`; `rest` makes logits
+    of them, so that no convolution, activation or shortcut can come after; `relus` are called.
+    """
+
+    size: tuple[int, int]
+    layer: str
+    maps: tuple[int, int, int]
+    relus: int
+    rest: Callable[[nn.Layer, paddle.Tensor], paddle.Tensor]
+    lowest: float = 0.0
+
+
+def pooled(classifier):
+    """Global average pooling, then some layers."""
+
+    def rest(network, maps):
+        found = maps.mean(axis=[2, 3])
+        for name in classifier:
+            found = getattr(network, name)(found)
+        return found
+
+    return rest
+
+
+def two_hidden_layers(network, maps):
+    """AlexNet after its fifth ReLU."""
+    found = network._conv5._pool(maps).flatten(1)
+    found = functional.relu(network._fc6(network._drop1(found)))
+    return network._fc8(functional.relu(network._fc7(network._drop2(found))))
+
+
+# The sizes are the smallest, or nearly so, that leave more than one place in the last maps.
+NETWORKS = {
+    "AlexNet": Family((223, 239), "_conv5.relu", (256, 13, 14), 7, two_hidden_layers),
+    "vgg11": Family(
+        *((64, 80), "features.19", (512, 4, 5), 10),
+        lambda net, maps: net.classifier(net.avgpool(net.features[20](maps)).flatten(1)),
+    ),
+    "resnet18": Family((64, 72), "layer4", (512, 2, 3), 17, pooled(["fc"])),
+    "densenet121": Family((64, 96), "batch_norm", (1024, 2, 3), 121, pooled(["out"])),
+    "googlenet": Family((189, 221), "_ince5b", (1024, 5, 6), 10, pooled(["_drop", "_fc_out"])),
+    "inception_v3": Family(
+        (107, 139), "inception_block_list.10", (2048, 2, 3), 94, pooled(["dropout", "fc"])
+    ),
+    "mobilenet_v1": Family((64, 72), "conv6", (1024, 2, 3), 27, pooled(["fc"])),
+    "mobilenet_v2": Family((64, 72), "features", (1280, 2, 3), 35, pooled(["classifier"])),
+    # A hardswish is -3/8 at its lowest.
+    "mobilenet_v3_small": Family(
+        (64, 72), "lastconv", (576, 2, 3), 14, pooled(["classifier"]), lowest=-0.375
+    ),
+    "shufflenet_v2_x0_25": Family((64, 72), "_last_conv", (512, 2, 3), 37, pooled(["_fc"])),
+    # The last convolution has a channel for each class; the ReLU after it is a function.
+    "squeezenet1_1": Family(
+        *((64, 96), "_conv9", (10, 3, 5), 26),
+        lambda net, maps: functional.relu(maps).mean(axis=[2, 3]),
+        lowest=-np.inf,
+    ),
+    "resnext50_32x4d": Family((64, 72), "layer4", (2048, 2, 3), 49, pooled(["fc"])),
+    "LeNet": Family(
+        *((28, 29), "features.4", (16, 10, 10), 2),
+        lambda net, maps: net.fc(net.features[5](maps).flatten(1)),
+    ),
+}
+
+
+class Built(NamedTuple):
+    name: str
+    family: Family
+    network: nn.Layer
+    images: paddle.Tensor
+    state: dict
+
+
+def random_images(count, channels, size, seed):
+    values = np.random.default_rng(seed).standard_normal((count, channels, *size), dtype="float32")
+    return paddle.to_tensor(values)
+
+
+def settle(network, images):
+    """Batch norms take their statistics from some images, as after training.
+
+    Without it random weights let signals die out: MobileNet's logits are 1e-16.
+    """
+    norms = [layer for layer in network.sublayers() if hasattr(layer, "_momentum")]
+    usual = [norm._momentum for norm in norms]
+    for norm in norms:
+        norm._momentum = 0.0
+    if norms:
+        network.train()
+        with paddle.no_grad():
+            network(images)
+    for norm, momentum in zip(norms, usual):
+        norm._momentum = momentum
+    network.eval()
+
+
+def state_of(network):
+    """As in test_contracts, with sums in place of values, which are half a gigabyte here."""
+    layers = network.sublayers(include_self=True)
+    return {
+        "modes": [layer.training for layer in layers],
+        "frozen": [p.stop_gradient for p in network.parameters()],
+        "gradients": [p.grad for p in network.parameters()],
+        "hooks": [(*layer._forward_pre_hooks, *layer._forward_post_hooks) for layer in layers],
+        "attributes": [sorted(layer.__dict__) for layer in layers],
+        "operations": [
+            getattr(operations, name)
+            for operations in (paddle._C_ops, paddle._legacy_C_ops)
+            for name in ("relu", "relu6")
+        ],
+        "sums": [value.sum().item() for value in network.state_dict().values()],
+    }
+
+
+@pytest.fixture(scope="module", params=NETWORKS)
+def built(request):
+    family = NETWORKS[request.param]
+    paddle.seed(0)
+    classifier = load_model(request.param, weights="random", num_classes=10)
+    channels = len(classifier.mean)
+    settle(classifier.network, random_images(8, channels, family.size, seed=1))
+    images = random_images(2, channels, family.size, seed=2)
+    return Built(request.param, family, classifier.network, images, state_of(classifier.network))
+
+
+IN_COLOUR = {
+    *("gradient", "grad_times_input", "guided_backprop", "deconvnet", "integrated_gradients"),
+    *("smooth_grad", "activation_gradient", "guided_grad_cam"),
+}
+FEW = {
+    "integrated_gradients": {"steps": 2},
+    "smooth_grad": {"samples": 2},
+    "rise": {"masks": 2},
+}
+
+
+def options(method, built):
+    """So that a method takes few passes; Score-CAM takes one for each channel."""
+    if method == "occlusion":
+        side = min(built.family.size) * 3 // 4
+        return {"size": side, "stride": side}
+    if method == "score_cam" and built.family.maps[0] > 64:
+        layers = built.network.named_sublayers()
+        filters = [(name, layer.weight) for name, layer in layers if isinstance(layer, nn.Conv2D)]
+        wide = [(name, weight) for name, weight in filters if weight.shape[2] > 1]
+        return {"target_layer": min(wide, key=lambda one: one[1].shape[0])[0]}
+    return FEW.get(method, {})
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_method_gives_a_map(built, method):
+    """Of the class that the image is taken for: for another a CAM may well be zero."""
+    images, pixels = built.images[:1], built.images[:1].numpy().tobytes()
+    maps = METHODS[method](built.network, images, **options(method, built)).numpy()
+    channels = images.shape[1] if method in IN_COLOUR else 1
+    assert maps.shape == (1, channels, *built.family.size)
+    assert np.isfinite(maps).all() and maps.any() and np.ptp(maps) > 0
+    if method.endswith(("cam", "cam_pp")) and method != "guided_grad_cam":
+        assert maps.min() >= 0
+    assert state_of(built.network) == built.state
+    assert images.stop_gradient and images.grad is None and images.numpy().tobytes() == pixels
+
+
+ALONE = {
+    "resnet18": ["guided_backprop", "rise"],
+    "densenet121": ["deconvnet", "grad_cam"],
+    "googlenet": ["layer_cam"],
+    "mobilenet_v1": ["occlusion"],
+    "mobilenet_v2": ["integrated_gradients", "xgrad_cam"],
+    "mobilenet_v3_small": ["guided_grad_cam", "eigen_cam"],
+    "shufflenet_v2_x0_25": ["smooth_grad", "eigen_grad_cam"],
+    "squeezenet1_1": ["activation_gradient", "ablation_cam"],
+    "LeNet": list(METHODS),
+}
+
+
+@pytest.mark.parametrize("built", ALONE, indirect=True)
+def test_batch_gives_what_single_images_give(built):
+    targets = logits_of(built.network(built.images)).argmax(axis=1).tolist()
+    for method in ALONE[built.name]:
+        few = options(method, built)
+        together = METHODS[method](built.network, built.images, targets, **few).numpy()
+        for i, target in enumerate(targets):
+            alone = METHODS[method](built.network, built.images[i : i + 1], target, **few)
+            close(together[i], alone.numpy()[0], 1e-4)
+
+
+def test_default_layer_is_what_the_architecture_says(built):
+    network, family = built.network, built.family
+    passed = record(network, built.images, layers=network.sublayers())
+    layer, maps = last_maps(passed.calls, passed.logits)
+    assert layer is dict(network.named_sublayers())[family.layer]
+    assert tuple(maps.shape) == (2, *family.maps) and is_maps(maps)
+    assert family.lowest <= maps.min().item() < maps.max().item()
+    close(family.rest(network, maps).numpy(), passed.logits.numpy())
+
+
+class Guided(PyLayer):
+    """A ReLU by its definition, with `high` as the upper end of a ReLU6."""
+
+    @staticmethod
+    def forward(context, x, high):
+        y = x.clip(0, high)
+        context.save_for_backward(paddle.logical_and(y > 0, y < high).astype(x.dtype))
+        return y
+
+    @staticmethod
+    def backward(context, gradient):
+        (is_open,) = context.saved_tensor()
+        return gradient.clip(min=0) * is_open
+
+
+class Deconvnet(Guided):
+    @staticmethod
+    def backward(context, gradient):
+        return gradient.clip(min=0)
+
+
+@contextmanager
+def every_relu(network, rule):
+    """Put `rule` where a network of the zoo has a ReLU: layers, functions, and batch norms."""
+    called = []
+
+    def ruled(high):
+        def relu(x, name=None):
+            called.append(high)
+            return rule.apply(x, high)
+
+        return relu
+
+    relu = ruled(3e38)
+    norms = [layer for layer in network.sublayers() if getattr(layer, "_act", None) == "relu"]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(functional, "relu", relu)
+        patch.setattr(functional, "relu6", ruled(6.0))
+        for norm in norms:
+            patch.setattr(norm, "_act", None)
+        hooks = [norm.register_forward_post_hook(lambda _, __, out: relu(out)) for norm in norms]
+        try:
+            yield called
+        finally:
+            for hook in hooks:
+                hook.remove()
+
+
+@pytest.mark.parametrize(
+    ("method", "rule"), [("guided_backprop", Guided), ("deconvnet", Deconvnet)]
+)
+def test_rule_reaches_every_relu(built, method, rule):
+    """Against the same network with every ReLU written anew."""
+    image = built.images[:1].clone()
+    image.stop_gradient = False
+    with every_relu(built.network, rule) as called:
+        logits = logits_of(built.network(image))
+        (expected,) = paddle.grad(logits[:, 3].sum(), [image])
+    assert len(called) == built.family.relus
+    close(METHODS[method](built.network, built.images[:1], 3).numpy(), expected.numpy())
