@@ -299,7 +299,7 @@ def test_what_cannot_be_resumed(generate, capsys, damage, message):
         ("deep_dream", {"layer": "0", "init": "noise"}, "needs a picture"),
         ("deep_dream", {"layer": "0", "init": "none.jpg"}, "none.jpg"),
         ("inversion", {"layer": "0", "init": "grey"}, "needs a picture"),
-        ("inversion", {"layer": "null"}, "needs a layer"),
+        ("inversion", {"layer": "null", "init": "noise"}, "needs a layer"),
         ("filter", {"animation.format": "avi"}, "unknown animation format 'avi'; use gif, webp"),
         ("filter", {"layer": "0", "channel": "[0, 4]"}, "no channel 4"),
         ("filter", {"layer": "0", "channel": "[]"}, "channel asks for 0 images"),
