@@ -113,6 +113,24 @@ def test_without_truth_the_predicted_class_and_no_pointing_game(evaluate, pictur
     )
 
 
+def test_an_interrupt_leaves_what_is_done(evaluate, monkeypatch):
+    from visualize_pd.evaluate import reports
+
+    real = reports.insertion
+    calls = []
+
+    def interrupted(*arguments, **options):
+        calls.append(1)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return real(*arguments, **options)
+
+    monkeypatch.setattr(reports, "insertion", interrupted)
+    folder = evaluate("methods", code=130, methods="[saliency]", steps=2)
+    with open(folder / "results.csv", encoding="utf-8") as file:
+        assert [row["file"] for row in csv.DictReader(file)] == ["a.png"]
+
+
 def test_every_measure_runs(evaluate):
     names = "[insertion, deletion, pointing_game, average_drop, infidelity, max_sensitivity]"
     changes = {"measures": names, "steps": 3, "samples": 5, "methods": "[grad_times_input]"}

@@ -264,6 +264,20 @@ def test_resuming_a_complete_run_makes_another_animation(generate, monkeypatch):
     assert (folder / "pp/filter_0_1_iter_6_pp.png").stat().st_mtime_ns >= before
 
 
+def test_random_weights_cannot_be_resumed(generate, capsys):
+    settings = {"model": "{name: tiny:small_net, image_size: 32, weights: random}", "iterations": 2}
+    for code, resume in ((0, False), (2, True)):
+        generate("filter", code=code, resume=resume, layer="0", channel=1, **settings)
+    assert "random weights are others in each run" in capsys.readouterr().err
+
+
+def test_mp4_without_its_extra_is_told_before_the_work(generate, capsys, monkeypatch):
+    monkeypatch.setitem(sys.modules, "imageio_ffmpeg", None)
+    generate("filter", code=2, layer="0", channel=1, **{"animation.format": "mp4"})
+    err = capsys.readouterr().err
+    assert "[mp4]" in err and "it/s" not in err
+
+
 def test_nothing_to_resume(generate, capsys):
     generate("filter", resume=True, layer="0", channel=1, iterations=2)
     assert "nothing to resume" in capsys.readouterr().out
@@ -304,7 +318,12 @@ def test_what_cannot_be_resumed(generate, capsys, damage, message):
         ("filter", {"layer": "0", "channel": "[0, 4]"}, "no channel 4"),
         ("filter", {"layer": "0", "channel": "[]"}, "channel asks for 0 images"),
         ("filter", {"layer": "0", "channel": "0-999"}, "channel asks for 1000 images"),
-        ("filter", {"layer": "0", "channel": "some"}, "a list, all or a range, not 'some'"),
+        (
+            "filter",
+            {"layer": "0", "channel": "some"},
+            "a list, all or a range such as 0-15, not 'some'",
+        ),
+        ("filter", {"layer": "0", "channel": "15-3"}, "a range such as 0-15, not '15-3'"),
         ("filter", {"layer": "0", "channel": -1}, "channel must be a whole number of at least 0"),
         ("filter", {"layer": "none", "channel": "all"}, "no layer 'none'"),
         ("filter", {"layer": "0", "position": "[1]"}, "position must be [row, column]"),
@@ -371,4 +390,4 @@ def test_what_is_done_to_the_pixels_after_a_step(prior, expected):
 
 def test_a_spectrum_cannot_be_blurred(generate, capsys):
     generate("filter", code=2, **{"layer": 0, "priors.blur": 1})
-    assert "use pixels" in capsys.readouterr().err
+    assert "use parametrisation=pixels" in capsys.readouterr().err

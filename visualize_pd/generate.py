@@ -44,6 +44,7 @@ def generate(config: GenerateConfig, say: Callable[[str], None], resume: bool = 
     look_up("objective", config.objective, {**PLANS, **DRAWINGS})
     suffixes = {suffix[1:]: suffix for suffix in render.ANIMATIONS}
     suffix = look_up("animation format", config.animation.format, suffixes)
+    render.check_animation(suffix)
     output = make_folder(Path(config.output) / "method_2")
     device = runtime.use_device(config.device)
     classifier = load_model(**as_dict(config.model))
@@ -167,6 +168,8 @@ class _Run:
         path = self.folder / STATE
         if not path.is_file():
             return False
+        if self.config.model.weights == "random":
+            raise ConfigError("random weights are others in each run: there is nothing to resume")
         anew = "run without --resume to start anew"
         try:
             with safe_open(str(path), framework="numpy") as file:

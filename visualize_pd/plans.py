@@ -331,8 +331,10 @@ def _channels(config: GenerateConfig, classifier: Classifier, layer: str) -> lis
             classifier.network(start_of(config, classifier))
         return list(range(maps_of(found, calls, layer).shape[1]))
     ends = re.fullmatch(r"([0-9]{1,6})-([0-9]{1,6})", wanted)
-    if not ends:
-        raise ConfigError(f"channel must be a number, a list, all or a range, not '{wanted}'")
+    if not ends or int(ends[1]) > int(ends[2]):
+        raise ConfigError(
+            f"channel must be a number, a list, all or a range such as 0-15, not '{wanted}'"
+        )
     return list(range(int(ends[1]), int(ends[2]) + 1))
 
 

@@ -291,6 +291,7 @@ def save_animation(
     suffix = Path(path).suffix.lower()
     if suffix not in ANIMATIONS:
         raise OutputError(f"{path} must end in {', '.join(ANIMATIONS)}")
+    check_animation(suffix)
     if not len(frames):
         raise OutputError(f"no frames for {path}")
     durations = [frame_ms] * (len(frames) - 1) + [hold_ms]
@@ -299,6 +300,19 @@ def save_animation(
         ANIMATIONS[suffix](memory, frames, durations)
         with whole_file(path) as file:
             file.write(memory.getvalue())
+
+
+def check_animation(suffix: str) -> None:
+    """Raise `OutputError` for a kind of animation that this install cannot write."""
+    if suffix == ".webp" and not features.check("webp"):
+        raise OutputError("this Pillow cannot write WebP; choose animation.format=gif")
+    if suffix == ".mp4":
+        try:
+            import imageio_ffmpeg  # noqa: F401
+        except ModuleNotFoundError:
+            raise OutputError(
+                'an .mp4 needs ffmpeg: pip install -e ".[mp4]", or choose animation.format=gif'
+            ) from None
 
 
 def _gif(memory: io.BytesIO, frames: Sequence[np.ndarray], durations: list[int]) -> None:
@@ -328,8 +342,6 @@ def _gif(memory: io.BytesIO, frames: Sequence[np.ndarray], durations: list[int])
 
 
 def _webp(memory: io.BytesIO, frames: Sequence[np.ndarray], durations: list[int]) -> None:
-    if not features.check("webp"):
-        raise OutputError("this Pillow cannot write WebP; choose animation.format=gif")
     _pillow(memory, frames, durations, format="WEBP", quality=85)
 
 
@@ -346,12 +358,6 @@ def _mp4(memory: io.BytesIO, frames: Sequence[np.ndarray], durations: list[int])
     """H.264 with as many equal frames as the longest common time asks for; it does not loop."""
     import imageio.v3 as imageio
 
-    try:
-        import imageio_ffmpeg  # noqa: F401
-    except ModuleNotFoundError:
-        raise OutputError(
-            'an .mp4 needs ffmpeg: pip install -e ".[mp4]", or choose animation.format=gif'
-        ) from None
     step = max(math.gcd(*durations), 20)
     height, width = frames[0].shape[:2]
     even = ((0, height % 2), (0, width % 2), (0, 0))  # as players ask for

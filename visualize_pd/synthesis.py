@@ -68,7 +68,10 @@ def ascend(
     also where an ascent begins at a frame of an earlier one, `resume`, in place of the canvas.
     """
     if upkeep and not isinstance(canvas, Pixels):
-        raise ConfigError("only pixels can be clipped or blurred between steps; use pixels")
+        raise ConfigError(
+            "blur, small_norm, small_contribution and clamp of the priors change pixels between "
+            "steps; use parametrisation=pixels"
+        )
     adam = paddle.optimizer.Adam(learning_rate, parameters=[canvas.variable])
     if resume:
         _restore(canvas.variable, adam, resume.state)

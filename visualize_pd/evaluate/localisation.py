@@ -73,15 +73,7 @@ def localise(
     the largest connected part is the object. `maps`: `[H, W]`, or `[1, H, W]`, each. Raises
     `ConfigError` where OpenCV is missing, `ImageError` for maps of another size.
     """
-    if not 0 <= background < foreground <= 1:
-        raise ConfigError(
-            f"quantiles must be 0 ≤ background < foreground ≤ 1, not {background}, {foreground}"
-        )
-    if not 0 <= threshold < 1:
-        raise ConfigError(f"threshold must be a share of the largest value, not {threshold}")
-    if not 0 <= smoothing <= 1:
-        raise ConfigError(f"smoothing must be a share of the shorter side, not {smoothing}")
-    look_up("engine", engine, dict.fromkeys(("grabcut", "threshold")))
+    check_localisation(engine, foreground, background, threshold, smoothing)
     if len(pictures) != len(maps):
         raise ImageError(f"{len(maps)} maps came for {len(pictures)} pictures")
     found = []
@@ -104,6 +96,29 @@ def localise(
     return found
 
 
+def check_localisation(
+    engine: str, foreground: float, background: float, threshold: float, smoothing: float
+) -> None:
+    """Raise `ConfigError` for options that `localise` cannot take."""
+    if not 0 <= background < foreground <= 1:
+        raise ConfigError(
+            f"quantiles must be 0 ≤ background < foreground ≤ 1, not {background}, {foreground}"
+        )
+    if not 0 <= threshold < 1:
+        raise ConfigError(f"threshold must be a share of the largest value, not {threshold}")
+    if not 0 <= smoothing <= 1:
+        raise ConfigError(f"smoothing must be a share of the shorter side, not {smoothing}")
+    look_up("engine", engine, dict.fromkeys(("grabcut", "threshold")))
+    if engine == "grabcut":
+        try:
+            import cv2  # noqa: F401
+        except ModuleNotFoundError:
+            raise ConfigError(
+                'the graph cut needs OpenCV: pip install -e ".[localise]", or choose '
+                "engine=threshold"
+            ) from None
+
+
 def _by_threshold(plane: np.ndarray, threshold: float, sigma: float) -> np.ndarray:
     smooth = priors.blur(paddle.to_tensor(plane[None, None]), sigma).numpy()[0, 0]
     return smooth > threshold * smooth.max() if smooth.max() > 0 else np.zeros(plane.shape, bool)
@@ -112,12 +127,8 @@ def _by_threshold(plane: np.ndarray, threshold: float, sigma: float) -> np.ndarr
 def _by_grabcut(
     pixels: np.ndarray, plane: np.ndarray, foreground: float, background: float
 ) -> np.ndarray:
-    try:
-        import cv2
-    except ModuleNotFoundError:
-        raise ConfigError(
-            'the graph cut needs OpenCV: pip install -e ".[localise]", or choose engine=threshold'
-        ) from None
+    import cv2
+
     high, low = np.quantile(plane, [foreground, background])
     if high <= low:  # nothing stands out
         return np.zeros(plane.shape, dtype=bool)

@@ -27,7 +27,15 @@ from ..methods import Choice, choose_method
 from ..models import Classifier, load_model, network_errors
 from ..targets import logits_of, probabilities, read_target
 from .faithfulness import Curve, average_drop, deletion, infidelity, insertion, max_sensitivity
-from .localisation import Box, box_of, crops_map, localise, overlap, pointing_game
+from .localisation import (
+    Box,
+    box_of,
+    check_localisation,
+    crops_map,
+    localise,
+    overlap,
+    pointing_game,
+)
 from .sanity import Randomised, randomisation
 from .transfer import CLASSES, JUDGES, shares, transfer
 from .truth import Truth, read_truth, truth_of
@@ -139,6 +147,7 @@ def report_methods(config: EvaluateConfig, say: Say, complain: Say) -> bool:
                         curves.setdefault(name, {}).setdefault(title, []).append(curve)
                 rows.append({**row, "passes": ratio})
         done += 1
+        _save_csv(folder / "results.csv", rows)  # an interrupt leaves what is done
     if not rows:
         raise ImageError("no image could be read")
     means = _means(rows, titles)
@@ -155,7 +164,6 @@ def report_methods(config: EvaluateConfig, say: Say, complain: Say) -> bool:
         },
         "config": as_dict(config),
     }
-    _save_csv(folder / "results.csv", rows)
     _save_json(folder / "results.json", record)
     say(f"→ {folder / 'results.csv'}, {folder / 'results.json'}")
     labels = {"insertion": "share of pixels put in", "deletion": "share of pixels taken away"}
@@ -173,6 +181,9 @@ def report_places(config: LocaliseConfig, say: Say, complain: Say) -> bool:
     Writes `localise/<name>_pp.jpg` for each picture and `localise/boxes.json`.
     """
     choice = choose_method(config.method)
+    names = ("engine", "foreground", "background", "threshold", "smoothing")
+    options = {name: getattr(config, name) for name in names}
+    check_localisation(**options)
     truths = read_truth(config.truth) if config.truth else {}
     folder, classifier, pictures = _begin(config, "localise", complain)
     wanted = read_targets(config.target, classifier.labels)
@@ -186,17 +197,8 @@ def report_places(config: LocaliseConfig, say: Say, complain: Say) -> bool:
             chances = probabilities(logits).numpy()[0]
             rows = []
             for target in wanted.of(logits.numpy())[0].tolist():
-                options = {"ten": config.ten_crops}
-                resized, values = crops_map(classifier, picture, method, target, **options)
-                (located,) = localise(
-                    [resized],
-                    [values],
-                    engine=config.engine,
-                    foreground=config.foreground,
-                    background=config.background,
-                    threshold=config.threshold,
-                    smoothing=config.smoothing,
-                )
+                resized, values = crops_map(classifier, picture, method, target, config.ten_crops)
+                (located,) = localise([resized], [values], **options)
                 factors = np.divide(picture.size, resized.size)
                 box = Box(*np.round(located.box * np.tile(factors, 2)).astype(int).tolist())
                 truth = truth_of(path, truths)
@@ -282,7 +284,10 @@ def report_sanity(config: SanityConfig, say: Say, complain: Say) -> bool:
             found[title].append(steps)
             shown = [steps[n] for n in _spaced(len(steps), 7)]
             panels = [("Input image", classifier.to_pixels(image)[0])]
-            panels += [(each.layer, _absolute_heat(each.maps[0])) for each in shown]
+            panels += [
+                (each.layer if each.maps.any() else f"{each.layer}: zero", _sizes(each.maps[0]))
+                for each in shown
+            ]
             rows.append((title, panels))
         note = f"{path.name}  ·  {config.mode} randomisation from the top"
         sheet = render.figure(rows, classifier.title, note, scale=1)
@@ -326,7 +331,7 @@ def report_sanity(config: SanityConfig, say: Say, complain: Say) -> bool:
     return done == pictures.count
 
 
-def _absolute_heat(values: np.ndarray) -> np.ndarray:
+def _sizes(values: np.ndarray) -> np.ndarray:
     return render.heat(np.abs(values.sum(axis=0)))
 
 
