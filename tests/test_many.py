@@ -21,11 +21,8 @@ ROOT = Path(__file__).parents[1]
 TINY = {"model": "{name: tiny:small_net, image_size: 32}"}
 
 
-@pytest.fixture
-def pictures(tmp_path, monkeypatch):
-    """Seven pictures that differ, the fourth of them broken."""
-    monkeypatch.chdir(ROOT / "tests")
-    folder = tmp_path / "pictures"
+def seven_pictures(folder):
+    """Pictures that differ, the fourth of them broken."""
     folder.mkdir()
     random = np.random.default_rng(0)
     for number in range(7):
@@ -33,6 +30,12 @@ def pictures(tmp_path, monkeypatch):
         Image.fromarray(pixels).resize((60, 50)).save(folder / f"p{number}.png")
     (folder / "p3.png").write_bytes(b"no picture")
     return folder
+
+
+@pytest.fixture
+def pictures(tmp_path, monkeypatch):
+    monkeypatch.chdir(ROOT / "tests")
+    return seven_pictures(tmp_path / "pictures")
 
 
 def arguments_for(pictures, output, **settings):
@@ -78,13 +81,7 @@ def test_summary_says_what_the_network_says(pictures, tmp_path):
 def launched(tmp_path_factory):
     """Two processes over seven pictures, one of them broken; and a single process."""
     folder = tmp_path_factory.mktemp("launched")
-    pictures = folder / "pictures"
-    pictures.mkdir()
-    random = np.random.default_rng(0)
-    for number in range(7):
-        pixels = random.integers(0, 256, (5, 5, 3)).astype("uint8")
-        Image.fromarray(pixels).resize((60, 50)).save(pictures / f"p{number}.png")
-    (pictures / "p3.png").write_bytes(b"no picture")
+    pictures = seven_pictures(folder / "pictures")
     environment = {k: v for k, v in os.environ.items() if k != "OMP_NUM_THREADS"}
     launcher = ["-m", "paddle.distributed.launch", "--nproc_per_node", "2"]
     launcher += ["--log_dir", str(folder / "log")]
