@@ -14,6 +14,7 @@ setup(
     packages=[*find_packages(include=["visualize_pd", "visualize_pd.*"]), "visualize_pd.configs"],
     package_dir={"visualize_pd.configs": "configs"},
     package_data={
+        "visualize_pd": ["page.html"],
         "visualize_pd.configs": ["*.yaml"],
         "visualize_pd.models": ["imagenet_classes.txt"],
     },
@@ -43,6 +44,7 @@ setup(
             "imageio[ffmpeg]",
             "opencv-python-headless>=4.5",
             "matplotlib>=3.5",
+            "selenium>=4.10",
         ],
         "torch": ["torch>=2.0"],
     },

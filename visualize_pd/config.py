@@ -98,6 +98,7 @@ class ExplainConfig:
     batch_size: int = _key(8, minimum=1)
     save_arrays: bool = False
     skip_existing: bool = False
+    report: bool = False
     device: str = "auto"
     output: str = "images"
 
@@ -125,6 +126,7 @@ class GenerateConfig:
     priors: PriorsConfig = _key(PriorsConfig)
     frames: FramesConfig = _key(FramesConfig)
     animation: AnimationConfig = _key(AnimationConfig)
+    report: bool = False
     model: ModelConfig = _key(ModelConfig)
     device: str = "auto"
     output: str = "images"

@@ -19,9 +19,11 @@ from .files import make_folder
 from .images import distinct_names, find_images, load_image
 from .methods import Choice, choose_method
 from .models import Classifier, load_model
-from .summary import Summary, is_skipped, skipped
+from .summary import Row, Summary, is_skipped, skipped
+from .webpage import Figures, Picture, Share, Table, save_page
 
 ROWS_PER_SHEET = 12
+THUMBNAIL, FIGURE = (96, 96), (1200, 4000)
 
 
 def explain(config: ExplainConfig, say: Callable[[str], None], complain: Callable[[str], None]):
@@ -72,6 +74,8 @@ def explain(config: ExplainConfig, say: Callable[[str], None], complain: Callabl
         summary.save()
     rows = summary.finish([str(path) for path in paths])
     left_out = sum(is_skipped(row) for row in rows)
+    if config.report and rank == 0 and left_out < len(paths):
+        say(f"→ {_save_report(folder, classifier, config, rows)}")
     return len(paths) - left_out, left_out
 
 
@@ -184,18 +188,23 @@ class _Writer:
         colormap = self.config.colormap
         if self.config.compare:
             self.say(line)
-            for row in grid_rows(explained, self.classifier, self.methods, colormap, spreads):
+            rows = grid_rows(explained, self.classifier, self.methods, colormap, spreads)
+            for row in rows:
                 self.rows.append(row)
                 if len(self.rows) == ROWS_PER_SHEET:
                     self._save_sheet()
-            self.summary.add(summary_rows(explained, self.classifier))
-            return
+            if not self.config.report:
+                self.summary.add(summary_rows(explained, self.classifier))
+                return
+            figure = draw_grid(rows, self.classifier)
+        else:
+            spread = spreads[0] if spreads else None
+            figure = draw_figure(explained, self.classifier, self.methods[0], colormap, spread)
         output = self._figure(explained.path)
-        spread = spreads[0] if spreads else None
-        figure = draw_figure(explained, self.classifier, self.methods[0], colormap, spread)
         render.save_picture(output, figure)
         self.summary.add(summary_rows(explained, self.classifier, output))
-        self.say(f"{line} → {output}")
+        if not self.config.compare:
+            self.say(f"{line} → {output}")
 
     def _save_sheet(self) -> None:
         self.sheets += 1
@@ -213,6 +222,42 @@ class _Writer:
             own = f"_{m + 1}_{method.name}" if self.config.compare else ""
             output = self.folder / f"{self.names[explained.path]}{own}_pp.npy"
             render.save_array(output, np.stack(maps) if len(maps) > 1 else maps[0])
+
+
+def _save_report(
+    folder: Path, classifier: Classifier, config: ExplainConfig, rows: Sequence[Row]
+) -> Path:
+    """A page of all images: what the network says of them, and below it their figures."""
+
+    def share(row: Row, key: str) -> Share | None:
+        return Share(row[key]) if row[key] else None
+
+    lines = (
+        (
+            Picture(Path(row["file"]), THUMBNAIL, Path(row["figure"]).name),
+            Path(row["file"]).name,
+            row["name"],
+            share(row, "probability"),
+            row["predicted_name"],
+            share(row, "predicted_probability"),
+            row["note"],
+        )
+        for row in rows
+    )
+    headings = ("", "image", "class", "probability", "predicted", "with probability", "note")
+    figures = {row["figure"]: Path(row["file"]).name for row in rows if row["figure"]}
+    items = (
+        (name, Picture(Path(figure), FIGURE, Path(figure).name))
+        for figure, name in tqdm(figures.items(), desc="report", leave=False, disable=None)
+    )
+    methods = [choose_method(each).name for each in config.compare or [config.method]]
+    return save_page(
+        folder / "index.html",
+        f"What {classifier.title} looks at",
+        f"{', '.join(dict.fromkeys(methods))}  ·  {len(figures)} images",
+        {"Predictions": Table(headings, lines), "Maps": Figures(items)},
+        as_dict(config),
+    )
 
 
 def _check_colormap(colormap: str) -> None:

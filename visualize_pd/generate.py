@@ -29,10 +29,12 @@ from .images import load_image
 from .models import Classifier, load_model, network_errors
 from .plans import PLANS, Plan
 from .synthesis import Frame
+from .webpage import Animation, Figures, Picture, Share, Table, save_page
 
 STATE = "state.safetensors"
 # What a resumed run may have otherwise than the one that it goes on from.
-FREE_KEYS = ("animation", "device", "output")
+FREE_KEYS = ("animation", "device", "output", "report")
+PAGE_SIZE = (1200, 4000)
 
 
 def generate(config: GenerateConfig, say: Callable[[str], None], resume: bool = False) -> bool:
@@ -50,7 +52,12 @@ def generate(config: GenerateConfig, say: Callable[[str], None], resume: bool = 
     classifier = load_model(**as_dict(config.model))
     with _interrupts_noted() as interrupted, network_errors(classifier):
         if config.objective in DRAWINGS:
-            say(DRAWINGS[config.objective](config, classifier, output))
+            note, path = DRAWINGS[config.objective](config, classifier, output)
+            say(f"{note} → {path}")
+            if config.report:
+                figures = Figures([(note, Picture(path, PAGE_SIZE, path.name))])
+                page = path.with_name("index.html")
+                say(f"→ {save_page(page, note, '', {'Weights': figures}, as_dict(config))}")
             return True
         plan = PLANS[config.objective](config, classifier)
         run = _Run(config, classifier, plan, output / plan.name, device)
@@ -61,6 +68,8 @@ def generate(config: GenerateConfig, say: Callable[[str], None], resume: bool = 
     if not run.complete:
         say(f"interrupted after {run.steps} of {plan.last} iterations; --resume goes on from there")
     say(f"{run.summary()} → {animation}")
+    if config.report:
+        say(f"→ {run.save_report(animation)}")
     return run.complete
 
 
@@ -146,6 +155,45 @@ class _Run:
         with whole_file(self.folder / "run.json") as file:
             file.write(json.dumps(record, indent=2, ensure_ascii=False).encode())
         return animation
+
+    def save_report(self, animation: Path) -> Path:
+        """A page of the animation, the final picture and all frames with their numbers."""
+        picture = self.folder / f"{self.plan.name}.png"
+        items = [
+            ("Animation", Animation(animation)),
+            ("Final picture", Picture(picture, PAGE_SIZE, picture.name)),
+        ]
+        frames = [
+            [
+                Picture(self.folder / row["file"], (128, 128), row["file"]),
+                row["iteration"],
+                *self._numbers(row).values(),
+            ]
+            for row in self.rows
+        ]
+        titles = self.plan.titles
+        return save_page(
+            self.folder / "index.html",
+            ", ".join(titles) if len(titles) < 5 else f"{len(titles)} images",
+            self.summary(),
+            {
+                "Pictures": Figures(items),
+                "Frames": Table(["", "iteration", *self._numbers(self.rows[-1])], frames),
+            },
+            as_dict(self.config),
+        )
+
+    def _numbers(self, row: dict[str, Any]) -> dict[str, float]:
+        """What was measured of a frame, of each of its images."""
+        found = {}
+        for key, values in row.items():
+            kind = Share if key.startswith("probability") else float
+            if isinstance(values, list):
+                named = zip(self.plan.titles, values)
+                found.update({f"{key} of {title}": kind(value) for title, value in named})
+            elif isinstance(values, float):
+                found[key] = kind(values)
+        return found
 
     def summary(self) -> str:
         """One line of what was made."""
@@ -264,7 +312,7 @@ class _Run:
         return render.figure(rows, self.classifier.title, note, scale, smooth=self.columns)
 
 
-def _draw_weights(config: GenerateConfig, classifier: Classifier, output: Path) -> str:
+def _draw_weights(config: GenerateConfig, classifier: Classifier, output: Path) -> tuple[str, Path]:
     """The weights of the layer that sees the image, each in a range of its own about grey."""
     layer = None if config.layer is None else str(config.layer)
     name, weights = first_weights(classifier.network, len(classifier.mean), layer)
@@ -279,7 +327,7 @@ def _draw_weights(config: GenerateConfig, classifier: Classifier, output: Path) 
     note = f"weights of {name}, {len(cells)} filters of {values.shape[1]}x{values.shape[2]}"
     path = output / f"weights_{name}" / f"weights_{name}.png"
     render.save_picture(path, render.figure(rows, classifier.title, note, scale=1, smooth=0))
-    return f"{note}, of {classifier.title} → {path}"
+    return f"{note}, of {classifier.title}", path
 
 
 DRAWINGS = {"weights": _draw_weights}

@@ -62,9 +62,10 @@ def distinct_names(paths: Sequence[Path]) -> dict[Path, str]:
     return names
 
 
-def load_image(path: str | Path) -> Image.Image:
+def load_image(path: str | Path, within: tuple[int, int] | None = None) -> Image.Image:
     """Open a picture of any mode as 8-bit RGB, upright as its EXIF says, transparency on white.
 
+    `within` is a size that it will be shrunk into: a JPEG is then read faster, at some size above.
     Raises `ImageError` for a file that is missing, damaged, no picture, under 8 pixels a side or
     over 89 million pixels in all.
     """
@@ -74,6 +75,8 @@ def load_image(path: str | Path) -> Image.Image:
             warnings.simplefilter("ignore")  # the limits below are ours
             with Image.open(path) as image:
                 _check_size(image, path)
+                if within:
+                    image.draft(None, within)
                 image.load()
                 return _rgb(_upright(image), image.format)
     except ImageError:

@@ -1,0 +1,254 @@
+"""A page of results: what it says, that it is safe and whole by itself, and in a real browser."""
+
+import base64
+import csv
+import io
+import re
+import shutil
+from html.parser import HTMLParser
+from pathlib import Path
+from urllib.parse import unquote
+
+import numpy as np
+import pytest
+import yaml
+from PIL import Image
+
+from visualize_pd.cli import explain_command, generate_command
+from visualize_pd.webpage import Animation, Figures, Picture, Share, Table, save_page
+
+ROOT = Path(__file__).parents[1]
+TINY = {"model": "{name: tiny:small_net, image_size: 32}"}
+NAMES = ["a.png", "<img src=x onerror=document.title=1>.png", 'Ü "& b.png', "c#1%.png"]
+CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
+
+
+class Page(HTMLParser):
+    """The texts of a page's table rows and config, its tags, and the bytes it holds."""
+
+    def __init__(self, path):
+        super().__init__()
+        self.rows, self.tags, self.data, self.config = [], [], [], ""
+        self.inside = []
+        self.feed(path.read_text(encoding="utf-8"))
+
+    def handle_starttag(self, tag, attributes):
+        attributes = dict(attributes)
+        self.tags.append((tag, attributes))
+        self.inside.append(tag)
+        if tag == "tr":
+            self.rows.append([])
+        elif tag in ("td", "th"):
+            self.rows[-1].append("")
+        if attributes.get("src"):
+            self.data.append(attributes["src"])
+
+    def handle_endtag(self, tag):
+        while self.inside and self.inside.pop() != tag:
+            pass
+
+    def handle_data(self, text):
+        if "td" in self.inside or "th" in self.inside:
+            self.rows[-1][-1] += text
+        if "pre" in self.inside:
+            self.config += text
+
+
+def decoded(source):
+    kind, _, data = source.partition(";base64,")
+    return kind, base64.b64decode(data, validate=True)
+
+
+@pytest.fixture
+def pictures(tmp_path, monkeypatch):
+    monkeypatch.chdir(ROOT / "tests")
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    for number, name in enumerate(NAMES):
+        pixels = np.full((40, 60, 3), 60 * number, "uint8")
+        pixels[10:20, 20:30] = 255 - 60 * number
+        Image.fromarray(pixels).save(folder / name)
+    (folder / "broken.png").write_bytes(b"no picture")
+    return folder
+
+
+def arguments_for(output, **settings):
+    keys = {**TINY, "output": output, "report": "true", **settings}
+    return [part for key, value in keys.items() for part in ("-o", f"{key}={value}")]
+
+
+def explained(pictures, output, **settings):
+    arguments = arguments_for(output, images=pictures, **settings)
+    assert explain_command(ROOT / "configs/saliency.yaml", arguments) == 1
+    return output / "method_1"
+
+
+@pytest.fixture
+def explain_page(pictures, tmp_path):
+    return explained(pictures, tmp_path / "out", target="[0, 2]") / "index.html"
+
+
+def test_the_table_is_the_summary(explain_page):
+    page = Page(explain_page)
+    with open(explain_page.with_name("summary.csv"), encoding="utf-8", newline="") as file:
+        summary = list(csv.DictReader(file))
+    assert page.rows[0][1:4] == ["image", "class", "probability"]
+    assert len(page.rows) == 1 + len(summary) == 1 + 2 * len(NAMES) + 1
+    for cells, row in zip(page.rows[1:], summary):
+        share = f"{float(row['probability']):.1%}" if row["probability"] else ""
+        assert cells[1:4] == [Path(row["file"]).name, row["name"], share]
+        assert cells[4] == row["predicted_name"] and cells[6] == row["note"]
+    assert yaml.safe_load(page.config)["target"] == [0, 2]
+
+
+def test_pictures_are_in_the_page_and_links_lead_to_the_files_beside_it(explain_page):
+    page = Page(explain_page)
+    for source in page.data:
+        kind, data = decoded(source)
+        assert kind == "data:image/jpeg"
+        Image.open(io.BytesIO(data)).load()
+    links = [a["href"] for tag, a in page.tags if tag == "a"]
+    assert len(page.data) == len(links) == 3 * len(NAMES)
+    named = {unquote(link) for link in links}
+    assert named == {f"{Path(name).stem}_pp.jpg" for name in NAMES}
+    assert all((explain_page.parent / name).is_file() for name in named)
+    assert {a["alt"] for tag, a in page.tags if tag == "img"} == {"", *NAMES}
+
+
+def test_nothing_comes_from_elsewhere_and_no_name_becomes_code(explain_page):
+    page = Page(explain_page)
+    assert {tag for tag, _ in page.tags if tag in ("link", "iframe", "object")} == set()
+    for _, attributes in page.tags:
+        assert not any(name.startswith("on") for name in attributes)
+        assert attributes.get("src", "data:").startswith("data:")
+        assert not re.match(r"\w+:|//", attributes.get("href", ""))
+    assert sum(tag == "script" for tag, _ in page.tags) == 1
+    policy = [a["content"] for tag, a in page.tags if a.get("http-equiv")]
+    assert "default-src 'none'" in policy[0]
+
+
+def test_compared_methods_stand_side_by_side_for_each_image(pictures, tmp_path):
+    folder = explained(pictures, tmp_path / "out", compare="[saliency, gradient, grad_cam]")
+    page = Page(folder / "index.html")
+    widths = [Image.open(io.BytesIO(decoded(source)[1])).width for source in page.data]
+    assert len([width for width in widths if width > 100]) == len(NAMES)
+    assert (folder / "a_pp.jpg").is_file() and (folder / "comparison_pp.jpg").is_file()
+
+
+def test_an_existing_figure_is_in_the_report_too(pictures, tmp_path):
+    first = explained(pictures, tmp_path / "out", report="false")
+    assert not (first / "index.html").exists()
+    explained(pictures, tmp_path / "out", skip_existing="true")
+    assert len(Page(first / "index.html").data) == 2 * len(NAMES)
+
+
+@pytest.mark.parametrize(("format", "kind"), [("gif", "image/gif"), ("mp4", "video/mp4")])
+def test_an_ascent_shows_its_animation_and_frames(tmp_path, monkeypatch, format, kind):
+    monkeypatch.chdir(ROOT / "tests")
+    settings = {"iterations": 4, "frames.every": 2, "target": "[1, 2]", "animation.format": format}
+    settings["priors"] = "{shift: 0}"
+    code = generate_command(ROOT / "configs/class_image.yaml", arguments_for(tmp_path, **settings))
+    assert code == 0
+    folder = tmp_path / "method_2/class_1_2"
+    page = Page(folder / "index.html")
+    animation = dict(decoded(source) for source in page.data if "jpeg" not in source[:20])
+    assert animation == {f"data:{kind}": (folder / f"class_1_2.{format}").read_bytes()}
+    frames = [row[1] for row in page.rows]
+    assert frames == ["iteration", "0", "2", "4"]
+    assert page.rows[0][2:4] == ["score of class 1", "score of class 2"]
+
+
+def test_weights_have_a_page(tmp_path, monkeypatch):
+    monkeypatch.chdir(ROOT / "tests")
+    arguments = arguments_for(tmp_path, objective="weights")
+    assert generate_command(ROOT / "configs/class_image.yaml", arguments) == 0
+    (path,) = (tmp_path / "method_2").glob("weights_*/index.html")
+    assert len(Page(path).data) == 1
+
+
+def test_the_page_is_written_whole_or_not_at_all(tmp_path):
+    path = tmp_path / "index.html"
+    path.write_text("before")
+
+    def rows():
+        yield ["one"]
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        save_page(path, "t", "a", {"T": Table(["x"], rows())}, {})
+    assert path.read_text() == "before" and list(tmp_path.iterdir()) == [path]
+
+
+def test_pictures_gone_by_then_are_left_out(tmp_path):
+    table = Table([""], [[Picture(tmp_path / "gone.png", (9, 9))]])
+    figures = Figures([("gone", Picture(tmp_path / "gone.png", (9, 9)))])
+    page = Page(save_page(tmp_path / "p.html", "t", "a", {"T": table, "F": figures}, {}))
+    assert page.data == [] and "figure" not in dict(page.tags)
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory):
+    if not (CHROMIUM and DRIVER):
+        pytest.skip("needs Chromium and its driver")
+    from selenium import webdriver
+
+    options = webdriver.ChromeOptions()
+    options.binary_location = CHROMIUM
+    profile = tmp_path_factory.mktemp("profile")
+    quiet = ["quic", "background-networking", "component-update", "sync", "gpu", "dev-shm-usage"]
+    for flag in ["headless", "no-sandbox", "no-first-run", f"user-data-dir={profile}"]:
+        options.add_argument(f"--{flag}")
+    for feature in quiet:
+        options.add_argument(f"--disable-{feature}")
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    with webdriver.Chrome(options, webdriver.ChromeService(DRIVER)) as driver:
+        yield driver
+
+
+def column(browser, number):
+    return browser.execute_script(
+        "return [...document.querySelectorAll('tbody tr')].filter((row) => !row.hidden)"
+        f".map((row) => row.cells[{number}].textContent)"
+    )
+
+
+def test_a_browser_sorts_by_each_heading(browser, tmp_path):
+    rows = [["b10", 2.0, Share(0.05)], ["b9", None, Share(0.5)], ["A", -1.5, Share(0.051)]]
+    rows.append(["", 1e-7, Share(1)])
+    path = save_page(tmp_path / "p.html", "t", "a", {"T": Table(["x", "y", "z"], rows)}, {})
+    browser.get(path.as_uri())
+    x, y, z = browser.find_elements("css selector", "th button")
+    x.click()
+    assert column(browser, 0) == ["A", "b9", "b10", ""]
+    x.click()
+    assert column(browser, 0) == ["b10", "b9", "A", ""]
+    y.click()
+    assert column(browser, 1) == ["-1.5", "1e-07", "2", ""]
+    y.click()
+    assert column(browser, 1) == ["2", "1e-07", "-1.5", ""]
+    z.click()
+    assert column(browser, 2) == ["5.0%", "5.1%", "50.0%", "100.0%"]
+    headings = browser.find_elements("css selector", "th")
+    assert [h.get_attribute("aria-sort") for h in headings] == [None, None, "ascending"]
+
+
+def test_a_browser_shows_filters_and_runs_nothing_foreign(browser, explain_page):
+    browser.get(explain_page.as_uri())
+    assert browser.title.startswith("What tiny:small_net")
+    loaded = "return [...document.images].map((i) => i.complete && i.naturalWidth > 0)"
+    assert browser.execute_script(loaded) == [True] * 3 * len(NAMES)
+    assert sorted({*column(browser, 1)}) == sorted([*NAMES, "broken.png"])
+    browser.find_element("css selector", "input").send_keys("ü ")
+    assert column(browser, 1) == [NAMES[2]] * 2
+    fetched = "return performance.getEntriesByType('resource').map((entry) => entry.name)"
+    assert [name for name in browser.execute_script(fetched) if not name.startswith("data:")] == []
+    assert browser.get_log("browser") == []
+
+
+def test_a_browser_plays_the_animation(browser, tmp_path):
+    small = Image.new("RGB", (20, 10), "red")
+    small.save(tmp_path / "a.gif", save_all=True, append_images=[Image.new("RGB", (20, 10))])
+    figures = Figures([("moving", Animation(tmp_path / "a.gif"))])
+    browser.get(save_page(tmp_path / "p.html", "t", "a", {"F": figures}, {}).as_uri())
+    assert browser.execute_script("return document.images[0].naturalWidth") == 20
+    assert browser.get_log("browser") == []
