@@ -87,7 +87,10 @@ def launched(tmp_path_factory):
     launcher += ["--log_dir", str(folder / "log")]
     codes = {}
     for name, start in {"two": launcher, "one": []}.items():
-        script = [str(ROOT / "method_1_pp.py"), *arguments_for(pictures, folder / name)]
+        script = [
+            str(ROOT / "method_1_pp.py"),
+            *arguments_for(pictures, folder / name, report="true"),
+        ]
         done = subprocess.run(
             [sys.executable, *start, *script],
             cwd=ROOT / "tests", env=environment, capture_output=True, text=True, timeout=120,
@@ -104,6 +107,8 @@ def test_two_processes_share_the_images(launched):
     assert sorted(path.name for path in two.iterdir()) == sorted(
         path.name for path in one.iterdir()
     )
+    page = (one / "index.html").read_text().replace(str(folder / "one"), str(folder / "two"))
+    assert page == (two / "index.html").read_text()
     for path in one.glob("*.jpg"):
         assert path.read_bytes() == (two / path.name).read_bytes()
     alike = [{**row, "figure": Path(row["figure"]).name} for row in rows_of(two)]
