@@ -45,6 +45,8 @@ setup(
             "opencv-python-headless>=4.5",
             "matplotlib>=3.5",
             "selenium>=4.10",
+            "nbclient>=0.8",
+            "ipykernel>=6",
         ],
         "torch": ["torch>=2.0"],
     },
