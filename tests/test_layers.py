@@ -10,7 +10,7 @@ LEVELS = [
     {"errors"},
     {"files"},
     {"runtime", "config", "images", "targets", "hooks", "priors", "features", "baselines"},
-    {"summary", "webpage"},
+    {"summary", "webpage", "engine"},
     {"parametrisations"},
     {"models", "gradients", "passes", "objectives"},
     {"saliency", "cam", "perturbation", "synthesis", "render"},

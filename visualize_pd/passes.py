@@ -10,6 +10,7 @@ import numpy as np
 import paddle
 from tqdm import tqdm
 
+from .engine import Forward
 from .errors import check_count
 from .hooks import capture, frozen
 from .targets import check_images, class_scores, read_logits, resolve_targets
@@ -19,9 +20,11 @@ from .targets import check_images, class_scores, read_logits, resolve_targets
 def scoring(network: paddle.nn.Layer) -> Iterator[Callable]:
     """A function `(images, targets, score) → (scores [N], targets [N])`, without gradients."""
 
+    forward = Forward(network)
+
     def score_of(images: paddle.Tensor, targets: Any = None, score: str = "logit"):
         check_images(images)
-        logits = read_logits(network(images), images)
+        logits = read_logits(forward(images), images)
         chosen = resolve_targets(targets, logits)
         return class_scores(logits, chosen, score), chosen
 

@@ -1,0 +1,168 @@
+"""Passes that need no gradient: on a CPU by Paddle's inference engine, where that pays.
+
+The engine runs a compiled copy of the network with oneDNN, which Paddle does not use otherwise, and
+which is several times faster for most networks (depthwise convolutions above all).
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import time
+import weakref
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import paddle
+import threadpoolctl
+
+from .targets import logits_of
+
+# Compiling costs a second or two. Done once as much was spent without it, it can at worst double
+# the time of a run, and short runs never pay for it.
+COMPILE_AFTER_SECONDS = 2.0
+TOLERANCE = 1e-5
+WORTH_IT = 0.9
+
+Run = Callable[[paddle.Tensor], paddle.Tensor]
+
+
+class _Known:
+    """What is known of a network and a size of images."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+        self.engine: Run | None = None
+        self.refused = False
+
+
+_KNOWN: weakref.WeakKeyDictionary = weakref.WeakKeyDictionary()
+
+
+class Forward:
+    """`images → what the network returns`, or only the logits, once it is compiled.
+
+    For the length of a block in which the network is frozen and no gradients are recorded. The
+    compiled copy is used after it has given the network's own logits, to 1e-5 of the largest, and
+    faster; in each block it must do so again, as the weights may have changed since.
+    """
+
+    def __init__(self, network: paddle.nn.Layer):
+        self.network = network
+        self.checked = False
+
+    def __call__(self, images: paddle.Tensor) -> Any:
+        if not _eligible(self.network, images):
+            return self.network(images)
+        shapes = _KNOWN.setdefault(self.network, {})
+        known = shapes.setdefault(tuple(images.shape[1:]), _Known())
+        if known.engine and not self.checked:
+            first = images[:1]
+            if _alike(known.engine(first), logits_of(self.network(first))):
+                self.checked = True
+            else:
+                known.seconds, known.engine = 0.0, None
+        if known.engine:
+            return known.engine(images)
+        start = time.perf_counter()
+        output = self.network(images)
+        seconds = time.perf_counter() - start
+        known.seconds += seconds
+        if known.seconds > COMPILE_AFTER_SECONDS and not known.refused:
+            known.engine = _compiled(self.network, images, logits_of(output), seconds)
+            known.refused = known.engine is None
+            self.checked = True
+        return output
+
+
+def _eligible(network: paddle.nn.Layer, images: paddle.Tensor) -> bool:
+    """On a CPU, in single precision, and nobody watches or changes what layers return."""
+    return (
+        images.place.is_cpu_place()
+        and images.dtype == paddle.float32
+        and not any(
+            layer._forward_pre_hooks or layer._forward_post_hooks
+            for layer in network.sublayers(include_self=True)
+        )
+    )
+
+
+def _alike(logits: paddle.Tensor, expected: paddle.Tensor) -> bool:
+    if logits.shape != expected.shape:
+        return False
+    return bool((logits - expected).abs().max() <= TOLERANCE * expected.abs().max())
+
+
+def _compiled(
+    network: paddle.nn.Layer, images: paddle.Tensor, expected: paddle.Tensor, seconds: float
+) -> Run | None:
+    """The compiled copy, or None where it cannot be had, gives other logits or is no faster."""
+    try:
+        engine = _compile(network, images.shape[1:])
+        right = _alike(engine(images), expected)  # also the first call, which is slower
+        start = time.perf_counter()
+        engine(images)
+    except Exception:  # a network may do anything that cannot be compiled; it runs as it is
+        return None
+    return engine if right and time.perf_counter() - start < WORTH_IT * seconds else None
+
+
+class _Traced(paddle.nn.Layer):
+    """Records what a network does; `not_to_static` keeps Paddle from rewriting its methods."""
+
+    def __init__(self, network: paddle.nn.Layer):
+        super().__init__()
+        self.network = network
+        self.training = False
+
+    @paddle.jit.not_to_static
+    def forward(self, images):
+        output = self.network(images)
+        return output[0] if isinstance(output, (tuple, list)) else output
+
+
+def _compile(network: paddle.nn.Layer, shape: list[int]) -> Run:
+    from paddle import inference
+
+    spec = paddle.static.InputSpec([None, *shape], "float32", name="images")
+    with tempfile.TemporaryDirectory() as folder:
+        paddle.jit.save(_Traced(network), os.path.join(folder, "network"), input_spec=[spec])
+        (program,) = (
+            path for path in Path(folder).iterdir() if path.suffix in (".json", ".pdmodel")
+        )
+        config = inference.Config(str(program), str(program.with_suffix(".pdiparams")))
+        config.disable_gpu()
+        config.disable_glog_info()
+        config.enable_mkldnn()
+        config.set_cpu_math_library_num_threads(_threads())
+        predictor = inference.create_predictor(config)
+    given = predictor.get_input_handle(predictor.get_input_names()[0])
+    found = predictor.get_output_handle(predictor.get_output_names()[0])
+
+    def run(images: paddle.Tensor) -> paddle.Tensor:
+        given.copy_from_cpu(images.numpy())
+        predictor.run()
+        logits = paddle.to_tensor(found.copy_to_cpu())
+        return logits.unsqueeze(1) if logits.ndim == 1 else logits
+
+    return run
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without the lines that Paddle's compiler writes to stderr, past Python."""
+    before = os.dup(2)
+    try:
+        with open(os.devnull, "wb") as nowhere:
+            os.dup2(nowhere.fileno(), 2)
+        yield
+    finally:
+        os.dup2(before, 2)
+        os.close(before)
+
+
+def _threads() -> int:
+    """As many as Paddle uses now."""
+    return max((pool["num_threads"] for pool in threadpoolctl.threadpool_info()), default=1)
