@@ -151,6 +151,21 @@ def test_upkeep_changes_the_image_after_each_step():
     np.testing.assert_allclose(seen[0][1], -W[1:], rtol=1e-6)
 
 
+def test_upkeep_where_nothing_depends_on_the_image():
+    seen = []
+
+    def note(image, gradient, iteration):
+        seen.append(gradient.numpy())
+        return image
+
+    def constant(network, images):
+        return paddle.ones([len(images)])
+
+    *_, last = ascend(Linear(W), constant, Pixels(START), iterations=1, upkeep=[note])
+    assert last.scores == [1.0]
+    np.testing.assert_array_equal(seen, [np.zeros(START.shape)])
+
+
 def test_upkeep_of_a_spectrum_is_refused():
     canvas = Fourier(START)
     with pytest.raises(VisualizeError, match="pixels"):

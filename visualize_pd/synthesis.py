@@ -95,8 +95,11 @@ def ascend(
             warmth = (1 + math.cos(math.pi * iteration / iterations)) / 2
             adam.set_lr(learning_rate * (cooling + (1 - cooling) * warmth))
             adam.step()
+            gradient = canvas.variable.grad
+            if gradient is None:  # nothing depends on the image
+                gradient = paddle.zeros_like(canvas.variable)
             for change in upkeep:
-                changed = change(canvas.variable.detach(), canvas.variable.grad, iteration + 1)
+                changed = change(canvas.variable.detach(), gradient, iteration + 1)
                 canvas.variable.set_value(changed)
             adam.clear_grad()
 
