@@ -12,6 +12,7 @@ from safetensors.numpy import save_file
 from visualize_pd.errors import WeightsError
 from visualize_pd.models import AlexNet, load_model
 from visualize_pd.models.alexnet import translate
+from visualize_pd.models.efficientnet_lite import packaged_weights
 from visualize_pd.models.weights import find_weights, load_weights
 
 GOLDEN = Path(__file__).parents[1] / "golden"
@@ -352,6 +353,12 @@ def test_find_weights_passes_over_folders(tmp_path):
     (tmp_path / "alexnet.pdparams").mkdir()
     (tmp_path / "alexnet.pth").touch()
     assert find_weights("alexnet", tmp_path) == tmp_path / "alexnet.pth"
+
+
+def test_a_folder_left_of_a_package_holds_no_weights(tmp_path, monkeypatch):
+    (tmp_path / "efficientnet_lite9_pytorch_model").mkdir()
+    monkeypatch.syspath_prepend(tmp_path)
+    assert packaged_weights(9) is None
 
 
 def test_published_weights_are_not_for_other_classes(tmp_path, monkeypatch):

