@@ -8,6 +8,8 @@ def main() -> int:
     """Read the arguments with the package's own code, then import the package and do the work."""
     try:
         spec = importlib.util.find_spec("visualize_pd")
+        if spec is None or spec.loader is None:
+            raise ImportError("the package visualize_pd is not installed")
         package = sys.modules[spec.name] = importlib.util.module_from_spec(spec)
         command = importlib.import_module("visualize_pd.main").command_of(sys.argv[1:])
         spec.loader.exec_module(package)  # put off until here, as it is what imports Paddle

@@ -189,6 +189,13 @@ def test_work_without_paddle_names_the_extras(arguments):
     assert ".[cpu]" in done.stderr and "Traceback" not in done.stderr
 
 
+def test_command_without_the_package_says_so():
+    command = [sys.executable, "-I", "-S", str(ROOT / "visualize_pd_command.py")]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert done.stderr == "error: the package visualize_pd is not installed\n"
+
+
 def test_command_and_module_do_the_same(run_script, network_file):
     arguments = ["weights", "check", network_file, "--model", "tiny:small_net"]
     environment = {"PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "tests")])}
