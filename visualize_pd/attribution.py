@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import paddle
@@ -39,8 +39,9 @@ class Wanted(NamedTuple):
 def read_targets(target: str | int | Sequence, labels: Sequence[str] | None) -> Wanted:
     """What a config asks for: `predicted`, `top3`, a class by its name or index, or a list."""
     if not isinstance(target, (str, int)):
-        classes = [read_target(item, labels) for item in target]
-        if not classes or None in classes:
+        found = [read_target(item, labels) for item in target]
+        classes = [index for index in found if index is not None]
+        if not classes or len(classes) < len(found):
             raise TargetError("a list of targets holds classes, at least one, by name or index")
         return Wanted(tuple(dict.fromkeys(classes)))
     if isinstance(target, str) and re.fullmatch(r"\s*top[0-9]{1,4}\s*", target):
@@ -60,8 +61,10 @@ class Map(NamedTuple):
     gap: float | None
 
     @property
-    def gap_share(self) -> str:
-        """The completeness gap as a share of the difference that the map should sum to."""
+    def gap_share(self) -> str | None:
+        """The completeness gap, if any, as a share of the difference that the map should sum to."""
+        if self.gap is None:
+            return None
         expected = float(self.whole.sum(dtype="float64")) - self.gap
         return f"{abs(self.gap / expected):.2%}" if expected else f"{self.gap:.2g}"
 
@@ -116,8 +119,10 @@ def explain_batch(
     ]
 
 
-def _maps(method: Choice, network, images, targets) -> list[Map]:
-    attribution, gaps = method.attribution(network, images, targets)
+def _maps(
+    method: Choice, network: paddle.nn.Layer, images: paddle.Tensor, targets: Any
+) -> list[Map]:
+    attribution, gap = method.attribution(network, images, targets)
     whole, reduced = attribution.numpy(), method.reduced(attribution).numpy()
-    gaps = [None] * len(whole) if gaps is None else gaps.tolist()
+    gaps = [None] * len(whole) if gap is None else gap.numpy().tolist()
     return [Map(*each) for each in zip(whole, reduced, gaps)]

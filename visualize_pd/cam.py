@@ -27,7 +27,7 @@ class At(NamedTuple):
     """What a rule may use: A and ∂S_c/∂A at one call of a layer, and the pass they come from."""
 
     maps: paddle.Tensor
-    gradients: paddle.Tensor | None
+    gradients: paddle.Tensor  # None for a rule that is made without
     layer: paddle.nn.Layer
     call: int
     network: paddle.nn.Layer
@@ -60,12 +60,13 @@ def _cam(rule: Callable | None = None, *, gradients: bool = True) -> Callable:
         score: str = "logit",
         eigen_smooth: bool = False,
         aug_smooth: bool = False,
-        zooms: Sequence[float] = (),
+        zooms: float | Sequence[float] = (),
         guided: bool = False,
         **options: Any,
     ) -> paddle.Tensor:
         views = _views(images, aug_smooth, zooms)
-        chosen, total = targets, 0.0
+        chosen = targets
+        total: Any = 0.0
         for view, back in views:
             found, chosen = _layers(network, view, chosen, target_layer, score, gradients)
             for at in found:
@@ -84,15 +85,22 @@ def _cam(rule: Callable | None = None, *, gradients: bool = True) -> Callable:
 
     method.__name__ = method.__qualname__ = rule.__name__
     method.__module__ = rule.__module__
-    method.__doc__ = f"{rule.__doc__.rstrip()}\n\n{SHARED}"
+    method.__doc__ = f"{(rule.__doc__ or '').rstrip()}\n\n{SHARED}"
     common = inspect.signature(method)
     own = [p for p in inspect.signature(rule).parameters.values() if p.kind is p.KEYWORD_ONLY]
     shared = [p for p in common.parameters.values() if p.kind is not p.VAR_KEYWORD]
-    method.__signature__ = common.replace(parameters=[*shared, *own])
+    method.__signature__ = common.replace(parameters=[*shared, *own])  # type: ignore[attr-defined]
     return method
 
 
-def _layers(network, images, targets, names, score, gradients) -> tuple[list[At], paddle.Tensor]:
+def _layers(
+    network: paddle.nn.Layer,
+    images: paddle.Tensor,
+    targets: Any,
+    names: str | Sequence[str] | None,
+    score: str,
+    gradients: bool,
+) -> tuple[list[At], paddle.Tensor]:
     """One pass, and what a rule may use at each layer; then the classes that were explained."""
     layers = network.sublayers() if names is None else find_layers(network, names)
     passed = record(network, images, targets, score=score, layers=layers)
@@ -101,7 +109,7 @@ def _layers(network, images, targets, names, score, gradients) -> tuple[list[At]
     else:
         names = [names] if isinstance(names, str) else names
         found = [(layer, maps_of(layer, passed.calls, name)) for layer, name in zip(layers, names)]
-    slopes = [None] * len(found)
+    slopes: list[Any] = [None] * len(found)
     if gradients:
         slopes = differentiate(passed.scores, [maps for _, maps in found])
     numbers = [_number(layer, maps, passed.calls) for layer, maps in found]
@@ -278,19 +286,22 @@ def _to_one(heat: paddle.Tensor) -> paddle.Tensor:
     return heat / paddle.where(high > 0, high, paddle.ones_like(high))
 
 
-def _views(images: paddle.Tensor, aug_smooth: bool, zooms: Sequence[float]) -> list:
+View = tuple[paddle.Tensor, Callable[[paddle.Tensor], paddle.Tensor]]
+
+
+def _views(images: paddle.Tensor, aug_smooth: bool, zooms: float | Sequence[float]) -> list[View]:
     """The views of test-time smoothing, the plain one first, each with its way back for a map.
 
     `aug_smooth`: as it is and mirrored, × 1, 0.9 and 1.1 of the normalised values, as in
     pytorch-grad-cam; all of them once more at each of `zooms`, shares of the image's size.
     """
     check_images(images)
-    zooms = list(zooms) if isinstance(zooms, (list, tuple)) else [zooms]
-    if not all(type(zoom) in (int, float) and 0 < zoom <= 8 for zoom in zooms):
-        raise ConfigError(f"zooms must be numbers over 0, not {zooms}")
+    shares: list[Any] = list(zooms) if isinstance(zooms, (list, tuple)) else [zooms]
+    if not all(type(share) in (int, float) and 0 < share <= 8 for share in shares):
+        raise ConfigError(f"zooms must be numbers over 0, not {shares}")
     full = images.shape[2:]
 
-    def view(flip: bool, factor: float, zoom: float):
+    def view(flip: bool, factor: float, zoom: float) -> View:
         seen = paddle.flip(images, axis=[3]) if flip else images
         seen = seen * factor if factor != 1 else seen
         size = [max(1, round(side * zoom)) for side in full]
@@ -306,5 +317,5 @@ def _views(images: paddle.Tensor, aug_smooth: bool, zooms: Sequence[float]) -> l
 
     flips, factors = ((False, True), (1.0, 0.9, 1.1)) if aug_smooth else ((False,), (1.0,))
     return [
-        view(flip, factor, zoom) for zoom in (1.0, *zooms) for flip in flips for factor in factors
+        view(flip, factor, zoom) for zoom in (1.0, *shares) for flip in flips for factor in factors
     ]

@@ -11,6 +11,7 @@ import re
 import reprlib
 import types
 import typing
+from collections.abc import Hashable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Optional, Union
@@ -245,7 +246,7 @@ def apply_overrides(values: dict, overrides: typing.Sequence[str]) -> dict:
 class _Loader(yaml.SafeLoader):
     """PyYAML's safe loader, but 1e-3 is a number (as in YAML 1.2) and a key stands only once."""
 
-    def construct_mapping(self, node, deep=False):
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         seen = set()
         for key_node, _ in node.value:
             key = self.construct_object(key_node, deep=True)
@@ -300,7 +301,7 @@ def _shown(value: Any) -> str:
 
 
 def _checked(value: Any, hint: Any, bounds: typing.Mapping, where: str) -> Any:
-    if dataclasses.is_dataclass(hint):
+    if isinstance(hint, type) and dataclasses.is_dataclass(hint):
         return build(hint, value, where)
     options = _options(hint)
     fitted = _fitted(value, hint)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -26,7 +26,9 @@ ROWS_PER_SHEET = 12
 THUMBNAIL, FIGURE = (96, 96), (1200, 4000)
 
 
-def explain(config: ExplainConfig, say: Callable[[str], None], complain: Callable[[str], None]):
+def explain(
+    config: ExplainConfig, say: Callable[[str], None], complain: Callable[[str], None]
+) -> tuple[int, int]:
     """Explain every image of a config; return how many were done and how many were skipped.
 
     `say` gets a line for every image, `complain` one for every image that had to be skipped. Of
@@ -85,7 +87,7 @@ def _read_ahead(
     """Batches of cropped pictures; the next one is read while the last one is computed with."""
 
     def read(batch: Sequence[Path]) -> list[tuple[Path, Image.Image | ImageError]]:
-        found = []
+        found: list[tuple[Path, Image.Image | ImageError]] = []
         for path in batch:
             try:
                 found.append((path, classifier.crop(load_image(path))))
@@ -95,7 +97,7 @@ def _read_ahead(
 
     batches = [paths[start : start + size] for start in range(0, len(paths), size)]
     with ThreadPoolExecutor(1) as reader:
-        following = None
+        following: Future | None = None
         for batch in [*batches, None]:
             current, following = following, reader.submit(read, batch) if batch else None
             if current:
@@ -116,15 +118,17 @@ def explain_image(
     `VisualizeError` for what it cannot do.
     """
     compare = not isinstance(method, (str, Mapping))
-    methods = [choose_method(each).ready(classifier) for each in (method if compare else [method])]
+    asked = [method] if isinstance(method, (str, Mapping)) else method
+    methods = [choose_method(each).ready(classifier) for each in asked]
     if not methods:
         raise ConfigError("no method named")
     _check_colormap(colormap)
     wanted = read_targets(target, classifier.labels)
-    named = isinstance(picture, (str, Path))
-    loaded = load_image(picture) if named else picture.convert("RGB")
-    batch = [(Path(picture if named else "picture"), classifier.crop(loaded))]
-    (explained,) = explain_batch(methods, classifier, wanted, batch)
+    if isinstance(picture, (str, Path)):
+        path, loaded = Path(picture), load_image(picture)
+    else:
+        path, loaded = Path("picture"), picture.convert("RGB")
+    (explained,) = explain_batch(methods, classifier, wanted, [(path, classifier.crop(loaded))])
     if compare:
         return draw_grid(grid_rows(explained, classifier, methods, colormap), classifier)
     return draw_figure(explained, classifier, methods[0], colormap)

@@ -18,15 +18,13 @@ def find_layers(network: paddle.nn.Layer, names: str | Sequence[str]) -> list[pa
     Raises `ConfigError` for an unknown one, with the closest.
     """
     known = dict(network.named_sublayers())
-    names = [names] if isinstance(names, str) else names
-    if not isinstance(names, (list, tuple)):
-        names = [names]
-    if not names:
+    wanted: Sequence[Any] = names if isinstance(names, (list, tuple)) else [names]
+    if not wanted:
         raise ConfigError("no layer named")
-    for name in names:
+    for name in wanted:
         if not isinstance(name, str) or name not in known:
             raise ConfigError(f"no layer '{name}' in the network; {nearest(str(name), known)}")
-    return [known[name] for name in names]
+    return [known[name] for name in wanted]
 
 
 def first_weights(

@@ -90,10 +90,10 @@ def grid_rows(
     spreads: Sequence[render.Spread] | None = None,
 ) -> list[render.Row]:
     """A row for each class: the photograph, and a cell for each method."""
-    shared = spreads or [None] * len(methods)
+    shared: Sequence[render.Spread | None] = spreads or [None] * len(methods)
     names = [method.name for method in methods]
     titles = ["Input image", *(m.title(names.count(m.name) > 1) for m in methods)]
-    rows = []
+    rows: list[render.Row] = []
     for target, maps in zip(explained.targets, explained.maps):
         cells = [
             _cell(explained.picture, method, each, colormap, spread)
@@ -131,5 +131,6 @@ def _named(explained: Explained, classifier: Classifier, index: int) -> str:
 
 
 def _gaps(explained: Explained, before: str, after: str) -> str:
-    shares = [each.gap_share for row in explained.maps for each in row if each.gap is not None]
+    every = (each.gap_share for row in explained.maps for each in row)
+    shares = [share for share in every if share is not None]
     return f"{before}completeness gap {', '.join(shares)}{after}" if shares else ""

@@ -240,7 +240,7 @@ class _Run:
                 f"{path} is of a run with another {' and '.join(differs)}; take the same, or {anew}"
             )
         self.rows, self.pictures = rows, pictures
-        self.begin = Frame(iteration, None, [], state)
+        self.begin = Frame(iteration, paddle.empty([0]), [], state)  # the image is in the state
         return True
 
     def _essence(self) -> dict[str, Any]:
@@ -251,9 +251,9 @@ class _Run:
     def _write(self, frame: Frame) -> None:
         """A frame's picture and numbers, then the state from which it can be taken up again."""
         with paddle.no_grad():
-            measured = self.plan.measure(frame.image)
+            rated = self.plan.measure(frame.image)
         one = len(self.plan.titles) == 1
-        measured = {key: value[0] if one else value for key, value in measured.items()}
+        measured = {key: value[0] if one else value for key, value in rated.items()}
         file = f"pp/{self._prefix}_iter_{frame.iteration}_pp.png"
         self.rows.append({"iteration": frame.iteration, "file": file, **measured})
         self.pictures.append(self.classifier.to_pixels(frame.image))
@@ -345,7 +345,7 @@ def _interrupts_noted() -> Iterator[threading.Event]:
         yield noted  # signals can only be handled in the main thread
         return
 
-    def note(number, stack):
+    def note(_number: int, _stack: Any) -> None:
         if noted.is_set():
             raise KeyboardInterrupt
         noted.set()

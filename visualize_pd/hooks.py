@@ -37,10 +37,11 @@ def frozen(network: paddle.nn.Layer) -> Iterator[None]:
 def capture(*layers: paddle.nn.Layer) -> Iterator[list[tuple[paddle.nn.Layer, Any]]]:
     """Collect `(layer, what it returned)`, in the order in which calls end, in the block."""
     calls: list[tuple[paddle.nn.Layer, Any]] = []
-    handles = [
-        layer.register_forward_post_hook(lambda layer, _inputs, out: calls.append((layer, out)))
-        for layer in layers
-    ]
+
+    def note(layer: paddle.nn.Layer, _inputs: Any, out: Any) -> Any:
+        calls.append((layer, out))
+
+    handles = [layer.register_forward_post_hook(note) for layer in layers]
     try:
         yield calls
     finally:
@@ -55,11 +56,11 @@ class _Deconvnet(PyLayer):
     """
 
     @staticmethod
-    def forward(context, x, rectify):
+    def forward(context: Any, x: paddle.Tensor, rectify: Callable) -> paddle.Tensor:
         return rectify(x)
 
     @staticmethod
-    def backward(context, gradient):
+    def backward(context: Any, gradient: paddle.Tensor) -> paddle.Tensor:
         return _positive(gradient)
 
 
@@ -71,7 +72,7 @@ def _guided(x: paddle.Tensor, rectify: Callable) -> paddle.Tensor:
     return y
 
 
-RELU_RULES = {"guided": _guided, "deconvnet": _Deconvnet.apply}
+RELU_RULES: dict[str, Callable] = {"guided": _guided, "deconvnet": _Deconvnet.apply}
 _RECTIFIERS = {
     (operations, name): getattr(operations, name)
     for operations in (paddle._C_ops, paddle._legacy_C_ops)  # the second: `act` of a BatchNorm
@@ -172,7 +173,7 @@ class Rest:
         return _each(output, repeat)
 
     def _recorded(self, layer: paddle.nn.Layer, forward: Callable) -> Callable:
-        def run(*inputs, **options):
+        def run(*inputs: Any, **options: Any) -> Any:
             call = _Call(layer)
             self.calls.append(call)
             output = forward(*inputs, **options)
@@ -183,7 +184,7 @@ class Rest:
         return run
 
     def _replayed(self, layer: paddle.nn.Layer, forward: Callable) -> Callable:
-        def run(*inputs, **options):
+        def run(*inputs: Any, **options: Any) -> Any:
             index = self.cursor
             if index >= len(self.calls) or self.calls[index].layer is not layer:
                 raise ModelError("the network takes another way through its layers the second time")

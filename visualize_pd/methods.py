@@ -83,7 +83,11 @@ QUANTITIES = {
     "rise": "RISE",
 }
 WITHOUT_CLASS = {"eigen_cam", "activation_gradient"}
-TABLES = {"score": SCORES, "quadrature": QUADRATURES, "average": AVERAGES}
+TABLES: dict[str, Mapping[str, Any]] = {
+    "score": SCORES,
+    "quadrature": QUADRATURES,
+    "average": AVERAGES,
+}
 
 
 class Choice(NamedTuple):
@@ -159,7 +163,7 @@ def choose_method(method: str | Mapping, where: str = "method") -> Choice:
             raise ConfigError(f"unknown key '{where}.{option}'; {nearest(str(option), known)}")
         _check_option(option, value, known[option], where)
     keys = [key for key in ("channel", "sign") if key in known]
-    reduction = {key: options.pop(key, known[key]) for key in keys}
+    reduction: dict[str, str] = {key: options.pop(key, known[key]) for key in keys}
     choice = Choice(name, options, reduction)
     choice.reduced(paddle.zeros([1, 1, 1, 1]))  # a wrong value shows before any work
     return choice

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Mapping, Sequence
+from functools import reduce
 from typing import Any
 
 import paddle
@@ -36,7 +38,7 @@ def mixed_score(weights: Mapping[int, float], score: str = "logit") -> Objective
             weight * class_scores(logits, resolve_targets(target, logits), score)
             for target, weight in weights.items()
         )
-        return sum(each)
+        return reduce(operator.add, each)
 
     return objective
 
@@ -56,8 +58,7 @@ def filter_response(
             network(images)
         maps = maps_of(found, calls, layer)
         count, channels, height, width = maps.shape
-        several = isinstance(channel, Sequence)
-        wanted = list(channel) if several else [channel] * count
+        wanted = list(channel) if isinstance(channel, Sequence) else [channel] * count
         if len(wanted) != count:
             raise ConfigError(f"{len(wanted)} channels for {count} images; give one for each")
         for number in wanted:

@@ -22,7 +22,9 @@ def scoring(network: paddle.nn.Layer) -> Iterator[Callable]:
 
     forward = Forward(network)
 
-    def score_of(images: paddle.Tensor, targets: Any = None, score: str = "logit"):
+    def score_of(
+        images: paddle.Tensor, targets: Any = None, score: str = "logit"
+    ) -> tuple[paddle.Tensor, paddle.Tensor]:
         check_images(images)
         logits = read_logits(forward(images), images)
         chosen = resolve_targets(targets, logits)

@@ -47,8 +47,8 @@ def occlusion(
             count = part.stop - part.start
             hidden = paddle.stack([images] * count)
             for one, (top, left) in enumerate(windows[part]):
-                window = (..., slice(top, top + size), slice(left, left + size))
-                hidden[(one, *window)] = fill[window]
+                rows, columns = slice(top, top + size), slice(left, left + size)
+                hidden[one, ..., rows, columns] = fill[..., rows, columns]
             hidden = hidden.reshape([-1, *images.shape[1:]])
             left_over, _ = score_of(hidden, repeat(chosen, count), score)
             drop = (scores - left_over.reshape([count, -1])).numpy()

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
+import operator
 import re
 from collections.abc import Callable, Iterable, Iterator
-from functools import partial
+from functools import partial, reduce
 from typing import Any, NamedTuple
 
 import paddle
@@ -109,21 +110,23 @@ def _upkeep(own: PriorsConfig, classifier: Classifier) -> list[Upkeep]:
     )
     low, high = (end.reshape([1, -1, 1, 1]).astype("float32") for end in (low, high))
 
-    def blurred(image, gradient, iteration):
+    def blurred(image: paddle.Tensor, _: Any, iteration: int) -> paddle.Tensor:
         return image if iteration % own.blur_every else priors.blur(image, own.blur)
 
-    def without_low_norm(image, gradient, iteration):
+    def without_low_norm(image: paddle.Tensor, *_: Any) -> paddle.Tensor:
         size = (image * image).sum(axis=1, keepdim=True)
         return priors.without_small(image, size, own.small_norm)
 
-    def without_low_contribution(image, gradient, iteration):
+    def without_low_contribution(
+        image: paddle.Tensor, gradient: paddle.Tensor, _: int
+    ) -> paddle.Tensor:
         size = (image * gradient).sum(axis=1, keepdim=True).abs()
         return priors.without_small(image, size, own.small_contribution)
 
-    def clamped(image, gradient, iteration):
+    def clamped(image: paddle.Tensor, *_: Any) -> paddle.Tensor:
         return paddle.minimum(paddle.maximum(image, low), high)
 
-    choices = {
+    choices: dict[Upkeep, float] = {
         blurred: own.blur,
         without_low_norm: own.small_norm,
         without_low_contribution: own.small_contribution,
@@ -134,9 +137,8 @@ def _upkeep(own: PriorsConfig, classifier: Classifier) -> list[Upkeep]:
 
 def _class_image(config: GenerateConfig, classifier: Classifier) -> Plan:
     if isinstance(config.target, dict):
-        return _mixed_classes(config, classifier)
-    several = isinstance(config.target, list)
-    asked = config.target if several else [config.target]
+        return _mixed_classes(config, classifier, config.target)
+    asked = config.target if isinstance(config.target, list) else [config.target]
     targets = [_class_of(target, classifier) for target in asked]
 
     def measure_of(part: list[int]) -> Measure:
@@ -144,23 +146,23 @@ def _class_image(config: GenerateConfig, classifier: Classifier) -> Plan:
             logits = logits_of(classifier.network(images))
             chosen = resolve_targets(part, logits)
             return {
-                "score": class_scores(logits, chosen).tolist(),
-                "probability": class_scores(logits, chosen, "probability").tolist(),
+                "score": class_scores(logits, chosen).numpy().tolist(),
+                "probability": class_scores(logits, chosen, "probability").numpy().tolist(),
             }
 
         return measure
 
     frames, measure = _many(config, classifier, "target", targets, class_score, measure_of)
     names = [classifier.class_name(target) for target in targets]
-    about = {"target": targets, "class": names}
-    if not several:
+    about: dict[str, Any] = {"target": targets, "class": names}
+    if not isinstance(config.target, list):
         about = {key: value for key, (value,) in about.items()}
     return Plan(f"class_{_joined(targets)}", names, frames, config.iterations, measure, about)
 
 
-def _mixed_classes(config: GenerateConfig, classifier: Classifier) -> Plan:
+def _mixed_classes(config: GenerateConfig, classifier: Classifier, asked: dict) -> Plan:
     weights: dict[int, float] = {}
-    for name, weight in config.target.items():
+    for name, weight in asked.items():
         target = _class_of(name, classifier)
         if type(weight) not in (int, float) or not math.isfinite(weight):
             raise ConfigError(f"the weight of {name} in target must be a number, not {weight!r}")
@@ -173,12 +175,12 @@ def _mixed_classes(config: GenerateConfig, classifier: Classifier) -> Plan:
     def measure(images: paddle.Tensor) -> dict[str, list[float]]:
         logits = logits_of(classifier.network(images))
         shares = probabilities(logits)
-        score = sum(weight * logits[:, target] for target, weight in weights.items())
+        score = reduce(operator.add, (w * logits[:, target] for target, w in weights.items()))
         each = {
-            f"probability of {name}": shares[:, target].tolist()
+            f"probability of {name}": shares[:, target].numpy().tolist()
             for name, target in zip(names, weights)
         }
-        return {"score": score.tolist(), **each}
+        return {"score": score.numpy().tolist(), **each}
 
     def frames(resume: Frame | None) -> Iterator[Frame]:
         return ascent_of(config, classifier, objective, start_of(config, classifier), resume)
@@ -196,7 +198,8 @@ def _filter(config: GenerateConfig, classifier: Classifier) -> Plan:
     where = f" at {position[0]}, {position[1]}" if position else ""
 
     def objective_of(part: list[int]) -> Objective:
-        return filter_response(layer, part, tuple(position) if position else None)
+        at = (position[0], position[1]) if position else None
+        return filter_response(layer, part, at)
 
     def measure_of(part: list[int]) -> Measure:
         return _score_of(objective_of(part), classifier)
@@ -288,7 +291,10 @@ def _many(
     def frames(resume: Frame | None) -> Iterator[Frame]:
         ascents = [
             partial(
-                *(ascent_of, config, classifier, objective_of(part)),
+                ascent_of,
+                config,
+                classifier,
+                objective_of(part),
                 paddle.concat([start] * len(part)),
             )
             for part in parts
@@ -357,6 +363,6 @@ def _score_of(objective: Objective, classifier: Classifier) -> Measure:
     """The score of images as they are, without the transforms of a step."""
 
     def measure(images: paddle.Tensor) -> dict[str, list[float]]:
-        return {"score": objective(classifier.network, images).tolist()}
+        return {"score": objective(classifier.network, images).numpy().tolist()}
 
     return measure

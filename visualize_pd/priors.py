@@ -25,7 +25,8 @@ def total_variation(images: paddle.Tensor, beta: float = 1) -> paddle.Tensor:
     β = 1: Rudin et al. 1992; β = 2: Mahendran & Vedaldi 2014, equation 4.
     """
     changes = (change.abs() for change in _changes(images))
-    return sum((change if beta == 1 else change**beta).sum() for change in changes)
+    down, right = ((change if beta == 1 else change**beta).sum() for change in changes)
+    return down + right
 
 
 def _changes(images: paddle.Tensor) -> Iterator[paddle.Tensor]:
@@ -63,8 +64,8 @@ def random_view(
     down, right = down[:, None] / factor, right[None] / factor
     cos, sin = np.cos(angle), np.sin(angle)
     x, y = cos * right - sin * down, sin * right + cos * down
-    grid = np.stack([x * 2 / width, y * 2 / height], axis=-1).astype("float32")
-    grid = paddle.to_tensor(np.tile(grid, (count, 1, 1, 1)), dtype=images.dtype)
+    places = np.stack([x * 2 / width, y * 2 / height], axis=-1).astype("float32")
+    grid = paddle.to_tensor(np.tile(places, (count, 1, 1, 1)), dtype=images.dtype)
     return functional.grid_sample(images, grid, padding_mode="reflection", align_corners=False)
 
 

@@ -7,7 +7,7 @@ import math
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple, Union
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont, features
@@ -132,7 +132,7 @@ def _placed(values: np.ndarray, colormap: str, spread: Spread | None) -> tuple[n
 
 
 def overlay(
-    picture: Image.Image, attribution, alpha: float = 0.5, colormap: str = "auto"
+    picture: Image.Image, attribution: Any, alpha: float = 0.5, colormap: str = "auto"
 ) -> Image.Image:
     """One image's map `[1, 1, H, W]` (tensor or array) in colours over the photograph."""
     values = np.asarray(attribution, dtype="float64").reshape(attribution.shape[-2:])
@@ -335,7 +335,7 @@ def _gif(memory: io.BytesIO, frames: Sequence[np.ndarray], durations: list[int])
         extension=".gif",
         mode="P",
         is_batch=True,
-        palette=bytes(palette.getpalette()),
+        palette=bytes(palette.getpalette() or ()),
         duration=durations if len(frames) > 1 else durations[0],
         loop=0,
     )
@@ -349,7 +349,9 @@ def _apng(memory: io.BytesIO, frames: Sequence[np.ndarray], durations: list[int]
     _pillow(memory, frames, durations, format="PNG")
 
 
-def _pillow(memory, frames, durations, **options) -> None:
+def _pillow(
+    memory: io.BytesIO, frames: Sequence[np.ndarray], durations: list[int], **options: Any
+) -> None:
     first, *others = (Image.fromarray(frame) for frame in frames)
     first.save(memory, save_all=True, append_images=others, duration=durations, loop=0, **options)
 
@@ -381,7 +383,12 @@ def _mp4(memory: io.BytesIO, frames: Sequence[np.ndarray], durations: list[int])
 ANIMATIONS = {".gif": _gif, ".webp": _webp, ".apng": _apng, ".mp4": _mp4}
 
 
-def _write(draw: ImageDraw.ImageDraw, at: tuple, text: str, size: int, ink: tuple, width: int):
+Font = Union[ImageFont.ImageFont, ImageFont.FreeTypeFont]
+
+
+def _write(
+    draw: ImageDraw.ImageDraw, at: tuple, text: str, size: int, ink: tuple, width: int
+) -> None:
     """One line of text above `at`, made smaller, then cut, where it is wider than `width`."""
     font = _font(text, size)
     while size > 15 and font.getlength(text) > width:
@@ -390,7 +397,7 @@ def _write(draw: ImageDraw.ImageDraw, at: tuple, text: str, size: int, ink: tupl
     draw.text(at, _fitting(text, font, width), ink, font, anchor="ls")
 
 
-def _font(text: str, size: int) -> ImageFont.ImageFont:
+def _font(text: str, size: int) -> Font:
     """Pillow's own font, which has ASCII and a little more; for other letters one of the system."""
     if not set(text) <= _OWN_LETTERS:
         for name in _SYSTEM_FONTS:
@@ -399,7 +406,7 @@ def _font(text: str, size: int) -> ImageFont.ImageFont:
     return ImageFont.load_default(size)
 
 
-def _fitting(text: str, font: ImageFont.ImageFont, width: int) -> str:
+def _fitting(text: str, font: Font, width: int) -> str:
     """The text, cut with an ellipsis where it is wider than `width` pixels."""
     if font.getlength(text) <= width:
         return text

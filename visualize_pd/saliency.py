@@ -234,7 +234,7 @@ def integrated_gradients(
 
 
 def _warn(gap: paddle.Tensor, expected: paddle.Tensor) -> None:
-    for missing, whole in zip(gap.tolist(), expected.tolist()):
+    for missing, whole in zip(gap.numpy().tolist(), expected.numpy().tolist()):
         if abs(missing) > 0.01 * abs(whole):
             logger.warning(
                 "integrated gradients: completeness gap %.2g, over 1 %% of S(I) - S(I') = %.4g; "

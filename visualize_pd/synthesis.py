@@ -90,7 +90,7 @@ def ascend(
             if iteration < iterations:
                 loss.backward()
         state = _state(canvas.variable, adam)
-        yield Frame(iteration, image.detach().clone(), scores.tolist(), state)
+        yield Frame(iteration, image.detach().clone(), scores.numpy().tolist(), state)
         if iteration < iterations:
             warmth = (1 + math.cos(math.pi * iteration / iterations)) / 2
             adam.set_lr(learning_rate * (cooling + (1 - cooling) * warmth))
@@ -118,7 +118,7 @@ def natural_image(
     alpha: float = 6,
     shift: int = 16,
     rotation: float = 0,
-    zoom: tuple[float, float] = (1, 1),
+    zoom: Sequence[float] = (1, 1),
     cooling: float = 1.0,
     upkeep: Sequence[Upkeep] = (),
     seed: int = 0,
@@ -143,7 +143,7 @@ def natural_image(
         cooling=cooling,
         transforms=[
             lambda images, random: priors.random_shift(images, shift, random),
-            lambda images, random: priors.random_view(images, rotation, zoom, random),
+            lambda images, random: priors.random_view(images, rotation, (zoom[0], zoom[1]), random),
         ],
         penalties=[
             (l2, priors.l2),

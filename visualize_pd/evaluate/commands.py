@@ -6,6 +6,7 @@ import argparse
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 from ..cli import DONE, PARTLY, carry_out, command_parser, complain, say
 from ..config import EvaluateConfig, GenerateConfig, LocaliseConfig, SanityConfig
@@ -30,7 +31,7 @@ def _report(
     def command(arguments: Sequence[str]) -> int:
         parser = command_parser(Path("configs") / config, title, EXAMPLES)
 
-        def run(settings, _options: argparse.Namespace) -> int:
+        def run(settings: Any, _options: argparse.Namespace) -> int:
             return DONE if report(settings, say, complain) else PARTLY
 
         return carry_out(parser, schema, run, arguments)

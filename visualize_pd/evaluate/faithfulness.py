@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Union
 
 import numpy as np
 import paddle
@@ -13,7 +13,7 @@ from ..errors import ConfigError, ImageError, check_count
 from ..passes import batches, scoring
 from ..targets import check_images
 
-Maps = "paddle.Tensor | np.ndarray"
+Maps = Union[paddle.Tensor, np.ndarray]
 
 
 class Curve(NamedTuple):
@@ -72,7 +72,17 @@ def insertion(
     return _curve(network, start, images, images, maps, targets, steps, score, batch_size)
 
 
-def _curve(network, start, end, images, maps, targets, steps, score, batch_size) -> Curve:
+def _curve(
+    network: paddle.nn.Layer,
+    start: paddle.Tensor,
+    end: paddle.Tensor,
+    images: paddle.Tensor,
+    maps: Maps,
+    targets: Any,
+    steps: int,
+    score: str,
+    batch_size: int,
+) -> Curve:
     """The score from `start` to `end`, pixel by pixel in the maps' order, of the images' class."""
     check_count("steps", steps)
     planes = _planes(maps, images)

@@ -136,12 +136,13 @@ def _by_grabcut(
     seeds = np.concatenate([pixels[front], pixels[back]])[None]
     sure = np.repeat([cv2.GC_FGD, cv2.GC_BGD], [front.sum(), back.sum()]).astype("uint8")[None]
     models = np.zeros((1, 65)), np.zeros((1, 65))
+    nowhere = (0, 0, 0, 0)  # a rectangle, which the mask replaces
     cv2.setRNGSeed(0)
     # No iteration: the mixtures are made of the seeds' colours alone.
-    cv2.grabCut(np.ascontiguousarray(seeds), sure, None, *models, 0, cv2.GC_INIT_WITH_MASK)
+    cv2.grabCut(np.ascontiguousarray(seeds), sure, nowhere, *models, 0, cv2.GC_INIT_WITH_MASK)
     labels = np.where(front, cv2.GC_PR_FGD, cv2.GC_PR_BGD).astype("uint8")
     bgr = np.ascontiguousarray(pixels)
-    cv2.grabCut(bgr, labels, None, *models, 1, cv2.GC_EVAL_FREEZE_MODEL)
+    cv2.grabCut(bgr, labels, nowhere, *models, 1, cv2.GC_EVAL_FREEZE_MODEL)
     return (labels == cv2.GC_FGD) | (labels == cv2.GC_PR_FGD)
 
 

@@ -80,7 +80,7 @@ def _average_drop(case: Case) -> tuple[dict[str, float], None]:
 
 
 def _infidelity(case: Case) -> tuple[dict[str, float], None]:
-    options = {"samples": case.config.samples, "batch_size": case.config.batch_size}
+    options: dict[str, Any] = {"samples": case.config.samples, "batch_size": case.config.batch_size}
     found = infidelity(*case[:2], case.map, case.target, seed=case.config.seed, **options)
     return {"infidelity": float(found[0])}, None
 
@@ -90,7 +90,7 @@ def _max_sensitivity(case: Case) -> tuple[dict[str, float], None]:
     return {"max_sensitivity": float(found[0])}, None
 
 
-def _steps(case: Case) -> dict[str, int]:
+def _steps(case: Case) -> dict[str, Any]:
     return {"steps": case.config.steps, "batch_size": case.config.batch_size}
 
 
@@ -318,7 +318,7 @@ def report_sanity(config: SanityConfig, say: Say, complain: Say) -> bool:
     record = {"network": classifier.title, "images": done, "layers": layers, "means": means}
     _save_json(folder / f"{config.mode}.json", {**record, "config": as_dict(config)})
     places = list(range(len(layers)))
-    panels = [
+    plots = [
         (
             spoken,
             "layers made random",
@@ -327,7 +327,7 @@ def report_sanity(config: SanityConfig, say: Say, complain: Say) -> bool:
         )
         for kind, spoken in kinds.items()
     ]
-    _plot(folder / f"{config.mode}_curves.png", panels, say)
+    _plot(folder / f"{config.mode}_curves.png", plots, say)
     return done == pictures.count
 
 
@@ -354,8 +354,9 @@ def report_transfer(
     runtime.use_device(config.device)
     panel = [load_model(judge) for judge in judges]
     labels = panel[0].labels if panel else None
-    indices = [read_target(target, labels) for target in classes]
-    if None in indices or not indices:
+    found = [read_target(target, labels) for target in classes]
+    indices = [index for index in found if index is not None]
+    if not indices or len(indices) < len(found):
         raise ConfigError("classes are indices or names, at least one")
     named = transfer(config, indices, panel)
     names = [judge.name for judge in panel]
@@ -364,8 +365,8 @@ def report_transfer(
         ranks = "".join(f"{each.ranks[name] + 1:>22}" for name in names)
         say(f"{panel[0].class_name(each.target)[:26]:28}{ranks}")
     for which, title in enumerate(("first", "in the top 5")):
-        found = "".join(f"{shares(named, name)[which]:>22.0%}" for name in names)
-        say(f"{title:28}{found}")
+        share = "".join(f"{shares(named, name)[which]:>22.0%}" for name in names)
+        say(f"{title:28}{share}")
     cells = [(panel[0].class_name(each.target), each.picture) for each in named]
     rows = [("", cells[n : n + 5]) for n in range(0, len(cells), 5)]
     output = folder / "sheet.png"
@@ -402,7 +403,14 @@ def _begin(config: Any, name: str, complain: Say) -> tuple[Path, Classifier, _Pi
     return folder, load_model(**as_dict(config.model)), pictures
 
 
-def _class_of(path, truth, wanted, target, classifier, image) -> int:
+def _class_of(
+    path: Path,
+    truth: Truth | None,
+    wanted: str | int | None,
+    target: int | None,
+    classifier: Classifier,
+    image: paddle.Tensor,
+) -> int:
     """The class that is asked for: the labelled one, the predicted one, or the same for all."""
     if wanted is None:
         if truth is None or truth.target is None:
@@ -442,10 +450,12 @@ def _pass_seconds(classifier: Classifier, image: paddle.Tensor, target: int) -> 
     return statistics.median(taken[1:])
 
 
-def _means(rows: Sequence[Mapping[str, Any]], titles: Sequence[str]) -> dict[str, dict[str, float]]:
+def _means(
+    rows: Sequence[Mapping[str, Any]], titles: Sequence[str]
+) -> dict[str, dict[str, float | None]]:
     """Each method's mean of each number, of those pictures that have it; its median of passes."""
     keys = [key for key in rows[0] if key not in ("file", "class", "method")]
-    found: dict[str, dict[str, float]] = {}
+    found: dict[str, dict[str, float | None]] = {}
     for title in titles:
         own = [row for row in rows if row["method"] == title]
         found[title] = {}

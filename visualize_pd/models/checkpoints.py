@@ -11,8 +11,9 @@ import codecs
 import math
 import pickle
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, BinaryIO, ClassVar
+from typing import IO, Any, ClassVar, Literal
 
 import numpy as np
 
@@ -98,14 +99,14 @@ class _Array:
     """A numpy array: shape, dtype and bytes arrive in `__setstate__`."""
 
     def __init__(self, *_: Any):
-        self.values = None
+        self.values: np.ndarray | None = None
 
     def __setstate__(self, state: tuple) -> None:
         _, shape, dtype, fortran, data = state
         if isinstance(data, str):
             data = data.encode("latin1")
-        order = "F" if fortran else "C"
-        self.values = np.frombuffer(data, dtype.dtype).reshape(shape, order=order)
+        values = np.frombuffer(data, dtype.dtype)
+        self.values = values.reshape(shape, order="F" if fortran else "C")
 
     def array(self) -> np.ndarray | None:
         if self.values is not None and self.values.dtype.kind + str(self.values.itemsize) == "u2":
@@ -124,9 +125,9 @@ class _Storage:
     def __init__(self, dtype: str, count: int):
         self.dtype = dtype
         self.count = count
-        self.values = None
+        self.values: np.ndarray = np.zeros(0)
 
-    def fill(self, data: bytes, byteorder: str = "<") -> None:
+    def fill(self, data: bytes, byteorder: Literal["<", ">"] = "<") -> None:
         if self.dtype == "bf16":
             halves = np.frombuffer(data, np.dtype("u2").newbyteorder(byteorder), self.count)
             self.values = _bfloat16(halves)
@@ -241,7 +242,13 @@ class _Unpickler(pickle._Unpickler):
     no sets and no attributes, and a file cannot make the memo huge.
     """
 
-    def __init__(self, file: BinaryIO, storages: dict[str, _Storage]):
+    # Its own, of which type checkers know nothing.
+    stack: list
+    pop_mark: Callable[[], list]
+    append: Callable[[Any], None]
+    read: Callable[[int], bytes]
+
+    def __init__(self, file: IO[bytes], storages: dict[str, _Storage]):
         super().__init__(file, encoding="latin1")
         self.storages = storages
 
@@ -288,7 +295,7 @@ class _Unpickler(pickle._Unpickler):
         return self.storages.setdefault(str(_name(key)), _Storage(dtype, count))
 
 
-def _read_pickle(file: BinaryIO) -> Any:
+def _read_pickle(file: IO[bytes]) -> Any:
     """A `.pdparams`, or a legacy `.pth`: three headers, the pickle, the keys, then raw storages."""
     storages: dict[str, _Storage] = {}
     content = _Unpickler(file, storages).load()
@@ -306,7 +313,7 @@ def _read_pickle(file: BinaryIO) -> Any:
     return content
 
 
-def _read_torch_zip(file: BinaryIO) -> Any:
+def _read_torch_zip(file: IO[bytes]) -> Any:
     storages: dict[str, _Storage] = {}
     with zipfile.ZipFile(file) as archive:
         entries = {entry.filename: entry for entry in archive.infolist()}

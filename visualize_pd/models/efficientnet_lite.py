@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import math
 from pathlib import Path
+from typing import Literal
 
 import paddle
 from paddle import nn
@@ -98,7 +99,7 @@ def packaged_weights(variant: int) -> Path | None:
 
 
 def _conv(inputs: int, outputs: int, kernel: int, stride: int = 1, groups: int = 1) -> nn.Conv2D:
-    padding = kernel // 2 if stride == 1 else "SAME"
+    padding: int | Literal["SAME"] = kernel // 2 if stride == 1 else "SAME"
     return nn.Conv2D(inputs, outputs, kernel, stride, padding, groups=groups, bias_attr=False)
 
 

@@ -12,6 +12,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import paddle
@@ -85,7 +86,7 @@ def download(url: str, md5: str, path: Path) -> Path:
     return path
 
 
-def _fetch(url: str) -> Iterator:
+def _fetch(url: str) -> Iterator[Any]:
     """First the length that the server announces (or None), then the chunks, under deadlines.
 
     The waiting is done in a thread: looking up a name cannot be given a time limit.
@@ -93,7 +94,7 @@ def _fetch(url: str) -> Iterator:
     arrivals: queue.Queue = queue.Queue(maxsize=64)
     abandoned = threading.Event()
 
-    def put(item) -> None:
+    def put(item: Any) -> None:
         while not abandoned.is_set():
             try:
                 return arrivals.put(item, timeout=0.5)
@@ -140,7 +141,7 @@ def load_weights(network: nn.Layer, path: str | Path, translate: Translate | Non
     that are missing, left over or of another shape.
     """
     path = Path(path)
-    arrays = fit(read_checkpoint(path), network, path, translate)
+    arrays: dict[str, Any] = fit(read_checkpoint(path), network, path, translate)
     for name, value in network.state_dict().items():  # a counter, or a network in half precision
         if value.dtype != paddle.float32:
             arrays[name] = paddle.to_tensor(arrays[name]).astype(value.dtype)
