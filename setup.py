@@ -41,6 +41,9 @@ setup(
         "test": [
             "pytest>=7",
             "ruff>=0.17,<0.18",
+            "mypy>=1.19,<2.5",
+            "types-PyYAML",
+            "types-tqdm",
             "imageio[ffmpeg]",
             "opencv-python-headless>=4.5",
             "matplotlib>=3.5",
