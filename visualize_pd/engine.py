@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import tempfile
 import time
+import warnings
 import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -100,8 +101,9 @@ def _compiled(
 ) -> Run | None:
     """The compiled copy, or None where it cannot be had, gives other logits or is no faster."""
     try:
-        engine = _compile(network, images.shape[1:])
-        right = _alike(engine(images), expected)  # also the first call, which is slower
+        with _quiet():
+            engine = _compile(network, images.shape[1:])
+            right = _alike(engine(images), expected)  # also the first call, which is slower
         start = time.perf_counter()
         engine(images)
     except Exception:  # a network may do anything that cannot be compiled; it runs as it is
@@ -118,9 +120,8 @@ class _Traced(paddle.nn.Layer):
         self.training = False
 
     @paddle.jit.not_to_static
-    def forward(self, images):
-        output = self.network(images)
-        return output[0] if isinstance(output, (tuple, list)) else output
+    def forward(self, images: paddle.Tensor) -> Any:
+        return self.network(images)
 
 
 def _compile(network: paddle.nn.Layer, shape: list[int]) -> Run:
@@ -152,12 +153,13 @@ def _compile(network: paddle.nn.Layer, shape: list[int]) -> Run:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Without the lines that Paddle's compiler writes to stderr, past Python."""
+    """Without what Paddle's compiler warns of, and writes to stderr past Python."""
     before = os.dup(2)
     try:
-        with open(os.devnull, "wb") as nowhere:
+        with open(os.devnull, "wb") as nowhere, warnings.catch_warnings():
+            warnings.simplefilter("ignore")
             os.dup2(nowhere.fileno(), 2)
-        yield
+            yield
     finally:
         os.dup2(before, 2)
         os.close(before)

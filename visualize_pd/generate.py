@@ -159,7 +159,7 @@ class _Run:
     def save_report(self, animation: Path) -> Path:
         """A page of the animation, the final picture and all frames with their numbers."""
         picture = self.folder / f"{self.plan.name}.png"
-        items = [
+        items: list[tuple[str, Picture | Animation]] = [
             ("Animation", Animation(animation)),
             ("Final picture", Picture(picture, PAGE_SIZE, picture.name)),
         ]
