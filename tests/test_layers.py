@@ -9,7 +9,17 @@ PACKAGE = Path(__file__).parents[1] / "visualize_pd"
 LEVELS = [
     {"errors"},
     {"files"},
-    {"runtime", "config", "images", "targets", "hooks", "priors", "features", "baselines"},
+    {
+        "runtime",
+        "config",
+        "images",
+        "targets",
+        "hooks",
+        "depthwise",
+        "priors",
+        "features",
+        "baselines",
+    },
     {"summary", "webpage", "engine"},
     {"parametrisations"},
     {"models", "gradients", "passes", "objectives"},

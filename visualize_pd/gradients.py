@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import paddle
 
+from .depthwise import quick_depthwise
 from .errors import ModelError
 from .features import Calls, is_maps, unruled_relus
 from .hooks import capture, frozen, relu_rule
@@ -41,7 +42,13 @@ def record(
     """
     check_images(images)
     _check_layers(network)
-    with frozen(network), paddle.enable_grad(), relu_rule(relu), capture(*layers) as calls:
+    with (
+        frozen(network),
+        quick_depthwise(),
+        paddle.enable_grad(),
+        relu_rule(relu),
+        capture(*layers) as calls,
+    ):
         images = images.detach()
         images.stop_gradient = False
         logits = read_logits(network(images), images)
