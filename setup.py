@@ -50,6 +50,7 @@ setup(
             "selenium>=4.10",
             "nbclient>=0.8",
             "ipykernel>=6",
+            "wheel",
         ],
         "torch": ["torch>=2.0"],
     },

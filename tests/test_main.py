@@ -548,17 +548,23 @@ def test_nothing_to_download(refused, zoo, name, said):
 
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory):
-    """What an install puts into site-packages, and the metadata of its command."""
-    source, folder = tmp_path_factory.mktemp("source"), tmp_path_factory.mktemp("installed")
+    """Site-packages after an install of the wheel that comes of the source distribution."""
+    source, made, folder = (tmp_path_factory.mktemp(n) for n in ("source", "made", "installed"))
     for name in ("visualize_pd", "configs"):
         shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("setup.py", "pyproject.toml", "README.md", "visualize_pd_command.py"):
         shutil.copy(ROOT / name, source)
-    subprocess.run(
-        [sys.executable, "setup.py", "-q", "build_py", "--build-lib", str(folder), "egg_info",
-         "--egg-base", str(folder)],
-        cwd=source, check=True, capture_output=True,
-    )  # fmt: skip
+
+    def run(*command, cwd):
+        subprocess.run([sys.executable, *command], cwd=cwd, check=True, capture_output=True)
+
+    build = "from setuptools import build_meta; build_meta.build_{}(r'{}')"
+    run("-c", build.format("sdist", made), cwd=source)
+    (archive,) = made.glob("*.tar.gz")
+    shutil.unpack_archive(archive, made)
+    run("-c", build.format("wheel", made), cwd=made / archive.name[: -len(".tar.gz")])
+    (wheel,) = made.glob("*.whl")
+    run("-m", "pip", "install", "--no-deps", "--no-index", "--target", folder, wheel, cwd=made)
     return folder
 
 
@@ -566,7 +572,8 @@ def test_install_brings_command_configs_and_class_names(installed):
     names = {path.name for path in (ROOT / "configs").iterdir()}
     assert {path.name for path in (installed / "visualize_pd/configs").iterdir()} == names
     assert (installed / "visualize_pd/models/imagenet_classes.txt").is_file()
-    (points,) = installed.glob("*.egg-info/entry_points.txt")
+    assert (installed / "visualize_pd/page.html").is_file()
+    (points,) = installed.glob("*.dist-info/entry_points.txt")
     table = configparser.ConfigParser()
     table.read(points)
     assert dict(table["console_scripts"]) == {"visualize-pd": "visualize_pd_command:main"}
