@@ -368,6 +368,8 @@ def test_override_into_a_value(refused, override):
         "target: \x01",
         "seed: 2001-99-99",
         "seed: " + "9" * 5000,
+        "seed: 0x" + "f" * 5000,  # which Python reads, but does not write
+        "target: {tiger: 0x" + "f" * 5000 + "}",
         "seed: !!int x",
         "seed: !!float x",
         "seed: !!bool x",
@@ -421,9 +423,51 @@ def test_a_value_that_unfolds_to_millions_is_refused_quickly(refused, time_limit
         assert len(refused(ExplainConfig, "\n".join(lines))) < 300
 
 
+@pytest.mark.parametrize(
+    "schema, group",
+    [
+        (ExplainConfig, "method: {name: saliency, score: %s}"),
+        (ExplainConfig, "compare: [{name: %s}]"),
+        (EvaluateConfig, "methods: [{name: grad_cam, zooms: %s}]"),
+        (GenerateConfig, "target: {tiger: %s}"),
+    ],
+)
+@pytest.mark.parametrize("item", ["x", "[]", "{}"])
+def test_a_group_that_unfolds_to_millions_is_refused_quickly(
+    refused, time_limit, schema, group, item
+):
+    lists = [f"&a0 [{', '.join([item] * 10)}]"]
+    lists += [f"&a{level} [{', '.join([f'*a{level - 1}'] * 10)}]" for level in range(1, 9)]
+    with time_limit(2):
+        message = refused(schema, group % f"[{', '.join(lists)}]")
+    assert " must be a " in message and len(message) < 300
+
+
 @pytest.mark.parametrize("key", ["images", "target", "output"])
 def test_a_value_that_holds_itself_is_refused(refused, key):
     assert refused(ExplainConfig, f"{key}: &a [*a]").startswith(f"{key} must be ")
+
+
+@pytest.mark.parametrize(
+    "schema, text",
+    [
+        (ExplainConfig, "method: &a {name: smooth_grad, of: *a}"),
+        (GenerateConfig, "target: &a {tiger: *a}"),
+        (GenerateConfig, "target: {tiger: &a [*a]}"),
+        (GenerateConfig, "target: {tiger: " + "[" * 100 + "]" * 100 + "}"),
+        (GenerateConfig, "target: {tiger: 2001-01-01}"),
+        (GenerateConfig, "target: {tiger: !!binary aGk=}"),
+        (GenerateConfig, "target: {tiger: !!omap [a: 1]}"),
+    ],
+)
+def test_a_group_that_cannot_be_written_down_is_refused(refused, schema, text):
+    key = text.partition(":")[0]
+    assert refused(schema, text).startswith(f"{key} must be ")
+
+
+def test_an_override_that_goes_too_deep_is_refused(refused):
+    key = ".".join(["target"] * 5000)
+    assert refused(GenerateConfig, "{target: {}}", f"{key}=1").startswith("target must be ")
 
 
 @pytest.mark.parametrize("text", ["", "# only a comment", "- a", "word", "5", "null", "[]"])

@@ -184,6 +184,10 @@ class SanityConfig:
     output: str = "images"
 
 
+# Of a group of keys; an alias of YAML can unfold to millions, or hold itself.
+MOST_VALUES, DEEPEST = 10_000, 20
+
+
 def load_config(schema: type, path: str | Path, overrides: typing.Sequence[str] = ()) -> Any:
     """Read a YAML file, apply `key=value` overrides (dots go into groups), return a `schema`.
 
@@ -244,7 +248,18 @@ def apply_overrides(values: dict, overrides: typing.Sequence[str]) -> dict:
 
 
 class _Loader(yaml.SafeLoader):
-    """PyYAML's safe loader, but 1e-3 is a number (as in YAML 1.2) and a key stands only once."""
+    """PyYAML's safe loader, but 1e-3 is a number (as in YAML 1.2) and a key stands only once.
+
+    Whole numbers fit into floats: Python itself refuses to write down very long ones.
+    """
+
+    def construct_yaml_int(self, node):
+        value = super().construct_yaml_int(node)
+        if abs(value) >= 10**300:
+            raise yaml.constructor.ConstructorError(
+                None, None, "a number has over 300 digits", node.start_mark
+            )
+        return value
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         seen = set()
@@ -263,6 +278,7 @@ class _Loader(yaml.SafeLoader):
         return {str(key): value for key, value in super().construct_mapping(node, deep).items()}
 
 
+_Loader.add_constructor("tag:yaml.org,2002:int", _Loader.construct_yaml_int)
 _Loader.add_implicit_resolver(
     "tag:yaml.org,2002:float",
     re.compile(r"^[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)[eE][-+]?[0-9]+$"),
@@ -339,7 +355,19 @@ def _fitted(value: Any, hint: Any) -> Any:
         return _MISFIT if any(item is _MISFIT for item in items) else items
     if hint is float and type(value) is int:
         return float(value) if abs(value) < 1e300 else _MISFIT
-    return value if type(value) is hint else _MISFIT
+    if type(value) is not hint or _room_after(value, MOST_VALUES) < 0:
+        return _MISFIT
+    return value
+
+
+def _room_after(value: Any, room: int, depth: int = DEEPEST) -> int:
+    """What a value and all that it holds leave of `room`: less than 0 for what JSON cannot hold."""
+    if isinstance(value, (dict, list)):
+        for item in value.values() if isinstance(value, dict) else value:
+            room = _room_after(item, room, depth - 1) if depth and room > 0 else -1
+    elif not (value is None or isinstance(value, (str, int, float))):
+        return -1
+    return room - 1
 
 
 def _check_bounds(value: Any, bounds: typing.Mapping, where: str) -> None:
