@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -48,3 +50,37 @@ def photograph(tmp_path):
         return path
 
     return write
+
+
+@pytest.fixture
+def time_limit():
+    """Break off what takes too long, so that it fails in place of filling the memory."""
+    if not hasattr(signal, "setitimer"):
+        pytest.skip("no timers on this platform")
+
+    @contextmanager
+    def limit(seconds):
+        def stop(number, stack):
+            raise TimeoutError(f"took over {seconds} s")
+
+        before = signal.signal(signal.SIGALRM, stop)
+        signal.setitimer(signal.ITIMER_REAL, seconds)
+        try:
+            yield
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            signal.signal(signal.SIGALRM, before)
+
+    return limit
+
+
+@pytest.fixture
+def pipe(tmp_path, time_limit):
+    """Make a pipe that nobody writes to: to open it waits for ever, here half a second."""
+    with time_limit(0.5):
+
+        def make(name: str) -> Path:
+            os.mkfifo(tmp_path / name)
+            return tmp_path / name
+
+        yield make

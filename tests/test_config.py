@@ -2,8 +2,6 @@
 
 import math
 import re
-import signal
-from contextlib import contextmanager
 from itertools import takewhile
 from pathlib import Path
 
@@ -49,28 +47,6 @@ def refused(read):
         return message
 
     return refused
-
-
-@pytest.fixture
-def time_limit():
-    """Break off what takes too long, so that it fails in place of filling the memory."""
-    if not hasattr(signal, "setitimer"):
-        pytest.skip("no timers on this platform")
-
-    @contextmanager
-    def limit(seconds):
-        def stop(number, stack):
-            raise TimeoutError(f"took over {seconds} s")
-
-        before = signal.signal(signal.SIGALRM, stop)
-        signal.setitimer(signal.ITIMER_REAL, seconds)
-        try:
-            yield
-        finally:
-            signal.setitimer(signal.ITIMER_REAL, 0)
-            signal.signal(signal.SIGALRM, before)
-
-    return limit
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.name)

@@ -1,11 +1,13 @@
 """Files that appear whole or not at all, and folders that prove to take files."""
 
+import os
 import threading
+from pathlib import Path
 
 import pytest
 
 from visualize_pd.errors import OutputError
-from visualize_pd.files import make_folder, whole_file
+from visualize_pd.files import expanded, is_pipe_or_device, make_folder, whole_file, write_text
 
 
 def test_the_file_holds_what_was_written(tmp_path):
@@ -133,3 +135,24 @@ def test_two_threads_in_one_folder(tmp_path):
     assert {p.name: p.read_bytes() for p in tmp_path.iterdir()} == {
         "a": b"a" * 1000, "bc": b"bc" * 1000
     }  # fmt: skip
+
+
+def test_text_is_written_as_utf8_whatever_it_is(tmp_path):
+    """A file name that is not in UTF-8 has lone surrogates for its bytes; JSON knows the escape."""
+    write_text(tmp_path / "a.json", '["été \udce9"]')
+    assert (tmp_path / "a.json").read_bytes() == '["été \\udce9"]'.encode()
+
+
+@pytest.mark.parametrize("path", ["~/a", "~", "a/~", "./a", "~no one/a", "~a\0b/c", "\ud800"])
+def test_the_home_folder(path):
+    home = str(Path.home())
+    assert expanded(path) == (path.replace("~", home) if path in ("~/a", "~") else path)
+
+
+def test_pipes_and_devices(tmp_path, pipe):
+    (tmp_path / "file").touch()
+    (tmp_path / "link").symlink_to(pipe("pipe"))
+    found = {name: is_pipe_or_device(tmp_path / name) for name in ("pipe", "link", "file", "none")}
+    assert found == {"pipe": True, "link": True, "file": False, "none": False}
+    assert is_pipe_or_device(os.devnull)
+    assert not any(map(is_pipe_or_device, (tmp_path, "x" * 300, "a\0b", "\ud800")))

@@ -11,6 +11,8 @@ import numpy as np
 import paddle
 import pytest
 from PIL import Image
+from safetensors import safe_open
+from safetensors.numpy import load, save
 
 from visualize_pd import crop, load_image, load_model, noise, priors, to_tensor
 from visualize_pd import generate as generate_module
@@ -302,6 +304,52 @@ def test_what_cannot_be_resumed(generate, capsys, damage, message):
     generate("filter", code=2, resume=True, **{**common, **changed})
     err = capsys.readouterr().err
     assert message in err and "without --resume" in err and "Traceback" not in err
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda record, arrays: record.update(config=5),
+        lambda record, arrays: record.update(config="text"),
+        lambda record, arrays: record.update(config=[[1]]),
+        lambda record, arrays: record.update(iteration=2.0),
+        lambda record, arrays: record.update(iteration=-2),
+        lambda record, arrays: record.update(iteration=10**9),
+        lambda record, arrays: record["frames"][0].pop("score"),
+        lambda record, arrays: record["frames"][0].update(score=None),
+        lambda record, arrays: record["frames"][0].update(score="high"),
+        lambda record, arrays: record["frames"][0].update(score=10**400),
+        lambda record, arrays: "[" * 100_000,
+        lambda record, arrays: arrays.update({"0.variable": arrays["0.variable"].astype("f8")}),
+        lambda record, arrays: arrays.update({"0.moment1_0": arrays["0.moment1_0"].astype("f2")}),
+        lambda record, arrays: arrays.update({"0.moment1_0": arrays["0.moment1_0"][:, :1]}),
+        lambda record, arrays: arrays.update({"0.moment2_0": np.zeros((), "f4")}),
+    ],
+)
+def test_a_state_that_no_run_writes(generate, capsys, monkeypatch, change):
+    common = {"target": 1, "iterations": 4, "animation.score": "true"}
+    with monkeypatch.context() as patch:
+        patch.setattr(generate_module, "_interrupts_noted", lambda: nullcontext(Stop(2)))
+        folder = generate("class_image", code=130, **common) / "class_1"
+    path = folder / "state.safetensors"
+    with safe_open(str(path), framework="numpy") as file:
+        record = json.loads(file.metadata()["run"])
+    arrays = load(path.read_bytes())
+    text = change(record, arrays)
+    run = text if isinstance(text, str) else json.dumps(record)
+    path.write_bytes(save(arrays, {"run": run}))
+    generate("class_image", code=2, resume=True, **common)
+    err = capsys.readouterr().err
+    assert "resume" in err and "Traceback" not in err and "Error" not in err
+
+
+def test_frames_of_another_size_cannot_be_resumed(generate, capsys):
+    common = {"layer": "0", "channel": 1, "iterations": 4}
+    folder = generate("filter", **common) / "filter_0_1"
+    for path in folder.glob("pp/*.png"):
+        Image.new("RGB", (9, 9)).save(path)
+    generate("filter", code=2, resume=True, **common)
+    assert "were of another size; run without --resume" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -34,12 +34,31 @@ def whole_file(path: str | Path) -> Iterator[BinaryIO]:
         _remove(partial)
 
 
+def write_text(path: str | Path, text: str) -> None:
+    """Write a whole file in UTF-8; what is no letter in it, as in some file names, as `\\udcff`."""
+    with whole_file(path) as file:
+        file.write(text.encode(errors="backslashreplace"))
+
+
+def expanded(path: str | Path) -> str:
+    """A path with the home folder in place of `~`; as it is where there is none."""
+    try:
+        return os.path.expanduser(path)
+    except ValueError:  # what follows `~` can be no name
+        return str(path)
+
+
+def is_pipe_or_device(path: str | Path) -> bool:
+    """Whether to open or read what lies there may take for ever."""
+    return os.path.exists(path) and not (os.path.isfile(path) or os.path.isdir(path))
+
+
 def make_folder(path: str | Path) -> Path:
     """Make a folder for results and prove that it takes files, before any work is done.
 
     Raises `OutputError` where it doesn't.
     """
-    path = Path(path).expanduser()
+    path = Path(expanded(path))
     probe = path / f".writable.{os.getpid()}.partial"
     try:
         path.mkdir(parents=True, exist_ok=True)

@@ -24,7 +24,7 @@ from . import __version__, render, runtime
 from .config import GenerateConfig, as_dict
 from .errors import ConfigError, ImageError, ModelError, OutputError, look_up
 from .features import first_weights
-from .files import make_folder, whole_file
+from .files import make_folder, whole_file, write_text
 from .images import load_image
 from .models import Classifier, load_model, network_errors
 from .plans import PLANS, Plan
@@ -32,6 +32,11 @@ from .synthesis import Frame
 from .webpage import Animation, Figures, Picture, Share, Table, save_page
 
 STATE = "state.safetensors"
+# What comes of a state that is damaged, or of JSON in it that is not what a run writes.
+UNREADABLE = (
+    *(OSError, SafetensorError, ImageError, ValueError, TypeError, LookupError),
+    *(OverflowError, RecursionError),
+)
 # What a resumed run may have otherwise than the one that it goes on from.
 FREE_KEYS = ("animation", "device", "output", "report")
 PAGE_SIZE = (1200, 4000)
@@ -152,8 +157,7 @@ class _Run:
             },
             "config": as_dict(self.config),
         }
-        with whole_file(self.folder / "run.json") as file:
-            file.write(json.dumps(record, indent=2, ensure_ascii=False).encode())
+        write_text(self.folder / "run.json", json.dumps(record, indent=2, ensure_ascii=False))
         return animation
 
     def save_report(self, animation: Path) -> Path:
@@ -223,22 +227,26 @@ class _Run:
             with safe_open(str(path), framework="numpy") as file:
                 saved, names = json.loads(file.metadata()["run"]), file.keys()
                 state = {name: paddle.to_tensor(file.get_tensor(name)) for name in names}
-            before, iteration = saved["config"], saved["iteration"]
+            before, now, iteration = {**saved["config"]}, self._essence(), saved["iteration"]
+            differs = sorted(k for k in {*before, *now} if before.get(k) != now.get(k))
+            if differs:
+                what = " and ".join(differs)
+                raise ConfigError(
+                    f"{path} is of a run with another {what}; take the same, or {anew}"
+                )
+            if type(iteration) is not int or not 0 <= iteration <= self.plan.last:
+                raise ValueError("it is at no iteration of the run")
             rows = [row for row in saved["frames"] if row["iteration"] < iteration]
             rows = [row for row in rows if row["iteration"] % self.config.frames.every == 0]
+            count = len(self.plan.titles)
+            if any(len(self._captions(row)) != count for row in rows):
+                raise ValueError("its frames lack scores")
             sheets = [np.asarray(load_image(self.folder / row["file"])) for row in rows]
             if len({sheet.shape for sheet in sheets}) > 1:
                 raise ValueError("its frames differ in size")
-            count = len(self.plan.titles)
             pictures = [render.untile(sheet, count, self.columns) for sheet in sheets]
-        except (OSError, ValueError, TypeError, LookupError, SafetensorError, ImageError) as error:
+        except UNREADABLE as error:
             raise ConfigError(f"cannot resume from {path}: {error}; {anew}") from error
-        now = self._essence()
-        if before != now:
-            differs = sorted(k for k in {*before, *now} if before.get(k) != now.get(k))
-            raise ConfigError(
-                f"{path} is of a run with another {' and '.join(differs)}; take the same, or {anew}"
-            )
         self.rows, self.pictures = rows, pictures
         self.begin = Frame(iteration, paddle.empty([0]), [], state)  # the image is in the state
         return True
@@ -255,9 +263,15 @@ class _Run:
         one = len(self.plan.titles) == 1
         measured = {key: value[0] if one else value for key, value in rated.items()}
         file = f"pp/{self._prefix}_iter_{frame.iteration}_pp.png"
+        pictures = self.classifier.to_pixels(frame.image)
+        if self.pictures and self.pictures[-1].shape != pictures.shape:
+            raise ConfigError(
+                f"the frames in {self.folder / 'pp'} were of another size; run without --resume "
+                "to start anew"
+            )
         self.rows.append({"iteration": frame.iteration, "file": file, **measured})
-        self.pictures.append(self.classifier.to_pixels(frame.image))
-        sheet = render.tile(self.pictures[-1], self.columns)
+        self.pictures.append(pictures)
+        sheet = render.tile(pictures, self.columns)
         render.save_picture(self.folder / file, sheet)
         saved = {"config": self._essence(), "iteration": frame.iteration, "frames": self.rows}
         arrays = {key: value.numpy() for key, value in frame.state.items()}

@@ -312,7 +312,11 @@ def _restore(
     """The inverse of `_state`."""
     moments = dict(state)
     start = moments.pop("variable", None)
-    if start is None or start.shape != variable.shape:
+    fit = (
+        value.dtype == variable.dtype and value.shape == ([1] if "_pow_" in key else variable.shape)
+        for key, value in state.items()
+    )
+    if start is None or not all(fit):
         raise ConfigError("the frame to resume from is one of another ascent")
     variable.set_value(start)
     adam.set_state_dict({f"{variable.name}_{key}": value for key, value in moments.items()})
