@@ -255,6 +255,18 @@ def test_missing_file_and_folder(tmp_path):
         read_checkpoint(tmp_path)
 
 
+def test_a_pipe_is_not_waited_for(pipe):
+    with pytest.raises(WeightsError, match="a pipe or a device"):
+        read_checkpoint(pipe("file.pth"))
+
+
+def test_names_of_any_length(refused):
+    """A name of many dots is one of many prefixes, which `fit` takes off one by one."""
+    assert "200000 letters" in refused(pickle.dumps({"a." * 100_000: np.ones(2)}, 4))
+    kind = named("numpy", "dtype") + b"(" + part("x" * 10**6) + b"K\x00K\x01tR."
+    assert len(refused(b"\x80\x02" + kind)) < 300
+
+
 def test_wrong_archives(refused):
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w") as archive:

@@ -18,8 +18,10 @@ from typing import IO, Any, ClassVar, Literal
 import numpy as np
 
 from ..errors import WeightsError
+from ..files import is_pipe_or_device
 
 UNFOLDED = 8  # float32 bytes that may come of a byte of the file: 4 of int8, and tensors shared
+LONGEST_NAME = 1000  # each of its dots may end a prefix, which `fit` takes off one by one
 LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
 WRAPPERS = ("state_dict", "model_state_dict", "model", "network", "net", "params", "state_dict_ema")
 
@@ -35,6 +37,8 @@ def read_checkpoint(path: str | Path) -> dict[str, np.ndarray]:
     """
     path = Path(path)
     try:
+        if is_pipe_or_device(path):
+            raise Refused("it is a pipe or a device")
         with open(path, "rb") as file:
             start = file.read(9)
             size = file.seek(0, 2)
@@ -88,7 +92,7 @@ class _DType:
             raise Refused("it holds an array that is not of numbers")
         order, kind = ("<", code) if code[:1].isalpha() else (code[:1], code[1:])
         if kind not in ("f2", "f4", "f8", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "b1"):
-            raise Refused(f"it holds an array of {code!r}, not of numbers")
+            raise Refused(f"it holds an array of {code[:20]!r}, not of numbers")
         self.dtype = np.dtype(kind).newbyteorder(">" if order == ">" else "<")
 
     def __setstate__(self, state: tuple) -> None:
@@ -352,10 +356,13 @@ def _state_dict(content: Any, room: int) -> dict[str, np.ndarray]:
     for name, value in content.items():
         array = _as_array(value)
         if array is not None:
+            name = str(name)
+            if len(name) > LONGEST_NAME:
+                raise Refused(f"it has an array with a name of {len(name)} letters")
             room -= 4 * array.size
             if room < 0:
                 raise Refused("its tensors share their data too often")
-            arrays[str(name)] = np.ascontiguousarray(array, "float32").reshape(array.shape)
+            arrays[name] = np.ascontiguousarray(array, "float32").reshape(array.shape)
     inner = [content[key] for key in WRAPPERS if isinstance(content.get(key), dict)]
     if inner and not any(name.endswith((".weight", "_weight")) for name in arrays):
         return _state_dict(inner[0], room)
