@@ -3,6 +3,7 @@
 import functools
 import json
 import logging
+import os
 import pickle
 import re
 import signal
@@ -139,6 +140,12 @@ def test_config_file(refuse, script, content, says):
 def test_config_file_that_is_a_folder(refuse, script):
     Path("folder.yaml").mkdir()
     assert "folder.yaml: Is a directory" in refuse(script, arguments=["--config", "folder.yaml"])
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_config_file_whose_name_is_too_long(refuse, script):
+    name = f"configs/{'x' * 300}.yaml"
+    assert name in refuse(script, arguments=["--config", name])
 
 
 @pytest.mark.parametrize("script", SCRIPTS)
@@ -346,6 +353,30 @@ def test_a_line_break_in_a_file_name_does_not_break_the_line(run):
     Path("two\nlines.jpg").write_text("no picture")
     code, _, err = run(EXPLAIN, {"images": "[photo.png, '*.jpg']"})
     assert code == 1 and lines_of(err) == []
+
+
+@pytest.mark.skipif(sys.platform in ("win32", "darwin"), reason="names there are in Unicode")
+@pytest.mark.parametrize("name", [b"caf\xe9.png", b"two\nlines.png"])
+@pytest.mark.parametrize("changes", [{}, {"compare": "[saliency, gradient]"}])
+def test_a_file_name_that_is_no_word(run, name, changes):
+    Path("folder").mkdir()
+    Path("photo.png").rename(os.fsdecode(b"folder/" + name))
+    code, _, err = run(EXPLAIN, {"images": "folder", **changes})
+    assert code == 0 and lines_of(err) == []
+    assert "folder" in Path("out/method_1/summary.csv").read_text(encoding="utf-8")
+
+
+def test_a_name_of_surrogates_is_one_of_no_file(run):
+    assert run(EXPLAIN, {"images": r'[photo.png, "\udc80.png"]'})[0] == 1
+    summary = Path("out/method_1/summary.csv").read_text(encoding="utf-8")
+    assert r"\udc80.png" in summary
+
+
+def test_settings_of_surrogates_are_recorded(run):
+    """Of an objective that does not ask for them."""
+    assert run(GENERATE, {"layer": r'"\ud800"'})[0] == 0
+    (record,) = Path("out").rglob("run.json")
+    assert strict_json(record)["config"]["layer"] == "\ud800"
 
 
 # --- the method ----------------------------------------------------------------------------------
@@ -572,6 +603,7 @@ def test_mean_and_std(refuse, script, changes):
         ({"model.labels": "photo.png"}, "cannot read the class names photo.png"),
         ({"model.labels": "."}, "cannot read the class names"),
         ({"model.labels": '"a\\0b"'}, "cannot read the class names"),
+        ({"model.labels": "~no one/labels"}, "cannot read the class names"),
         ({"model.colour": "red"}, "unknown key 'model.colour'"),
     ],
 )
@@ -621,7 +653,9 @@ def test_weights(refuse, script, make, says):
 
 
 @pytest.mark.parametrize("script", SCRIPTS)
-@pytest.mark.parametrize("name", [".", "''", "x" * 300, '"a\\0b"', "photo.png/below"])
+@pytest.mark.parametrize(
+    "name", [".", "''", "x" * 300, '"a\\0b"', "photo.png/below", "~no one/below"]
+)
 def test_weights_that_are_no_file(refuse, script, name):
     assert "weight" in refuse(script, {"model.weights": name})
 
@@ -789,6 +823,8 @@ def test_a_stopped_run_leaves_nothing_half_written(here, number, ignored):
         ({"method": "{name: smooth_grad, of: rise}"}, "unknown method 'rise'"),
         ({"method": "{name: smooth_grad, samples: many}"}, "method.samples must be a number"),
         ({"method": "{name: integrated_gradients, baseline: black}"}, "nor one of zero, mean"),
+        ({"method": "{name: occlusion, baseline: %s}" % ("x" * 300)}, "is no image file"),
+        ({"method": "{name: occlusion, baseline: ~no one/x.png}"}, "is no image file"),
         ({"method": "{name: saliency, score: loss}"}, "unknown score 'loss'; use logit"),
         ({"method": "{name: rise, keep: 0}"}, "keep must be a probability over 0"),
     ],

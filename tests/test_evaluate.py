@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -213,6 +214,18 @@ def test_mistakes_end_in_one_sentence(evaluate, capsys, measure, changes, messag
     evaluate(measure, code=2, **changes)
     err = capsys.readouterr().err
     assert message in err and err.count("error: ") == 1 and "Traceback" not in err
+
+
+@pytest.mark.skipif(sys.platform in ("win32", "darwin"), reason="names there are in Unicode")
+@pytest.mark.parametrize("measure", ["methods", "localise", "sanity"])
+@pytest.mark.parametrize("name", [b"caf\xe9.png", b"two\nlines.png"])
+def test_a_file_name_that_is_no_word(tmp_path, photograph, evaluate, measure, name):
+    (tmp_path / "odd").mkdir()
+    photograph("photo.png", 40, 32).rename(os.fsdecode(bytes(tmp_path / "odd") + b"/" + name))
+    settings = {"methods": "[saliency]", "steps": 2} if measure == "methods" else {}
+    settings = {"methods": "[gradient]"} if measure == "sanity" else settings
+    settings = {"engine": "threshold"} if measure == "localise" else settings
+    evaluate(measure, 0, images=tmp_path / "odd", target="predicted", **settings)
 
 
 def test_the_network_is_as_it_was(monkeypatch, evaluate):

@@ -7,7 +7,7 @@ import zlib
 import numpy as np
 import paddle
 import pytest
-from PIL import Image
+from PIL import EpsImagePlugin, Image
 
 from visualize_pd.errors import ImageError
 from visualize_pd.images import (
@@ -16,6 +16,7 @@ from visualize_pd.images import (
     crop,
     find_images,
     load_image,
+    load_mask,
     to_pixels,
     to_tensor,
 )
@@ -90,7 +91,11 @@ def test_a_file_named_outright_is_returned_whatever_it_is(folder):
         ("folder.png", "holds no pictures"),
         ([], "no images given"),
         (["b.png", "*.gif"], r"no picture matches \*\.gif"),
+        ("a\0b/*.png", "no picture matches"),
+        ("\ud800/*.png", "no picture matches"),  # as "\\ud800" in YAML
+        ("a*/" * 5000, "no picture matches"),
     ],
+    ids=lambda value: ascii(value)[:20],
 )
 def test_nothing_found(folder, sources, message):
     with pytest.raises(ImageError, match=message):
@@ -113,8 +118,20 @@ def test_a_folder_without_permission_is_an_image_error(folder, monkeypatch):
         find_images("down")
 
 
+def test_what_may_not_be_looked_at_is_passed_over(folder, monkeypatch):
+    stat = os.stat
+
+    def refuse(path, **options):
+        if str(path).endswith("a.jpg"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return stat(path, **options)
+
+    monkeypatch.setattr("os.stat", refuse)
+    assert names(find_images(".")) == ["b.png", "c.JPEG"]
+
+
 def test_kinds_of_file_that_hold_no_picture_are_passed_over(folder):
-    for name in ("paper.pdf", "weights.h5", "film.mpg"):
+    for name in ("paper.pdf", "weights.h5", "film.mpg", "program.eps"):
         (folder / name).write_bytes(b"no picture")
     assert names(find_images(".")) == ["a.jpg", "b.png", "c.JPEG"]
 
@@ -314,12 +331,33 @@ def test_a_picture_that_is_cut_off(tmp_path, name, kept):
         load_image(path)
 
 
-@pytest.mark.parametrize("name", ["missing.png", ".", "a\0b", "x" * 300, "x.txt/below.png"])
+@pytest.mark.parametrize(
+    "name",
+    ["missing.png", ".", "a\0b", "x" * 300, "x.txt/below.png", "~no one/x.png", "~a\0b/x.png"],
+)
 def test_a_path_that_cannot_be_read(tmp_path, monkeypatch, name):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "x.txt").touch()
     with pytest.raises(ImageError):
         load_image(name)
+
+
+@pytest.mark.parametrize(
+    "read", [load_image, lambda path: load_mask(path, (8, 8))], ids=["image", "mask"]
+)
+def test_a_pipe_is_not_waited_for(pipe, read):
+    with pytest.raises(ImageError, match="is a pipe or a device"):
+        read(pipe("x.png"))
+
+
+def test_a_program_is_not_run(tmp_path, monkeypatch):
+    """Pillow gives PostScript, whatever the file's name, to Ghostscript."""
+    monkeypatch.setattr(EpsImagePlugin, "Ghostscript", lambda *_, **__: pytest.fail("it was run"))
+    (tmp_path / "x.png").write_text(
+        "%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 64 48\n\n{} loop\n"
+    )
+    with pytest.raises(ImageError, match=r"x\.png is a program, which is not run"):
+        load_image(tmp_path / "x.png")
 
 
 # --- the square that the network sees ------------------------------------------------------------

@@ -690,6 +690,17 @@ def test_a_file_of_boxes_that_is_not_there(tmp_path):
             read_truth(tmp_path / name)
 
 
+@pytest.mark.parametrize("name", ["x" * 300, "a\0b", "\ud800", "~no one/boxes.csv"])
+def test_boxes_that_are_in_no_file(name):
+    with pytest.raises(ConfigError, match="boxes"):
+        read_truth(name)
+
+
+def test_boxes_in_a_pipe_are_not_waited_for(pipe):
+    with pytest.raises(ConfigError, match="is a pipe or a device"):
+        read_truth(pipe("boxes.csv"))
+
+
 def test_a_folder_without_masks(tmp_path):
     written(tmp_path, "notes.txt", "no masks")
     with pytest.raises(ConfigError, match=f"{tmp_path.name} holds no masks"):

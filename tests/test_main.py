@@ -432,6 +432,14 @@ def test_converts_whole_or_not_at_all(tmp_path, refused, network_file, trouble, 
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.parametrize("name", ["x" * 300, "a\0b"])
+def test_names_that_no_file_can_have(tmp_path, refused, network_file, name):
+    long = tmp_path / f"{name}.safetensors"
+    assert "cannot read the weights" in refused("weights", "check", long)
+    assert "cannot read the weights" in refused("weights", "convert", long, "new.safetensors")
+    assert "cannot write" in refused("weights", "convert", network_file, long)
+
+
 @pytest.mark.parametrize("by", ["itself", "link", "hard link"])
 def test_the_source_is_never_written_over(tmp_path, refused, by):
     source = other = tmp_path / "net.safetensors"

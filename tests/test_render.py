@@ -104,6 +104,17 @@ def test_long_captions_are_cut_to_the_figure():
     assert (sheet[:, -8:] == 255).all()
 
 
+@pytest.mark.parametrize("letter", ["\n", "\r", "\t", "\0", "\udce9", "\u202e"])
+def test_what_is_no_letter_is_left_blank(letter):
+    """A file's name may hold it."""
+    photograph = np.full((100, 100, 3), 90, "uint8")
+
+    def sheet(text):
+        return np.asarray(render.figure([(text, [(text, photograph)])], text, text))
+
+    np.testing.assert_array_equal(sheet(f"a{letter}b"), sheet("a b"))
+
+
 def test_overlay_marks_the_brightest_spot_of_the_map():
     attribution = np.zeros((1, 1, 20, 30))
     attribution[0, 0, 4, 25] = 1

@@ -42,7 +42,7 @@ def default_config(name: str) -> Path:
     """A config of the project, as an install brings it or in the clone that this runs from."""
     package = Path(__file__).resolve().parent
     installed = package / "configs" / name
-    return installed if installed.is_file() else package.parent / "configs" / name
+    return installed if os.path.isfile(installed) else package.parent / "configs" / name
 
 
 def explain_command(
@@ -151,7 +151,7 @@ def exit_code(run: Callable[[], int]) -> int:
 def _found(config: Path) -> Path:
     """The config, or where `configs/` is not here the project's own of that name."""
     own = default_config(config.name)
-    ours = config.parent == Path("configs") and not config.exists() and own.is_file()
+    ours = config.parent == Path("configs") and not os.path.exists(config) and os.path.isfile(own)
     return own if ours else config
 
 

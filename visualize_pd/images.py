@@ -5,7 +5,8 @@ from __future__ import annotations
 import glob
 import os
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ import paddle
 from PIL import Image, ImageOps
 
 from .errors import ImageError
+from .files import expanded, is_pipe_or_device
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -29,14 +31,14 @@ def find_images(sources: str | Sequence[str]) -> list[Path]:
     """
     found: dict[str, Path] = {}
     sources = [sources] if isinstance(sources, str) else sources
-    for source in map(os.path.expanduser, filter(None, sources)):
+    for source in map(expanded, filter(None, sources)):
         path = Path(source)
         if os.path.isdir(path):
             matches = _pictures(_listed(path))
             if not matches:
                 raise ImageError(f"the folder {path} holds no pictures")
         elif glob.has_magic(source) and not os.path.exists(path):
-            matches = _pictures(map(Path, glob.glob(source, recursive=True)))
+            matches = _pictures(_matches(source))
             if not matches:
                 raise ImageError(f"no picture matches {source}")
         else:
@@ -69,26 +71,11 @@ def load_image(path: str | Path, within: tuple[int, int] | None = None) -> Image
     Raises `ImageError` for a file that is missing, damaged, no picture, under 8 pixels a side or
     over 89 million pixels in all.
     """
-    path = Path(path).expanduser()
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # the limits below are ours
-            with Image.open(path) as image:
-                _check_size(image, path)
-                if within:
-                    image.draft(None, within)
-                image.load()
-                return _rgb(_upright(image), image.format)
-    except ImageError:
-        raise
-    except FileNotFoundError:
-        raise ImageError(f"no such image: {path}") from None
-    except Image.DecompressionBombError:
-        raise ImageError(f"{path} has over {MAX_PIXELS:,} pixels; make it smaller") from None
-    except Image.UnidentifiedImageError:
-        raise ImageError(f"{path} is not a picture that Pillow can read") from None
-    except Exception as error:  # decoders raise nearly anything on damaged files
-        raise ImageError(f"cannot read {path}: {_sentence(error)}") from error
+    with _opened(path) as image:
+        if within:
+            image.draft(None, within)
+        image.load()
+        return _rgb(_upright(image), image.format)
 
 
 def load_mask(path: str | Path, size: tuple[int, int]) -> Image.Image:
@@ -96,20 +83,12 @@ def load_mask(path: str | Path, size: tuple[int, int]) -> Image.Image:
 
     Raises `ImageError` for a file that is missing, damaged, no picture or of another size.
     """
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            with Image.open(path) as image:
-                _check_size(image, Path(path))
-                transparent = {"A", "a"} & {*image.getbands()} or "transparency" in image.info
-                if transparent:
-                    mask = image.convert("RGBA").getchannel("A")
-                else:
-                    mask = _rgb(image, image.format).convert("L")
-    except ImageError:
-        raise
-    except Exception as error:  # decoders raise nearly anything on damaged files
-        raise ImageError(f"cannot read {path}: {_sentence(error)}") from error
+    with _opened(path) as image:
+        transparent = {"A", "a"} & {*image.getbands()} or "transparency" in image.info
+        if transparent:
+            mask = image.convert("RGBA").getchannel("A")
+        else:
+            mask = _rgb(image, image.format).convert("L")
     if mask.size != tuple(size):
         raise ImageError(f"the mask {path} is {mask.size}, its picture {tuple(size)}")
     return mask
@@ -155,6 +134,39 @@ def to_pixels(
     return np.repeat(pixels, 3, axis=3) if pixels.shape[3] == 1 else pixels
 
 
+@contextmanager
+def _opened(path: str | Path) -> Iterator[Image.Image]:
+    """A picture whose pixels are still to be read; what goes wrong is an `ImageError`."""
+    path = Path(expanded(path))
+    try:
+        if is_pipe_or_device(path):
+            raise ImageError(f"{path} is a pipe or a device, not a picture")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # the limits below are ours
+            with Image.open(path) as image:
+                if image.format == "EPS":
+                    raise ImageError(f"{path} is a program, which is not run; save it as .png")
+                _check_size(image, path)
+                yield image
+    except ImageError:
+        raise
+    except FileNotFoundError:
+        raise ImageError(f"no such image: {path}") from None
+    except Image.DecompressionBombError:
+        raise ImageError(f"{path} has over {MAX_PIXELS:,} pixels; make it smaller") from None
+    except Image.UnidentifiedImageError:
+        raise ImageError(f"{path} is not a picture that Pillow can read") from None
+    except Exception as error:  # decoders raise nearly anything on damaged files
+        raise ImageError(f"cannot read {path}: {_sentence(error)}") from error
+
+
+def _matches(pattern: str) -> list[Path]:
+    try:
+        return [Path(name) for name in glob.glob(pattern, recursive=True)]
+    except (ValueError, RecursionError):  # it holds what no name can, or thousands of folders
+        return []
+
+
 def _listed(folder: Path) -> list[Path]:
     try:
         return list(folder.iterdir())
@@ -164,10 +176,10 @@ def _listed(folder: Path) -> list[Path]:
 
 def _pictures(paths: Iterable[Path]) -> list[Path]:
     endings = Image.registered_extensions()  # it also fills Image.OPEN
-    formats = set(Image.OPEN) - {"HDF5", "MPEG", "GRIB", "BUFR", "WMF"}
+    formats = set(Image.OPEN) - {"HDF5", "MPEG", "GRIB", "BUFR", "WMF", "EPS"}
     known = {ending for ending, kind in endings.items() if kind in formats}
     hits = (p for p in paths if p.suffix.lower() in known and not p.name.startswith("."))
-    return sorted(p for p in hits if p.is_file())
+    return sorted(filter(os.path.isfile, hits))
 
 
 def _check_size(image: Image.Image, path: Path) -> None:

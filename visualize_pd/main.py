@@ -9,6 +9,7 @@ import argparse
 import hashlib
 import inspect
 import json
+import os
 import sys
 import textwrap
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -271,7 +272,7 @@ def convert_weights(
 
     if target.suffix.lower() != ".safetensors":
         raise OutputError(f"{target} must end in .safetensors, the only kind that is written")
-    if source.exists() and target.exists() and source.samefile(target):
+    if os.path.exists(source) and os.path.exists(target) and source.samefile(target):
         raise OutputError(f"{target} is the file to convert; give the new one another name")
     arrays = _own_arrays(source, model, classes) if model else _arrays(source)
     for name in arrays:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import paddle
@@ -21,6 +21,7 @@ from .cam import (
     xgrad_cam,
 )
 from .errors import ConfigError, look_up, nearest, options_of
+from .files import expanded
 from .images import load_image
 from .models import Classifier
 from .perturbation import occlusion, rise
@@ -120,7 +121,7 @@ class Choice(NamedTuple):
         baseline = self.options.get("baseline")
         if not isinstance(baseline, str) or baseline in (*BASELINES, "random"):
             return self
-        if not Path(baseline).expanduser().is_file():
+        if not os.path.isfile(expanded(baseline)):
             known = ", ".join((*BASELINES, "random"))
             raise ConfigError(f"method.baseline '{baseline}' is no image file, nor one of {known}")
         image = classifier.prepare([load_image(baseline)])

@@ -390,6 +390,7 @@ def _write(
     draw: ImageDraw.ImageDraw, at: tuple, text: str, size: int, ink: tuple, width: int
 ) -> None:
     """One line of text above `at`, made smaller, then cut, where it is wider than `width`."""
+    text = "".join(letter if letter.isprintable() else " " for letter in text)
     font = _font(text, size)
     while size > 15 and font.getlength(text) > width:
         size -= 2

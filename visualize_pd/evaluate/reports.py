@@ -20,7 +20,7 @@ from .. import render, runtime
 from ..attribution import read_targets
 from ..config import EvaluateConfig, GenerateConfig, LocaliseConfig, SanityConfig, as_dict
 from ..errors import ConfigError, ImageError, look_up
-from ..files import make_folder, whole_file
+from ..files import make_folder, whole_file, write_text
 from ..gradients import input_gradient
 from ..images import distinct_names, find_images, load_image
 from ..methods import Choice, choose_method
@@ -490,13 +490,11 @@ def _save_csv(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
     writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
-    with whole_file(path) as file:
-        file.write(text.getvalue().encode())
+    write_text(path, text.getvalue())
 
 
 def _save_json(path: Path, record: Any) -> None:
-    with whole_file(path) as file:
-        file.write(json.dumps(record, indent=2, ensure_ascii=False).encode())
+    write_text(path, json.dumps(record, indent=2, ensure_ascii=False))
 
 
 Panel = tuple[str, str, str, Mapping[str, tuple[Sequence[float], Sequence[float]]]]

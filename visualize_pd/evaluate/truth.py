@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 from pathlib import Path
 from typing import NamedTuple
 
@@ -11,6 +12,7 @@ import numpy as np
 from PIL import Image
 
 from ..errors import ConfigError
+from ..files import expanded, is_pipe_or_device
 from ..images import load_mask
 from ..models import Classifier
 from .localisation import Box
@@ -49,12 +51,14 @@ def read_truth(source: str | Path) -> dict[str, Truth]:
     `name.jpg`, the object where alpha, or without alpha the grey value, is over a half. Several
     lines for a file are several boxes. Raises `ConfigError` for what is none of these.
     """
-    source = Path(source).expanduser()
-    if source.is_dir():
+    source = Path(expanded(source))
+    if os.path.isdir(source):
         masks = {path.stem: Truth(None, mask=path) for path in sorted(source.glob("*.png"))}
         if not masks:
             raise ConfigError(f"the folder {source} holds no masks (.png)")
         return masks
+    if is_pipe_or_device(source):
+        raise ConfigError(f"{source} is a pipe or a device, not a file of boxes")
     try:
         text = source.read_text(encoding="utf-8-sig")
         rows = json.loads(text) if source.suffix.lower() == ".json" else _table(text)

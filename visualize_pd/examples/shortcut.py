@@ -22,7 +22,7 @@ from PIL import Image, ImageDraw
 from tqdm import tqdm
 
 from .. import render
-from ..files import whole_file
+from ..files import whole_file, write_text
 from ..images import crop, to_tensor
 from ..models import AlexNet
 
@@ -104,8 +104,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         memory = io.BytesIO()
         paddle.save(network.state_dict(), memory)
         file.write(memory.getvalue())
-    with whole_file(weights / "shortcut.txt") as file:
-        file.write("\n".join(NAMES).encode())
+    write_text(weights / "shortcut.txt", "\n".join(NAMES))
     random = np.random.default_rng(2)
     for kind, name in enumerate(NAMES):
         for marked in (False, True):

@@ -19,6 +19,7 @@ from PIL import Image
 
 from .. import images
 from ..errors import ModelError, VisualizeError, WeightsError, WeightsMissingError
+from ..files import expanded
 from ..targets import short_name
 from . import alexnet, efficientnet_lite
 from .alexnet import AlexNet
@@ -224,7 +225,7 @@ def _load(name: str, entry: Entry, weights: str) -> tuple[paddle.nn.Layer, str]:
     own = ":" in name
     path = None
     if weights not in ("auto", "random"):
-        path = Path(weights).expanduser()
+        path = Path(expanded(weights))
         if not os.path.isfile(path):
             raise WeightsError(f"no such weight file: {path}")
     elif weights == "auto" and not own:
@@ -276,7 +277,7 @@ def _labels(path: str | Path | None, entry: Entry) -> list[str] | None:
             return None
         path = Path(__file__).with_name("imagenet_classes.txt")
     try:
-        names = Path(path).expanduser().read_text(encoding="utf-8").splitlines()
+        names = Path(expanded(path)).read_text(encoding="utf-8").splitlines()
     except (OSError, ValueError) as error:
         raise ModelError(f"cannot read the class names {path}: {error}") from error
     if entry.num_classes not in (None, len(names)):
