@@ -253,7 +253,7 @@ class _Loader(yaml.SafeLoader):
     Whole numbers fit into floats: Python itself refuses to write down very long ones.
     """
 
-    def construct_yaml_int(self, node):
+    def construct_yaml_int(self, node: yaml.ScalarNode) -> int:
         value = super().construct_yaml_int(node)
         if abs(value) >= 10**300:
             raise yaml.constructor.ConstructorError(
