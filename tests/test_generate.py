@@ -324,6 +324,7 @@ def test_what_cannot_be_resumed(generate, capsys, damage, message):
         lambda record, arrays: arrays.update({"0.moment1_0": arrays["0.moment1_0"].astype("f2")}),
         lambda record, arrays: arrays.update({"0.moment1_0": arrays["0.moment1_0"][:, :1]}),
         lambda record, arrays: arrays.update({"0.moment2_0": np.zeros((), "f4")}),
+        lambda record, arrays: arrays.pop("0.moment1_0"),
     ],
 )
 def test_a_state_that_no_run_writes(generate, capsys, monkeypatch, change):

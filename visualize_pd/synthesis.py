@@ -23,6 +23,10 @@ Penalty = Callable[[paddle.Tensor], paddle.Tensor]
 Upkeep = Callable[[paddle.Tensor, paddle.Tensor, int], paddle.Tensor]
 
 
+# What Adam needs to go on; before its first step it has nothing.
+MOMENTS = {"moment1_0", "moment2_0", "beta1_pow_acc_0", "beta2_pow_acc_0"}
+
+
 class Frame(NamedTuple):
     """The images `[N, C, H, W]` after `iteration` steps, normalised; scores as transformed.
 
@@ -316,7 +320,7 @@ def _restore(
         value.dtype == variable.dtype and value.shape == ([1] if "_pow_" in key else variable.shape)
         for key, value in state.items()
     )
-    if start is None or not all(fit):
+    if start is None or not all(fit) or (moments and not moments.keys() >= MOMENTS):
         raise ConfigError("the frame to resume from is one of another ascent")
     variable.set_value(start)
     adam.set_state_dict({f"{variable.name}_{key}": value for key, value in moments.items()})
