@@ -3,9 +3,9 @@
     pip install torch captum grad-cam
     python tests/benchmarks/peers.py [--rounds 7] [--threads 2]
 
-Each side lives in a process of its own. A round times each case once on either side, one after the
-other; a ratio is the median of the rounds' ratios of our time to theirs, under 1 where we are
-faster. First it is checked that both sides give the same numbers. What is not installed is left
+Each side lives in a process of its own. A round times each case on either side, one after the
+other, the fastest of five calls or of two seconds; a ratio is the median of the rounds' ratios of
+our time to theirs, under 1 where we are faster. First it is checked that both sides give the same numbers. What is not installed is left
 out.
 """
 
@@ -209,9 +209,12 @@ def work(side: str, weights: str) -> None:
         call = cases.get(name if side == "ours" else (name, peer))
         seconds = float("nan")
         if call:
-            start = time.perf_counter()
-            result = call()
-            seconds = time.perf_counter() - start
+            times: list[float] = []
+            while len(times) < 5 and sum(times) < 2:
+                start = time.perf_counter()
+                result = call()
+                times.append(time.perf_counter() - start)
+            seconds = min(times)
             if path:
                 np.save(path, result)
         print(seconds, file=out, flush=True)
