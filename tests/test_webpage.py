@@ -252,3 +252,21 @@ def test_a_browser_plays_the_animation(browser, tmp_path):
     browser.get(save_page(tmp_path / "p.html", "t", "a", {"F": figures}, {}).as_uri())
     assert browser.execute_script("return document.images[0].naturalWidth") == 20
     assert browser.get_log("browser") == []
+
+
+def test_a_new_run_takes_away_the_page_and_animation_of_an_earlier_one(tmp_path, monkeypatch):
+    """They would tell of frames that are gone; a resumed run, of the same frames, keeps them."""
+    monkeypatch.chdir(ROOT / "tests")
+
+    def generate(*more, **settings):
+        keys = {"model": TINY["model"], "output": tmp_path, "iterations": 4, "frames.every": 2}
+        keys.update(settings, target=1)
+        parts = [part for key, value in keys.items() for part in ("-o", f"{key}={value}")]
+        assert generate_command(ROOT / "configs/class_image.yaml", [*parts, *more]) == 0
+        folder = tmp_path / "method_2/class_1"
+        return {path.name for path in folder.iterdir() if path.suffix in (".html", ".gif", ".webp")}
+
+    assert generate(report="true") == {"index.html", "class_1.gif"}
+    both = {"index.html", "class_1.gif", "class_1.webp"}
+    assert generate("--resume", **{"animation.format": "webp"}) == both
+    assert generate(seed=1) == {"class_1.gif"}

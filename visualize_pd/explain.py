@@ -258,7 +258,7 @@ def _save_report(
     return save_page(
         folder / "index.html",
         f"What {classifier.title} looks at",
-        f"{', '.join(dict.fromkeys(methods))}  ·  {len(figures)} images",
+        f"{', '.join(dict.fromkeys(methods))}  ·  images: {len(figures)}",
         {"Predictions": Table(headings, lines), "Maps": Figures(items)},
         as_dict(config),
     )

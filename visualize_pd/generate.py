@@ -121,7 +121,7 @@ class _Run:
                         "learning_rate, lambda or init_std"
                     )
                 if first:
-                    self._remove_frames()
+                    self._remove_earlier()
                     first = False
                 last = frame.iteration == self.plan.last or interrupted.is_set()
                 if last or frame.iteration % self.config.frames.every == 0:
@@ -283,19 +283,21 @@ class _Run:
         """What the names of the frames begin with: `c_130`, as the forerunner's, or the plan's."""
         return re.sub("^class_", "c_", self.plan.name)
 
-    def _remove_frames(self) -> None:
-        """Take away an earlier run's frames: two sequences must not mix."""
+    def _remove_earlier(self) -> None:
+        """Take away what is of an earlier run: two must not mix."""
         folder, kept = self.folder / "pp", {Path(row["file"]).name for row in self.rows}
-        if not folder.is_dir():
-            return
+        stale = [] if self.begin else [self.folder / "index.html"]
+        if not self.begin:
+            stale += [self.folder / f"{self.plan.name}{suffix}" for suffix in render.ANIMATIONS]
+        own = re.compile(rf"{re.escape(self._prefix)}_iter_[0-9]+_pp\.png")
         try:
-            for path in folder.iterdir():
-                own = re.fullmatch(rf"{re.escape(self._prefix)}_iter_[0-9]+_pp\.png", path.name)
-                if own and path.name not in kept:
-                    path.unlink()
+            frames = folder.iterdir() if folder.is_dir() else []
+            stale += [path for path in frames if own.fullmatch(path.name) and path.name not in kept]
+            for path in stale:
+                path.unlink(missing_ok=True)
         except OSError as error:
             raise OutputError(
-                f"cannot remove the old frames in {folder}: {error.strerror}"
+                f"cannot remove the old files in {self.folder}: {error.strerror}"
             ) from error
 
     def _captions(self, row: dict[str, Any]) -> list[str]:
