@@ -239,7 +239,7 @@ def test_linears_of_both_kinds_in_one_file(tmp_path):
         load_weights(network, path)
 
 
-@pytest.mark.parametrize("prefix", ["module.", "model.", "module.model."])
+@pytest.mark.parametrize("prefix", ["module.", "model.", "module.model.", "Student.", "backbone."])
 def test_shared_prefixes(tmp_path, prefix):
     network = nn.Sequential(nn.Conv2D(1, 2, 3), nn.Linear(4, 3))
     arrays = noise(network)
