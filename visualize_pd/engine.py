@@ -11,14 +11,14 @@ import tempfile
 import time
 import warnings
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import paddle
-import threadpoolctl
 
+from .onednn import Run, runner, threads
 from .targets import logits_of
 
 # Compiling costs a second or two. Done once as much was spent without it, it can at worst double
@@ -26,8 +26,6 @@ from .targets import logits_of
 COMPILE_AFTER_SECONDS = 2.0
 TOLERANCE = 1e-5
 WORTH_IT = 0.9
-
-Run = Callable[[paddle.Tensor], paddle.Tensor]
 
 
 class _Known:
@@ -125,30 +123,20 @@ class _Traced(paddle.nn.Layer):
 
 
 def _compile(network: paddle.nn.Layer, shape: list[int]) -> Run:
-    from paddle import inference
-
     spec = paddle.static.InputSpec([None, *shape], "float32", name="images")
     with tempfile.TemporaryDirectory() as folder:
         paddle.jit.save(_Traced(network), os.path.join(folder, "network"), input_spec=[spec])
         (program,) = (
             path for path in Path(folder).iterdir() if path.suffix in (".json", ".pdmodel")
         )
-        config = inference.Config(str(program), str(program.with_suffix(".pdiparams")))
-        config.disable_gpu()
-        config.disable_glog_info()
-        config.enable_mkldnn()
-        config.set_cpu_math_library_num_threads(_threads())
-        predictor = inference.create_predictor(config)
-    given = predictor.get_input_handle(predictor.get_input_names()[0])
-    found = predictor.get_output_handle(predictor.get_output_names()[0])
+        config = paddle.inference.Config(str(program), str(program.with_suffix(".pdiparams")))
+        run = runner(config, ["images"], threads())
 
-    def run(images: paddle.Tensor) -> paddle.Tensor:
-        given.copy_from_cpu(images.numpy())
-        predictor.run()
-        logits = paddle.to_tensor(found.copy_to_cpu())
-        return logits.unsqueeze(1) if logits.ndim == 1 else logits
+    def logits(images: paddle.Tensor) -> paddle.Tensor:
+        found = run(images)
+        return found.unsqueeze(1) if found.ndim == 1 else found
 
-    return run
+    return logits
 
 
 @contextmanager
@@ -163,8 +151,3 @@ def _quiet() -> Iterator[None]:
     finally:
         os.dup2(before, 2)
         os.close(before)
-
-
-def _threads() -> int:
-    """As many as Paddle uses now."""
-    return max((pool["num_threads"] for pool in threadpoolctl.threadpool_info()), default=1)

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import paddle
 
-from .depthwise import quick_depthwise
+from .convolution import quick_convolutions
 from .errors import ModelError
 from .features import Calls, is_maps, unruled_relus
 from .hooks import capture, frozen, relu_rule
@@ -44,7 +44,7 @@ def record(
     _check_layers(network)
     with (
         frozen(network),
-        quick_depthwise(),
+        quick_convolutions(),
         paddle.enable_grad(),
         relu_rule(relu),
         capture(*layers) as calls,

@@ -11,7 +11,7 @@ import paddle
 from paddle.nn import functional
 
 from . import priors
-from .depthwise import quick_depthwise
+from .convolution import quick_convolutions
 from .errors import ConfigError, check_count
 from .hooks import frozen
 from .objectives import Objective, class_score, energy, likeness
@@ -82,7 +82,7 @@ def ascend(
         _restore(canvas.variable, adam, resume.state)
     for iteration in range(resume.iteration if resume else 0, iterations + 1):
         random = np.random.default_rng([seed, 1, iteration])  # knows nothing of earlier steps
-        with frozen(network), quick_depthwise(), paddle.enable_grad():
+        with frozen(network), quick_convolutions(), paddle.enable_grad():
             image = canvas.image()
             seen = image
             for transform in transforms:

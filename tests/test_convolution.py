@@ -1,0 +1,289 @@
+"""Quick convolutions give what Paddle's own give, forwards and backwards; others are its own."""
+
+import paddle
+import pytest
+from paddle import nn
+from paddle.nn import functional
+from paddle.nn.functional import conv
+
+from visualize_pd import class_image, convolution, input_gradient, score_cam
+from visualize_pd.convolution import quick_convolutions
+from visualize_pd.onednn import threads
+
+OWN = conv._conv_nd
+
+
+@pytest.fixture
+def left(monkeypatch):
+    """The kernels of the convolutions that were left to Paddle, whole or forwards."""
+    shapes = []
+
+    def noted(x, weight, *options, **others):
+        shapes.append(list(weight.shape))
+        return OWN(x, weight, *options, **others)
+
+    monkeypatch.setattr(convolution, "_OWN", noted)
+    return shapes
+
+
+def both_ways(layer, images):
+    """The output, and the gradient of its sum weighted at random."""
+    x = images.detach()
+    x.stop_gradient = False
+    output = layer(x)
+    paddle.seed(3)
+    weights = paddle.randn(output.shape).astype(output.dtype)
+    (gradient,) = paddle.grad((output * weights).sum(), x)
+    return output, gradient
+
+
+def relative(found, expected):
+    assert found.shape == expected.shape and found.dtype == expected.dtype
+    return float((found - expected).abs().max() / expected.abs().max())
+
+
+def frozen_layer(*arguments, **options):
+    paddle.seed(0)
+    layer = nn.Conv2D(*arguments, **options)
+    if layer.bias is not None:
+        layer.bias.set_value(paddle.randn(layer.bias.shape))
+    for parameter in layer.parameters():
+        parameter.stop_gradient = True
+    return layer
+
+
+def check(layer, images, tolerance=5e-6):
+    expected = both_ways(layer, images)
+    with quick_convolutions():
+        found = both_ways(layer, images)
+        with paddle.no_grad():
+            forwards = layer(images)
+    for one, other in zip((*found, forwards), (*expected, expected[0])):
+        assert relative(one, other) <= tolerance
+
+
+DENSE = [
+    (16, 8, 3, {}),
+    (20, 24, 3, {"padding": 1}),
+    (16, 8, (3, 5), {"padding": (1, 2)}),
+    (17, 5, 5, {"padding": 2, "stride": 2}),
+    (16, 16, 3, {"padding": 2, "dilation": 2}),
+    (16, 8, 3, {"padding": [1, 1, 0, 2]}),
+    (16, 8, 4, {"padding": "SAME"}),
+    (16, 8, 3, {"padding": "VALID", "stride": (2, 3)}),
+    (32, 64, 3, {"padding": 1, "groups": 4}),
+    (16, 8, 3, {"padding": 1, "padding_mode": "reflect"}),
+    (18, 6, 3, {"padding": 4}),
+]
+DEPTHWISE = [
+    (16, 16, kernel, {"padding": kernel // 2, "stride": stride, "groups": 16})
+    for kernel in (2, 3, 5, 7)
+    for stride in (1, 2)
+]
+FIRST = [
+    (3, 8, 11, {"padding": 2, "stride": 4}),
+    (3, 8, 7, {"padding": 3, "stride": 2}),
+    (1, 8, 5, {}),
+]
+
+
+@pytest.mark.parametrize("bias", [None, False])
+@pytest.mark.parametrize("count", [1, 3])
+@pytest.mark.parametrize(("channels", "filters", "kernel", "options"), DENSE + DEPTHWISE + FIRST)
+def test_quick_ones_are_exact(channels, filters, kernel, options, count, bias, left):
+    layer = frozen_layer(channels, filters, kernel, bias_attr=bias, **options)
+    paddle.seed(1)
+    with quick_convolutions():
+        layer(paddle.randn([1, channels, 13, 14]))  # first its programs are tried
+    left.clear()
+    check(layer, paddle.randn([count, channels, 13, 14]))
+    assert left == []
+
+
+@pytest.mark.parametrize("channels", [3, 16])
+def test_gradients_of_points_are_matrix_products(channels, left):
+    layer, images = frozen_layer(channels, 7, 1), paddle.randn([3, channels, 5, 6])
+    check(layer, images)
+    with quick_convolutions():
+        x = images.detach()
+        x.stop_gradient = False
+        (gradient,) = paddle.grad(layer(x).sum(), x)
+    assert relative(gradient, layer.weight.sum(axis=0).expand_as(gradient)) <= 1e-6  # by hand
+    assert left[-1] == [7, channels, 1, 1]
+
+
+def test_the_gradient_is_that_of_the_definition():
+    """By hand: ∂/∂x of Σ (w ⋆ x) is, away from the edges, Σ w."""
+    layer = frozen_layer(16, 16, 5, padding=2, groups=16, bias_attr=False)
+    x = paddle.zeros([1, 16, 11, 11])
+    x.stop_gradient = False
+    with quick_convolutions():
+        (gradient,) = paddle.grad(layer(x).sum(), x)
+    for channel in range(16):
+        inner = gradient[0, channel, 4:7, 4:7]
+        assert float((inner - layer.weight[channel].sum()).abs().max()) <= 1e-5
+    corner = layer.weight[0, 0, :3, :3].sum()  # reached by the kernel's first three rows only
+    assert float((gradient[0, 0, 0, 0] - corner).abs()) <= 1e-5
+
+
+@pytest.mark.parametrize("bias", [None, False])
+@pytest.mark.parametrize("groups", [1, 16])
+def test_weights_that_change_are_seen(bias, groups):
+    """The engine would keep those that it sees first."""
+    layer = frozen_layer(16, 16, 3, groups=groups, bias_attr=bias)
+    images = paddle.randn([2, 16, 8, 8])
+    for _ in range(3):
+        check(layer, images)
+        for parameter in layer.parameters():
+            parameter.set_value(parameter * -2 + 0.1)
+
+
+def test_layers_of_one_kind_share_programs_and_nothing_else():
+    images = paddle.randn([2, 16, 9, 9])
+    layers = [frozen_layer(16, filters, kernel, padding=1) for filters, kernel in
+              ((4, 3), (40, 3), (4, 2), (8, 5), (4, 3))]  # fmt: skip
+    layers[-1].weight.set_value(layers[-1].weight * 3)
+    for _ in range(2):
+        for layer in layers:
+            check(layer, images)
+    check(layers[0], paddle.randn([1, 16, 30, 20]))
+    check(layers[0], paddle.randn([5, 16, 9, 9]))
+    check(layers[0], images)
+
+
+def test_tensors_that_are_views_are_read_as_they_look():
+    layer = frozen_layer(16, 8, 3)
+    turned = paddle.randn([2, 16, 9, 12]).transpose([0, 1, 3, 2])
+    assert not turned.is_contiguous()
+    check(layer, turned)
+    check(layer, paddle.randn([4, 16, 9, 9])[1:3])
+    weight, slope = paddle.randn([3, 3, 16, 8]).transpose([3, 2, 0, 1]), paddle.randn([8, 7, 7, 2])
+    weight.stop_gradient = True
+    x = paddle.randn([2, 16, 9, 9])
+    x.stop_gradient = False
+    results = []
+    for quick in (False, True):
+        convolve = convolution._convolution if quick else OWN
+        output = convolve(x, weight, None, [1, 1], [0, 0], "EXPLICIT", [1, 1])
+        (gradient,) = paddle.grad([output], [x], [slope.transpose([3, 0, 1, 2])])
+        results.append((output, gradient))
+    assert all(relative(one, other) <= 5e-6 for one, other in zip(results[1], results[0]))
+
+
+def test_outputs_outlive_the_next_run():
+    layer = frozen_layer(16, 8, 3, bias_attr=False)
+    with quick_convolutions(), paddle.no_grad():
+        first = layer(paddle.ones([1, 16, 8, 8]))
+        before = first.clone()
+        layer(paddle.randn([1, 16, 8, 8]))
+        assert (first == before).all()
+        first += 1  # and they can be written to
+        assert (first == before + 1).all()
+
+
+@pytest.mark.parametrize(
+    ("layer", "shape"),
+    [
+        (lambda: nn.Conv2D(3, 8, 3), [2, 3, 8, 8]),  # pictures, a small kernel
+        (lambda: nn.Conv2D(16, 8, 1, stride=2), [2, 16, 8, 8]),
+        (lambda: nn.Conv2D(16, 8, 1, padding=1), [2, 16, 8, 8]),
+        (lambda: nn.Conv2D(16, 8, 1, groups=2), [2, 16, 8, 8]),
+        (lambda: nn.Conv2D(16, 8, 3, data_format="NHWC"), [2, 8, 8, 16]),
+        (lambda: nn.Conv2DTranspose(16, 8, 3), [2, 16, 8, 8]),
+        (lambda: nn.Conv1D(16, 8, 3), [2, 16, 8]),
+        (lambda: nn.Conv3D(16, 8, 3), [1, 16, 5, 5, 5]),
+    ],
+)
+def test_others_are_left_to_paddle(layer, shape, left):
+    layer = layer()
+    for parameter in layer.parameters():
+        parameter.stop_gradient = True
+    images = paddle.randn(shape)
+    expected = both_ways(layer, images)
+    left.clear()
+    with quick_convolutions():
+        found = both_ways(layer, images)
+    assert all(relative(one, other) <= 1e-6 for one, other in zip(found, expected))
+    assert len(left) == (isinstance(layer, (nn.Conv2D, nn.Conv3D)))
+
+
+def test_parameters_that_learn_get_their_gradient(left):
+    layer = nn.Conv2D(16, 16, 3, padding=1)
+    for parameter in (layer.weight, layer.bias):
+        layer.weight.stop_gradient = layer.bias.stop_gradient = True
+        parameter.stop_gradient = False
+        with quick_convolutions():
+            layer(paddle.randn([1, 16, 6, 6])).sum().backward()
+        assert parameter.grad is not None
+    assert len(left) == 2
+
+
+def test_doubles_stay_doubles(left):
+    layer = frozen_layer(16, 8, 5, padding=2).to(dtype="float64")
+    check(layer, paddle.randn([1, 16, 8, 8]).astype("float64"), tolerance=1e-14)
+    assert left
+
+
+@pytest.mark.parametrize("fault", ["other numbers", "an error"])
+def test_programs_that_fail_their_trial_are_not_used(fault, left, monkeypatch):
+    convolution._programs.cache_clear()
+    program = convolution._program
+
+    def faulty(kind, given, result):
+        run = program(kind, given, result)
+        if fault == "an error":
+            raise RuntimeError("no oneDNN")
+        return lambda *tensors: run(*tensors) * (1 + 2e-5 * ("GRAD" in result))
+
+    monkeypatch.setattr(convolution, "_program", faulty)
+    layer, images = frozen_layer(16, 8, 3), paddle.randn([2, 16, 7, 7])
+    expected = both_ways(layer, images)
+    with quick_convolutions():
+        assert [left.clear(), *map(relative, both_ways(layer, images), expected)][1:] == [0, 0]
+    assert left[-1] == [8, 16, 3, 3]
+    convolution._programs.cache_clear()
+
+
+def test_paddle_keeps_its_threads():
+    """The engine leaves it one."""
+    before = threads()
+    try:
+        for count in (2, 3):
+            paddle.base.core.set_num_threads(count)
+            check(frozen_layer(16, 8, 3), paddle.randn([1, 16, 9, 9]))
+            assert threads() == count
+    finally:
+        paddle.base.core.set_num_threads(before)
+
+
+def test_paddles_own_is_put_back_also_after_an_error():
+    with pytest.raises(ZeroDivisionError), quick_convolutions():
+        raise ZeroDivisionError
+    assert conv._conv_nd is OWN
+
+
+class Small(nn.Layer):
+    def __init__(self):
+        super().__init__()
+        self.first = nn.Conv2D(3, 16, 5, padding=2)
+        self.convolution = nn.Conv2D(16, 16, 3, padding=1, groups=16)
+        self.head = nn.Linear(16, 2)
+
+    def forward(self, images):
+        maps = self.convolution(functional.relu(self.first(images)))
+        return self.head(functional.relu(maps).mean([2, 3]))
+
+
+def test_gradients_scores_and_class_images_take_them(left):
+    paddle.seed(0)
+    network, images = Small(), paddle.randn([2, 3, 12, 12])
+    input_gradient(network, images, 1)
+    left.clear()
+    gradient = input_gradient(network, images, 1)
+    score_cam(network, images, 1)
+    list(class_image(network, 1, iterations=2, init=images[:1], shift=0))
+    assert left == []
+    x = images.detach()
+    x.stop_gradient = False
+    (expected,) = paddle.grad(network(x)[:, 1].sum(), x)
+    assert relative(gradient, expected) <= 5e-6
