@@ -732,7 +732,8 @@ def default_networks():
 
 def chosen_layer(network, batch):
     passed = record(network, batch, layers=network.sublayers())
-    layer, maps = last_maps(passed.calls, passed.logits)
+    layer, maps, slope = last_maps(passed.calls, passed.scores)
+    assert slope.shape == maps.shape
     return next(name for name, known in network.named_sublayers() if known is layer), maps
 
 

@@ -1,5 +1,7 @@
 """Quick convolutions give what Paddle's own give, forwards and backwards; others are its own."""
 
+from pathlib import Path
+
 import paddle
 import pytest
 from paddle import nn
@@ -7,8 +9,8 @@ from paddle.nn import functional
 from paddle.nn.functional import conv
 
 from visualize_pd import class_image, convolution, input_gradient, score_cam
-from visualize_pd.convolution import quick_convolutions
 from visualize_pd.onednn import threads
+from visualize_pd.quick import quick_layers
 
 OWN = conv._conv_nd
 
@@ -54,7 +56,7 @@ def frozen_layer(*arguments, **options):
 
 def check(layer, images, tolerance=5e-6):
     expected = both_ways(layer, images)
-    with quick_convolutions():
+    with quick_layers():
         found = both_ways(layer, images)
         with paddle.no_grad():
             forwards = layer(images)
@@ -74,6 +76,8 @@ DENSE = [
     (32, 64, 3, {"padding": 1, "groups": 4}),
     (16, 8, 3, {"padding": 1, "padding_mode": "reflect"}),
     (18, 6, 3, {"padding": 4}),
+    (16, 6, 2, {"dilation": 11}),
+    (16, 32, 3, {"groups": 16}),
 ]
 DEPTHWISE = [
     (16, 16, kernel, {"padding": kernel // 2, "stride": stride, "groups": 16})
@@ -93,7 +97,7 @@ FIRST = [
 def test_quick_ones_are_exact(channels, filters, kernel, options, count, bias, left):
     layer = frozen_layer(channels, filters, kernel, bias_attr=bias, **options)
     paddle.seed(1)
-    with quick_convolutions():
+    with quick_layers():
         layer(paddle.randn([1, channels, 13, 14]))  # first its programs are tried
     left.clear()
     check(layer, paddle.randn([count, channels, 13, 14]))
@@ -104,7 +108,7 @@ def test_quick_ones_are_exact(channels, filters, kernel, options, count, bias, l
 def test_gradients_of_points_are_matrix_products(channels, left):
     layer, images = frozen_layer(channels, 7, 1), paddle.randn([3, channels, 5, 6])
     check(layer, images)
-    with quick_convolutions():
+    with quick_layers():
         x = images.detach()
         x.stop_gradient = False
         (gradient,) = paddle.grad(layer(x).sum(), x)
@@ -117,7 +121,7 @@ def test_the_gradient_is_that_of_the_definition():
     layer = frozen_layer(16, 16, 5, padding=2, groups=16, bias_attr=False)
     x = paddle.zeros([1, 16, 11, 11])
     x.stop_gradient = False
-    with quick_convolutions():
+    with quick_layers():
         (gradient,) = paddle.grad(layer(x).sum(), x)
     for channel in range(16):
         inner = gradient[0, channel, 4:7, 4:7]
@@ -163,7 +167,7 @@ def test_tensors_that_are_views_are_read_as_they_look():
     x.stop_gradient = False
     results = []
     for quick in (False, True):
-        convolve = convolution._convolution if quick else OWN
+        convolve = convolution.convolution if quick else OWN
         output = convolve(x, weight, None, [1, 1], [0, 0], "EXPLICIT", [1, 1])
         (gradient,) = paddle.grad([output], [x], [slope.transpose([3, 0, 1, 2])])
         results.append((output, gradient))
@@ -172,7 +176,7 @@ def test_tensors_that_are_views_are_read_as_they_look():
 
 def test_outputs_outlive_the_next_run():
     layer = frozen_layer(16, 8, 3, bias_attr=False)
-    with quick_convolutions(), paddle.no_grad():
+    with quick_layers(), paddle.no_grad():
         first = layer(paddle.ones([1, 16, 8, 8]))
         before = first.clone()
         layer(paddle.randn([1, 16, 8, 8]))
@@ -201,7 +205,7 @@ def test_others_are_left_to_paddle(layer, shape, left):
     images = paddle.randn(shape)
     expected = both_ways(layer, images)
     left.clear()
-    with quick_convolutions():
+    with quick_layers():
         found = both_ways(layer, images)
     assert all(relative(one, other) <= 1e-6 for one, other in zip(found, expected))
     assert len(left) == (isinstance(layer, (nn.Conv2D, nn.Conv3D)))
@@ -212,7 +216,7 @@ def test_parameters_that_learn_get_their_gradient(left):
     for parameter in (layer.weight, layer.bias):
         layer.weight.stop_gradient = layer.bias.stop_gradient = True
         parameter.stop_gradient = False
-        with quick_convolutions():
+        with quick_layers():
             layer(paddle.randn([1, 16, 6, 6])).sum().backward()
         assert parameter.grad is not None
     assert len(left) == 2
@@ -238,7 +242,7 @@ def test_programs_that_fail_their_trial_are_not_used(fault, left, monkeypatch):
     monkeypatch.setattr(convolution, "_program", faulty)
     layer, images = frozen_layer(16, 8, 3), paddle.randn([2, 16, 7, 7])
     expected = both_ways(layer, images)
-    with quick_convolutions():
+    with quick_layers():
         assert [left.clear(), *map(relative, both_ways(layer, images), expected)][1:] == [0, 0]
     assert left[-1] == [8, 16, 3, 3]
     convolution._programs.cache_clear()
@@ -256,8 +260,24 @@ def test_paddle_keeps_its_threads():
         paddle.base.core.set_num_threads(before)
 
 
+def test_nothing_is_written_to_the_terminal(capfd):
+    convolution._programs.cache_clear()
+    check(frozen_layer(16, 8, 3), paddle.randn([1, 16, 9, 9]))
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_pass_leaves_no_memory_behind():
+    layer, images = frozen_layer(16, 64, 3, padding=1), paddle.randn([8, 16, 64, 64])
+    used = []
+    for _ in range(40):
+        with quick_layers():
+            both_ways(layer, images)
+        used.append(int(Path("/proc/self/statm").read_text().split()[1]) * 4096)
+    assert used[-1] - used[9] < 10e6  # each output alone takes 8 MB
+
+
 def test_paddles_own_is_put_back_also_after_an_error():
-    with pytest.raises(ZeroDivisionError), quick_convolutions():
+    with pytest.raises(ZeroDivisionError), quick_layers():
         raise ZeroDivisionError
     assert conv._conv_nd is OWN
 

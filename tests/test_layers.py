@@ -21,6 +21,7 @@ LEVELS = [
         "baselines",
     },
     {"summary", "webpage", "engine", "convolution"},
+    {"quick"},
     {"parametrisations"},
     {"models", "gradients", "passes", "objectives"},
     {"saliency", "cam", "perturbation", "synthesis", "render"},

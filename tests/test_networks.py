@@ -15,6 +15,8 @@ from toys import close
 from visualize_pd import METHODS, load_model
 from visualize_pd.features import is_maps
 from visualize_pd.gradients import last_maps, record
+from visualize_pd.hooks import frozen
+from visualize_pd.quick import quick_layers
 from visualize_pd.targets import logits_of
 
 pytestmark = pytest.mark.filterwarnings("ignore:When training, we now always track")
@@ -213,11 +215,13 @@ def test_batch_gives_what_single_images_give(built):
 def test_default_layer_is_what_the_architecture_says(built):
     network, family = built.network, built.family
     passed = record(network, built.images, layers=network.sublayers())
-    layer, maps = last_maps(passed.calls, passed.logits)
+    layer, maps, slope = last_maps(passed.calls, passed.scores)
     assert layer is dict(network.named_sublayers())[family.layer]
     assert tuple(maps.shape) == (2, *family.maps) and is_maps(maps)
     assert family.lowest <= maps.min().item() < maps.max().item()
     close(family.rest(network, maps).numpy(), passed.logits.numpy())
+    (expected,) = paddle.grad(passed.scores.sum(), [maps])
+    close(slope.numpy(), expected.numpy())
 
 
 class Guided(PyLayer):
@@ -272,11 +276,15 @@ def every_relu(network, rule):
     ("method", "rule"), [("guided_backprop", Guided), ("deconvnet", Deconvnet)]
 )
 def test_rule_reaches_every_relu(built, method, rule):
-    """Against the same network with every ReLU written anew."""
+    """Against the same network with every ReLU written anew.
+
+    Its other layers are the quick ones too: by other rounding other ReLUs would be open.
+    """
     image = built.images[:1].clone()
     image.stop_gradient = False
-    with every_relu(built.network, rule) as called:
-        logits = logits_of(built.network(image))
+    network = built.network
+    with every_relu(network, rule) as called, frozen(network), quick_layers():
+        logits = logits_of(network(image))
         (expected,) = paddle.grad(logits[:, 3].sum(), [image])
     assert len(called) == built.family.relus
     close(METHODS[method](built.network, built.images[:1], 3).numpy(), expected.numpy())

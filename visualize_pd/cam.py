@@ -27,7 +27,7 @@ class At(NamedTuple):
     """What a rule may use: A and ∂S_c/∂A at one call of a layer, and the pass they come from."""
 
     maps: paddle.Tensor
-    gradients: paddle.Tensor  # None for a rule that is made without
+    gradients: paddle.Tensor  # perhaps None, for a rule that is made without
     layer: paddle.nn.Layer
     call: int
     network: paddle.nn.Layer
@@ -104,14 +104,16 @@ def _layers(
     """One pass, and what a rule may use at each layer; then the classes that were explained."""
     layers = network.sublayers() if names is None else find_layers(network, names)
     passed = record(network, images, targets, score=score, layers=layers)
+    slopes: list[Any]
     if names is None:
-        found = [last_maps(passed.calls, passed.logits)]
+        layer, maps, slope = last_maps(passed.calls, passed.scores)
+        found, slopes = [(layer, maps)], [slope]
     else:
         names = [names] if isinstance(names, str) else names
         found = [(layer, maps_of(layer, passed.calls, name)) for layer, name in zip(layers, names)]
-    slopes: list[Any] = [None] * len(found)
-    if gradients:
-        slopes = differentiate(passed.scores, [maps for _, maps in found])
+        slopes = [None] * len(found)
+        if gradients:
+            slopes = differentiate(passed.scores, [maps for _, maps in found])
     numbers = [_number(layer, maps, passed.calls) for layer, maps in found]
     passed = passed._replace(scores=passed.scores.detach(), calls=())
     ats = [

@@ -7,8 +7,7 @@ a program takes but a millisecond or two to make.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -27,20 +26,6 @@ SMALL_KERNEL = 3 * 3
 TOLERANCE = 1e-5
 
 
-@contextmanager
-def quick_convolutions() -> Iterator[None]:
-    """Within the block frozen 2-D convolutions on a CPU, in single precision, are the quick ones.
-
-    That is for `paddle.nn.Conv2D`. No gradient of the gradient can be taken.
-    """
-    before = conv._conv_nd
-    conv._conv_nd = _convolution
-    try:
-        yield
-    finally:
-        conv._conv_nd = before
-
-
 class _Kind(NamedTuple):
     """All that tells one convolution's programs from another's."""
 
@@ -55,7 +40,7 @@ class _Kind(NamedTuple):
     threads: int
 
 
-def _convolution(
+def convolution(
     x: paddle.Tensor,
     weight: paddle.Tensor,
     bias: paddle.Tensor | None = None,
@@ -64,12 +49,12 @@ def _convolution(
     padding_algorithm: Any = None,
     dilation: Any = 1,
     groups: int = 1,
-    data_format: str = "NCHW",
+    data_format: Any = "NCHW",
     channel_dim: int = 1,
     op_type: str = "conv2d",
     **others: Any,
 ) -> paddle.Tensor:
-    """In place of Paddle's own function of this name, with its arguments."""
+    """In place of Paddle's `_conv_nd`, with its arguments: frozen ones are by oneDNN."""
 
     def own(x: paddle.Tensor) -> paddle.Tensor:
         options = (stride, padding, padding_algorithm, dilation, groups, data_format, channel_dim)
@@ -81,18 +66,15 @@ def _convolution(
         op_type in ("conv2d", "depthwise_conv2d")
         and data_format == "NCHW"
         and all(isinstance(side, (list, tuple)) for side in sides)
-        and paddle.in_dynamic_mode()
-        and x.place.is_cpu_place()
-        and all(tensor.dtype == paddle.float32 for tensor in (x, *parameters))
-        and all(parameter.stop_gradient for parameter in parameters)
+        and eligible(x, *parameters)
     ):
         return own(x)
-    differentiable = paddle.is_grad_enabled() and not x.stop_gradient
+    differentiable = wants_gradient(x)
     strides, paddings, dilations = map(tuple, sides)
     area = weight.shape[2] * weight.shape[3]
     few = x.shape[1] < FEW_CHANNELS
     if area == 1 and (strides, paddings, groups) == ((1, 1), (0, 0), 1):
-        return _BothWays.apply(x, own, _matrix_gradient(weight)) if differentiable else own(x)
+        return BothWays.apply(x, own, _matrix_gradient(weight)) if differentiable else own(x)
     if area == 1 or (few and area <= SMALL_KERNEL):
         return own(x)
     programs = _programs(
@@ -108,14 +90,28 @@ def _convolution(
     forwards, backwards = programs
     if not differentiable:
         return forwards(x, *parameters)
-    return _BothWays.apply(
+    return BothWays.apply(
         x,
         lambda x: forwards(x, *parameters),
         lambda x, slope: backwards(x, weight, slope),
     )
 
 
-class _BothWays(PyLayer):
+def eligible(x: paddle.Tensor, *parameters: paddle.Tensor) -> bool:
+    """On a CPU, in single precision, and the parameters are frozen."""
+    return (
+        paddle.in_dynamic_mode()
+        and x.place.is_cpu_place()
+        and all(tensor.dtype == paddle.float32 for tensor in (x, *parameters))
+        and all(parameter.stop_gradient for parameter in parameters)
+    )
+
+
+def wants_gradient(x: paddle.Tensor) -> bool:
+    return paddle.is_grad_enabled() and not x.stop_gradient
+
+
+class BothWays(PyLayer):
     """A function of a tensor, and that of its input and the output's gradient: the input's."""
 
     @staticmethod
@@ -143,30 +139,33 @@ def _matrix_gradient(weight: paddle.Tensor) -> Callable:
 def _programs(kind: _Kind) -> tuple[Run, Run] | None:
     """Forwards and backwards; None where they do not run, or give other numbers than Paddle's own.
 
-    Tried once, with numbers at random.
+    Found out once, with numbers at random.
     """
     width = 1 if kind.operation == "depthwise_conv2d" else FEW_CHANNELS
+    channels, size = kind.groups * width, 12 + 2 * max(kind.dilations)
     random = np.random.default_rng(0)
 
     def some(*shape: int) -> paddle.Tensor:
-        return paddle.to_tensor(random.standard_normal(shape).astype("float32"))
+        numbers = random.standard_normal(shape).astype("float32")
+        return paddle.to_tensor(numbers, place=paddle.CPUPlace())
 
-    x, weight = some(2, kind.groups * width, 16, 17), some(kind.groups * width, width, 3, 3)
-    parameters = [weight, some(kind.groups * width)] if kind.biased else [weight]
+    x, weight = some(2, channels, size, size + 1), some(channels, width, 3, 3)
+    bias = some(channels) if kind.biased else None
     x.stop_gradient = False
-    with paddle.enable_grad():
-        own = _OWN(x, weight, (*parameters, None)[1], *kind[1:6], "NCHW", 1, kind.operation)
-        slope = some(*own.shape)
-        own.backward(slope)
     try:
-        forwards = _program(kind, ["Input", "Filter", "Bias"][: 1 + len(parameters)], "Output")
+        with paddle.enable_grad():
+            output = _OWN(x, weight, bias, *kind[1:6], "NCHW", 1, kind.operation)
+        slope = some(*output.shape)
+        output.backward(slope)
+        expected: list[Any] = [output, x.grad]
+        forwards = _program(kind, ["Input", "Filter", *(["Bias"] * kind.biased)], "Output")
         backwards = _program(kind, ["Input", "Filter", "Output@GRAD"], "Input@GRAD")
-        found = forwards(x, *parameters), backwards(x, weight, slope)
+        found = forwards(x, *(weight, bias)[: 1 + kind.biased]), backwards(x, weight, slope)
     except Exception:  # a Paddle without oneDNN, or with another engine
         return None
     alike = all(
         bool((one - other).abs().max() <= TOLERANCE * other.abs().max())
-        for one, other in zip(found, (own, x.grad))
+        for one, other in zip(found, expected)
     )
     return (forwards, backwards) if alike else None
 
@@ -189,7 +188,8 @@ def _program(kind: _Kind, given: list[str], result: str) -> Run:
         for name, value in attributes.items():
             one._set_attr(name, value)
 
-    for name in (*given, result, "Sum"):
+    biased = "Bias" in given
+    for name in [*given, result, *(["Sum"] * biased)]:
         variable = block.var(name.encode())
         variable.set_type(types.LOD_TENSOR)
         variable.set_dtype(types.FP32)
@@ -201,7 +201,7 @@ def _program(kind: _Kind, given: list[str], result: str) -> Run:
     append(
         kind.operation + "_grad" if backwards else kind.operation,
         {name: name for name in given if name != "Bias"},
-        {("Output" if not backwards else result): result},
+        {result: result},
         strides=list(kind.strides),
         paddings=list(kind.paddings),
         padding_algorithm=kind.padding_algorithm,
@@ -211,15 +211,14 @@ def _program(kind: _Kind, given: list[str], result: str) -> Run:
         use_mkldnn=kind.quick_gradient or not backwards,
         is_test=False,  # otherwise oneDNN keeps the first weights that it sees
     )
-    if kind.biased and not backwards:
-        append(
-            "elementwise_add", {"X": "Output", "Y": "Bias"}, {"Out": "Sum"}, axis=1, use_mkldnn=True
-        )
+    if biased:
+        summands = {"X": result, "Y": "Bias"}
         result = "Sum"
+        append("elementwise_add", summands, {"Out": result}, axis=1, use_mkldnn=True)
     append("fetch", {"X": result}, {"Out": "fetch"}, col=0)
     config = paddle.inference.Config()
-    text = description.serialize_to_string()
-    config.set_model_buffer(text, len(text), b"", 0)
+    text: Any = description.serialize_to_string()
+    config.set_model_buffer(text, len(text), "", 0)
     if hasattr(config, "enable_new_ir"):  # Paddle 3
         config.enable_new_ir(False)
     config.switch_ir_optim(False)

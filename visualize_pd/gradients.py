@@ -8,10 +8,10 @@ from typing import Any, NamedTuple
 
 import paddle
 
-from .convolution import quick_convolutions
 from .errors import ModelError
 from .features import Calls, is_maps, unruled_relus
 from .hooks import capture, frozen, relu_rule
+from .quick import quick_layers
 from .targets import check_images, class_scores, read_logits, resolve_targets
 
 
@@ -44,7 +44,7 @@ def record(
     _check_layers(network)
     with (
         frozen(network),
-        quick_convolutions(),
+        quick_layers(),
         paddle.enable_grad(),
         relu_rule(relu),
         capture(*layers) as calls,
@@ -93,21 +93,37 @@ def _check_reach(network: paddle.nn.Layer, images: paddle.Tensor, relu: str) -> 
 
 def differentiate(scores: paddle.Tensor, tensors: Sequence[paddle.Tensor]) -> list[paddle.Tensor]:
     """∂ Σ scores / ∂ each tensor; zeros for one that the scores do not depend on."""
+    return [
+        paddle.zeros_like(tensor).detach() if slope is None else slope
+        for tensor, slope in zip(tensors, _slopes(scores, tensors))
+    ]
+
+
+def _slopes(
+    scores: paddle.Tensor, tensors: Sequence[paddle.Tensor], again: bool = False
+) -> list[paddle.Tensor | None]:
+    """None for a tensor that the scores do not depend on; `again`: it can be asked once more."""
     reached = {id(tensor): tensor for tensor in tensors if not tensor.stop_gradient}
     found: dict[int, Any] = {}
     if reached and not scores.stop_gradient:
         with paddle.enable_grad():
-            slopes = paddle.grad(scores.sum(), list(reached.values()), allow_unused=True)
+            slopes = paddle.grad(
+                scores.sum(), list(reached.values()), retain_graph=again, allow_unused=True
+            )
         found = dict(zip(reached, slopes))
-    gradients = [found.get(id(tensor)) for tensor in tensors]
-    return [
-        paddle.zeros_like(tensor).detach() if gradient is None else gradient
-        for tensor, gradient in zip(tensors, gradients)
-    ]
+    return [found.get(id(tensor)) for tensor in tensors]
 
 
-def last_maps(calls: Calls, logits: paddle.Tensor) -> tuple[paddle.nn.Layer, paddle.Tensor]:
-    """The last convolutional feature maps that the logits depend on, and their layer.
+class Maps(NamedTuple):
+    """Feature maps, the layer that returned them, and ∂ Σ scores / ∂ maps."""
+
+    layer: paddle.nn.Layer
+    maps: paddle.Tensor
+    slope: paddle.Tensor
+
+
+def last_maps(calls: Calls, scores: paddle.Tensor) -> Maps:
+    """The last convolutional feature maps that the scores depend on.
 
     That is the last output as large as that of the last convolution, so after its activation,
     normalisation and shortcut, and before any pooling. Raises `ModelError` where there is none.
@@ -115,24 +131,27 @@ def last_maps(calls: Calls, logits: paddle.Tensor) -> tuple[paddle.nn.Layer, pad
     every = [(layer, out) for layer, out in calls if is_maps(out)]
     spatial = [(layer, out) for layer, out in every if out.shape[2] * out.shape[3] > 1]
     convolved = [(layer, out) for layer, out in spatial if isinstance(layer, paddle.nn.Conv2D)]
-    for counts in (lambda out: _depends(logits, out), lambda out: True):
-        for candidates in (convolved, spatial, every):
-            last = next((out for _, out in reversed(candidates) if counts(out)), None)
-            if last is not None:
-                alike = (
-                    (one, out) for one, out in reversed(every) if out.shape[2:] == last.shape[2:]
-                )
-                return next((layer, out) for layer, out in alike if counts(out))
-    raise ModelError("the network has no convolutional feature maps for this; try another method")
+    candidates = [call for calls in (convolved, spatial, every) for call in reversed(calls)]
+    if not candidates:
+        raise ModelError(
+            "the network has no convolutional feature maps for this; try another method"
+        )
 
+    def as_large(last: paddle.Tensor) -> list[tuple[paddle.nn.Layer, paddle.Tensor]]:
+        begin = next(place for place, (_, out) in enumerate(every) if out is last)
+        return [(layer, out) for layer, out in every[begin:] if out.shape[2:] == last.shape[2:]]
 
-def _depends(logits: paddle.Tensor, tensor: paddle.Tensor) -> bool:
-    """Whether a gradient comes back; asking a tensor's `grad_fn` would leak the whole graph."""
-    if logits.stop_gradient or tensor.stop_gradient:
-        return False
-    with paddle.enable_grad():
-        (slope,) = paddle.grad(logits.sum(), [tensor], retain_graph=True, allow_unused=True)
-    return slope is not None
+    for _, last in candidates:
+        alike = as_large(last)
+        slopes = _slopes(scores, [out for _, out in alike], again=True)
+        if slopes[0] is not None:
+            return [
+                Maps(layer, out, slope)
+                for (layer, out), slope in zip(alike, slopes)
+                if slope is not None
+            ][-1]
+    layer, maps = as_large(candidates[0][1])[-1]
+    return Maps(layer, maps, paddle.zeros_like(maps))
 
 
 def input_gradient(

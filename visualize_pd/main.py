@@ -204,7 +204,7 @@ def show_model(name: str) -> int:
         image = paddle.zeros([1, len(classifier.mean), size, size])
         passed = record(network, image, layers=network.sublayers())
     try:
-        default, _ = last_maps(passed.calls, passed.logits)
+        default = last_maps(passed.calls, passed.scores).layer
     except ModelError:  # it has no feature maps, and no CAM
         default = None
     returned = {id(layer): output for layer, output in passed.calls}

@@ -10,10 +10,10 @@ import numpy as np
 import paddle
 from tqdm import tqdm
 
-from .convolution import quick_convolutions
 from .engine import Forward
 from .errors import check_count
 from .hooks import capture, frozen
+from .quick import quick_layers
 from .targets import check_images, class_scores, read_logits, resolve_targets
 
 
@@ -31,7 +31,7 @@ def scoring(network: paddle.nn.Layer) -> Iterator[Callable]:
         chosen = resolve_targets(targets, logits)
         return class_scores(logits, chosen, score), chosen
 
-    with frozen(network), quick_convolutions(), paddle.no_grad():
+    with frozen(network), quick_layers(), paddle.no_grad():
         yield score_of
 
 

@@ -133,7 +133,7 @@ def activation_gradient(
     layers = network.sublayers() if layer is None else find_layers(network, layer)
     passed = record(network, images, relu="guided" if guided else None, layers=layers)
     if layer is None:
-        _, maps = last_maps(passed.calls, passed.logits)
+        maps = last_maps(passed.calls, passed.scores).maps
     else:
         maps = maps_of(layers[0], passed.calls, layer)
     with paddle.enable_grad():

@@ -11,11 +11,11 @@ import paddle
 from paddle.nn import functional
 
 from . import priors
-from .convolution import quick_convolutions
 from .errors import ConfigError, check_count
 from .hooks import frozen
 from .objectives import Objective, class_score, energy, likeness
 from .parametrisations import Fourier, Pixels
+from .quick import quick_layers
 
 # In quotes: Paddle 2.6 crashes where numpy.random is first loaded after it.
 Transform = Callable[[paddle.Tensor, "np.random.Generator"], paddle.Tensor]
@@ -82,7 +82,7 @@ def ascend(
         _restore(canvas.variable, adam, resume.state)
     for iteration in range(resume.iteration if resume else 0, iterations + 1):
         random = np.random.default_rng([seed, 1, iteration])  # knows nothing of earlier steps
-        with frozen(network), quick_convolutions(), paddle.enable_grad():
+        with frozen(network), quick_layers(), paddle.enable_grad():
             image = canvas.image()
             seen = image
             for transform in transforms:

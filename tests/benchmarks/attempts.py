@@ -19,8 +19,8 @@ from paddle import nn
 from paddle.nn import functional
 
 from visualize_pd import engine, load_model
-from visualize_pd.depthwise import quick_depthwise
 from visualize_pd.hooks import frozen
+from visualize_pd.quick import quick_layers
 
 ROUNDS = 15
 
@@ -152,17 +152,44 @@ def depthwise_forms() -> None:
 
         own = layer(1, pad)
 
-        def quick(x, own=own):
-            with quick_depthwise():
-                return own(x)
-
         weight.stop_gradient = True
         for kind in (forward, both):
             for name, other in (("shifted products", shifted), ("banded matrices", banded)):
                 title = f"depthwise {kernel}×{kernel} of {side}×{side} as {name}, {kind.__name__}"
                 compare(title, kind(own, x), kind(other, x))
-            title = f"depthwise {kernel}×{kernel} of {side}×{side}, kept: quick, {kind.__name__}"
-            compare(title, kind(own, x), kind(quick, x))
+
+
+def kept_layers(batch: int) -> None:
+    """What `quick_layers` makes of single layers."""
+    cases = {
+        "AlexNet's 11×11": (nn.Conv2D(3, 64, 11, 4, 2), [3, 224, 224]),
+        "AlexNet's 5×5": (nn.Conv2D(64, 192, 5, padding=2), [64, 27, 27]),
+        "AlexNet's 3×3": (nn.Conv2D(192, 384, 3, padding=1), [192, 13, 13]),
+        "VGG's 3×3 of 112×112": (nn.Conv2D(64, 128, 3, padding=1), [64, 112, 112]),
+        "ResNet's 3×3 of stride 2": (nn.Conv2D(128, 128, 3, 2, 1, bias_attr=False), [128, 56, 56]),
+        "a 1×1 of 56×56": (nn.Conv2D(64, 256, 1, bias_attr=False), [64, 56, 56]),
+        "AlexNet's first linear layer": (nn.Linear(9216, 4096), [9216]),
+        "AlexNet's first max pooling": (nn.MaxPool2D(3, 2), [64, 55, 55]),
+    }
+    for channels, side, kernel, stride in (
+        (240, 28, 5, 1),
+        (672, 14, 5, 1),
+        (144, 56, 3, 1),
+        (96, 112, 3, 2),
+    ):
+        layer = nn.Conv2D(channels, channels, kernel, stride, kernel // 2, groups=channels)
+        cases[f"a depthwise {kernel}×{kernel} of {side}×{side}"] = layer, [channels, side, side]
+    for name, (layer, shape) in cases.items():
+        x = paddle.randn([batch, *shape])
+
+        def quick(x, layer=layer):
+            with quick_layers():
+                return layer(x)
+
+        with frozen(layer):
+            for kind in (forward, both):
+                title = f"{name}, batch {batch}, kept: quick, {kind.__name__}"
+                compare(title, kind(layer, x), kind(quick, x))
 
 
 def folded_norms() -> None:
@@ -259,6 +286,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=ROUNDS)
     ROUNDS = parser.parse_args().rounds
     for batch in (1, 8):
+        kept_layers(batch)
         space_to_depth(batch)
         matrix_products(batch)
         turned_kernels(batch)

@@ -6,8 +6,8 @@ The floor of a layer is the longer of two times: its multiplications and additio
 rate of a large matrix product, and its weights at the measured rate of reading memory. Backwards
 the input's gradient takes the operations of the forward pass once more. A layer's own time is that
 of the layer alone on the input that it gets in the network. Above the table stands the whole
-network as Paddle runs it, and as this package does: forwards compiled, backwards with its own
-depthwise convolutions.
+network as Paddle runs it, and as this package does: forwards compiled, with gradients by its quick
+layers.
 """
 
 import argparse
@@ -19,8 +19,8 @@ import numpy as np
 import paddle
 
 from visualize_pd import engine, load_model
-from visualize_pd.depthwise import quick_depthwise
 from visualize_pd.hooks import frozen
+from visualize_pd.quick import quick_layers
 
 NETWORKS = ("alexnet", "efficientnet_lite0")
 
@@ -97,7 +97,7 @@ def report(name: str, batch: int, rounds: int, shown: int, rates: tuple[float, f
         whole = [median_seconds(call, rounds) for call in passes(network, image)]
         compiled = engine._compile(network, [3, 224, 224])
         ours = [median_seconds(lambda: compiled(image).numpy(), rounds)]
-        with quick_depthwise():
+        with quick_layers():
             ours.append(median_seconds(passes(network, image)[1], rounds))
         rows = []
         for layer, given, output in calls:
