@@ -16,11 +16,12 @@ import paddle
 from paddle.autograd import PyLayer
 from paddle.nn.functional import conv
 
-from .onednn import Run, runner, threads
+from .onednn import Run, as_tensor, runner, threads
 
 _OWN = conv._conv_nd
 
-# With fewer channels, those of pictures, oneDNN's gradient is slower, and small kernels as well.
+# For 1×1 kernels oneDNN is slower than Paddle's matrix products; and with fewer channels, those of
+# pictures, for small kernels, and for gradients.
 FEW_CHANNELS = 16
 SMALL_KERNEL = 3 * 3
 TOLERANCE = 1e-5
@@ -35,7 +36,6 @@ class _Kind(NamedTuple):
     padding_algorithm: str
     dilations: tuple[int, ...]
     groups: int
-    biased: bool
     quick_gradient: bool
     threads: int
 
@@ -56,7 +56,7 @@ def convolution(
 ) -> paddle.Tensor:
     """In place of Paddle's `_conv_nd`, with its arguments: frozen ones are by oneDNN."""
 
-    def own(x: paddle.Tensor) -> paddle.Tensor:
+    def own() -> paddle.Tensor:
         options = (stride, padding, padding_algorithm, dilation, groups, data_format, channel_dim)
         return _OWN(x, weight, bias, *options, op_type, **others)
 
@@ -68,33 +68,33 @@ def convolution(
         and all(isinstance(side, (list, tuple)) for side in sides)
         and eligible(x, *parameters)
     ):
-        return own(x)
-    differentiable = wants_gradient(x)
+        return own()
     strides, paddings, dilations = map(tuple, sides)
     area = weight.shape[2] * weight.shape[3]
     few = x.shape[1] < FEW_CHANNELS
-    if area == 1 and (strides, paddings, groups) == ((1, 1), (0, 0), 1):
-        return BothWays.apply(x, own, _matrix_gradient(weight)) if differentiable else own(x)
     if area == 1 or (few and area <= SMALL_KERNEL):
-        return own(x)
+        return own()
     programs = _programs(
         _Kind(
             *(op_type, strides, paddings, padding_algorithm, dilations, groups),
-            biased=bias is not None,
             quick_gradient=not few,
             threads=threads(),
         )
     )
     if not programs:
-        return own(x)
+        return own()
     forwards, backwards = programs
-    if not differentiable:
-        return forwards(x, *parameters)
-    return BothWays.apply(
-        x,
-        lambda x: forwards(x, *parameters),
-        lambda x, slope: backwards(x, weight, slope),
-    )
+
+    def there(x: paddle.Tensor) -> paddle.Tensor:
+        output = forwards(x, weight)
+        if bias is not None:
+            output += bias.numpy()[:, None, None]
+        return as_tensor(output)
+
+    def back(x: paddle.Tensor, slope: paddle.Tensor) -> paddle.Tensor:
+        return as_tensor(backwards(x, weight, slope))
+
+    return BothWays.apply(x, there, back) if wants_gradient(x) else there(x)
 
 
 def eligible(x: paddle.Tensor, *parameters: paddle.Tensor) -> bool:
@@ -126,15 +126,6 @@ class BothWays(PyLayer):
         return context.back(x, slope)
 
 
-def _matrix_gradient(weight: paddle.Tensor) -> Callable:
-    """The gradient of a 1×1 convolution: Wᵀ · ∂, at each place."""
-
-    def back(x: paddle.Tensor, slope: paddle.Tensor) -> paddle.Tensor:
-        return paddle.matmul(weight.flatten(1), slope.flatten(2), transpose_x=True).reshape(x.shape)
-
-    return back
-
-
 @lru_cache(maxsize=256)
 def _programs(kind: _Kind) -> tuple[Run, Run] | None:
     """Forwards and backwards; None where they do not run, or give other numbers than Paddle's own.
@@ -150,21 +141,20 @@ def _programs(kind: _Kind) -> tuple[Run, Run] | None:
         return paddle.to_tensor(numbers, place=paddle.CPUPlace())
 
     x, weight = some(2, channels, size, size + 1), some(channels, width, 3, 3)
-    bias = some(channels) if kind.biased else None
     x.stop_gradient = False
     try:
         with paddle.enable_grad():
-            output = _OWN(x, weight, bias, *kind[1:6], "NCHW", 1, kind.operation)
+            output = _OWN(x, weight, None, *kind[1:6], "NCHW", 1, kind.operation)
         slope = some(*output.shape)
         output.backward(slope)
         expected: list[Any] = [output, x.grad]
-        forwards = _program(kind, ["Input", "Filter", *(["Bias"] * kind.biased)], "Output")
+        forwards = _program(kind, ["Input", "Filter"], "Output")
         backwards = _program(kind, ["Input", "Filter", "Output@GRAD"], "Input@GRAD")
-        found = forwards(x, *(weight, bias)[: 1 + kind.biased]), backwards(x, weight, slope)
+        found = forwards(x, weight), backwards(x, weight, slope)
     except Exception:  # a Paddle without oneDNN, or with another engine
         return None
     alike = all(
-        bool((one - other).abs().max() <= TOLERANCE * other.abs().max())
+        np.abs(one - other.numpy()).max() <= TOLERANCE * np.abs(other.numpy()).max()
         for one, other in zip(found, expected)
     )
     return (forwards, backwards) if alike else None
@@ -188,8 +178,7 @@ def _program(kind: _Kind, given: list[str], result: str) -> Run:
         for name, value in attributes.items():
             one._set_attr(name, value)
 
-    biased = "Bias" in given
-    for name in [*given, result, *(["Sum"] * biased)]:
+    for name in (*given, result):
         variable = block.var(name.encode())
         variable.set_type(types.LOD_TENSOR)
         variable.set_dtype(types.FP32)
@@ -200,7 +189,7 @@ def _program(kind: _Kind, given: list[str], result: str) -> Run:
         append("feed", {"X": "feed"}, {"Out": name}, col=column)
     append(
         kind.operation + "_grad" if backwards else kind.operation,
-        {name: name for name in given if name != "Bias"},
+        {name: name for name in given},
         {result: result},
         strides=list(kind.strides),
         paddings=list(kind.paddings),
@@ -211,10 +200,6 @@ def _program(kind: _Kind, given: list[str], result: str) -> Run:
         use_mkldnn=kind.quick_gradient or not backwards,
         is_test=False,  # otherwise oneDNN keeps the first weights that it sees
     )
-    if biased:
-        summands = {"X": result, "Y": "Bias"}
-        result = "Sum"
-        append("elementwise_add", summands, {"Out": result}, axis=1, use_mkldnn=True)
     append("fetch", {"X": result}, {"Out": "fetch"}, col=0)
     config = paddle.inference.Config()
     text: Any = description.serialize_to_string()

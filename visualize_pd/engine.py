@@ -11,15 +11,17 @@ import tempfile
 import time
 import warnings
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import paddle
 
-from .onednn import Run, runner, threads
+from .onednn import as_tensor, runner, threads
 from .targets import logits_of
+
+Run = Callable[[paddle.Tensor], paddle.Tensor]
 
 # Compiling costs a second or two. Done once as much was spent without it, it can at worst double
 # the time of a run, and short runs never pay for it.
@@ -134,7 +136,7 @@ def _compile(network: paddle.nn.Layer, shape: list[int]) -> Run:
 
     def logits(images: paddle.Tensor) -> paddle.Tensor:
         found = run(images)
-        return found.unsqueeze(1) if found.ndim == 1 else found
+        return as_tensor(found[:, None] if found.ndim == 1 else found)
 
     return logits
 
