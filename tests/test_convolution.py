@@ -148,7 +148,7 @@ def test_kinds_that_differ_in_an_option_alone_are_not_confused():
     images = paddle.randn([2, 16, 14, 15])
     layers = [
         frozen_layer(16, filters, 3, stride=stride, padding=padding, dilation=dilation)
-        for filters in (16, 24)
+        for filters in (16, 24, 40)
         for stride in (1, 2)
         for padding in (0, 1)
         for dilation in (1, 2)

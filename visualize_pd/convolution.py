@@ -7,6 +7,7 @@ a program takes but a millisecond or two to make.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -160,9 +161,20 @@ def _programs(kind: _Kind) -> tuple[Run, Run] | None:
     return (forwards, backwards) if alike else None
 
 
+# Every variable of every program has a name of its own: what oneDNN keeps goes by names and shapes,
+# and Paddle may take it for that of another program.
+_NUMBERS = itertools.count()
+
+
 def _program(kind: _Kind, given: list[str], result: str) -> Run:
-    """One operation, in the form that both Paddles read; its slots are the variables' names."""
+    """One operation, from the tensors in the slots `given` to that in `result`.
+
+    In the form that both Paddles read.
+    """
     backwards = result.endswith("@GRAD")
+    number = next(_NUMBERS)
+    inputs = {slot: f"{slot} {number}" for slot in given}
+    output = f"{result} {number}"
     core = paddle.base.core
     types = core.VarDesc.VarType
     description = core.ProgramDesc()
@@ -178,19 +190,19 @@ def _program(kind: _Kind, given: list[str], result: str) -> Run:
         for name, value in attributes.items():
             one._set_attr(name, value)
 
-    for name in (*given, result):
+    for name in (*inputs.values(), output):
         variable = block.var(name.encode())
         variable.set_type(types.LOD_TENSOR)
         variable.set_dtype(types.FP32)
         variable.set_shape([-1] * 4)
     block.var(b"feed").set_type(types.FEED_MINIBATCH)
     block.var(b"fetch").set_type(types.FETCH_LIST)
-    for column, name in enumerate(given):
+    for column, name in enumerate(inputs.values()):
         append("feed", {"X": "feed"}, {"Out": name}, col=column)
     append(
         kind.operation + "_grad" if backwards else kind.operation,
-        {name: name for name in given},
-        {result: result},
+        inputs,
+        {result: output},
         strides=list(kind.strides),
         paddings=list(kind.paddings),
         padding_algorithm=kind.padding_algorithm,
@@ -200,11 +212,11 @@ def _program(kind: _Kind, given: list[str], result: str) -> Run:
         use_mkldnn=kind.quick_gradient or not backwards,
         is_test=False,  # otherwise oneDNN keeps the first weights that it sees
     )
-    append("fetch", {"X": result}, {"Out": "fetch"}, col=0)
+    append("fetch", {"X": output}, {"Out": "fetch"}, col=0)
     config = paddle.inference.Config()
     text: Any = description.serialize_to_string()
     config.set_model_buffer(text, len(text), "", 0)
     if hasattr(config, "enable_new_ir"):  # Paddle 3
         config.enable_new_ir(False)
     config.switch_ir_optim(False)
-    return runner(config, given, kind.threads)
+    return runner(config, list(inputs.values()), kind.threads)
