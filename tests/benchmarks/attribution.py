@@ -95,7 +95,7 @@ def cases(channels: int) -> dict:
 def live_channels(network: paddle.nn.Layer, image: paddle.Tensor) -> int:
     """Channels of the default layer that are not flat: Score-CAM's and Ablation-CAM's passes."""
     passed = record(network, image, layers=network.sublayers())
-    _, maps = last_maps(passed.calls, passed.logits)
+    maps = last_maps(passed.calls, passed.scores).maps
     return int((maps.max(axis=[2, 3]) > maps.min(axis=[2, 3])).sum())
 
 
