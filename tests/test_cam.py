@@ -744,6 +744,36 @@ def test_default_layer_is_the_last_convolutional_maps(kind):
     assert (found, list(maps.shape[1:])) == (name, shape)
 
 
+class Aside(nn.Layer):
+    """Two convolutions in a row, and after them one as large as the first, of no use."""
+
+    def __init__(self, used=True):
+        super().__init__()
+        self.first = nn.Conv2D(3, 4, 3, padding=1)
+        self.second = nn.Conv2D(4, 4, 3, stride=2, padding=1)
+        self.aside, self.after = nn.Conv2D(3, 4, 3, padding=1), nn.ReLU()
+        self.used = used
+
+    def forward(self, images):
+        maps = self.second(self.first(images))
+        self.after(self.aside(images))
+        return (maps if self.used else images).mean([2, 3])
+
+
+def test_an_unused_convolution_is_passed_over():
+    name, maps = chosen_layer(Aside(), paddle.randn([2, 3, 8, 8]))
+    assert (name, maps.shape) == ("second", [2, 4, 4, 4])
+
+
+def test_where_no_maps_are_used_the_last_ones_have_no_slope():
+    network, batch = Aside(used=False), paddle.randn([2, 3, 8, 8])
+    passed = record(network, batch, layers=network.sublayers())
+    layer, maps, slope = last_maps(passed.calls, passed.scores)
+    assert layer is network.after and maps.shape == slope.shape == [2, 4, 8, 8]
+    assert float(slope.abs().max()) == 0
+    assert float(CAMS["grad_cam"](network, batch, 1).max()) == 0
+
+
 def test_default_maps_of_a_reused_layer_are_those_of_the_call_that_counts():
     network = shared_relu([nn.ReLU()] * 3)
     batch = images(1, 9, 7)

@@ -194,7 +194,7 @@ def test_outputs_outlive_the_next_run():
         (lambda: nn.Conv2D(3, 8, 3), [2, 3, 8, 8]),  # pictures, a small kernel
         (lambda: nn.Conv2D(16, 8, 1), [2, 16, 8, 8]),
         (lambda: nn.Conv2D(16, 8, 1, stride=2, padding=1, groups=2), [2, 16, 8, 8]),
-        (lambda: nn.Conv2D(16, 8, 3, data_format="NHWC"), [2, 8, 8, 16]),
+        (lambda: nn.Conv2D(16, 8, 3, data_format="NHWC"), [2, 20, 20, 16]),
         (lambda: nn.Conv2DTranspose(16, 8, 3), [2, 16, 8, 8]),
         (lambda: nn.Conv1D(16, 8, 3), [2, 16, 8]),
         (lambda: nn.Conv3D(16, 8, 3), [1, 16, 5, 5, 5]),

@@ -1,8 +1,8 @@
 """Convolutions by oneDNN on a CPU: several times faster than Paddle's own, above all backwards.
 
 Each kind of convolution is a program of one operation for Paddle's inference engine, and its
-gradient another. The weights are given to it like the images, so nothing of a network is kept, and
-a program takes but a millisecond or two to make.
+gradient another. The weights are given to it like the images, so it knows nothing of a network, and
+it takes but a millisecond or two to make.
 """
 
 from __future__ import annotations

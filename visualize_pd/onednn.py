@@ -26,7 +26,7 @@ def runner(config: paddle.inference.Config, names: Sequence[str], count: int) ->
     """`tensors → the first output`, an array, of a program of `config`.
 
     `names` are its inputs', in that order; `count` threads do it. The engine reads the tensors' own
-    memory and keeps none of its own.
+    memory.
     """
     config.disable_gpu()
     config.disable_glog_info()
