@@ -7,6 +7,7 @@ import pytest
 from paddle import nn
 from paddle.nn import functional
 from paddle.nn.functional import conv
+from toys import both_ways
 
 from visualize_pd import class_image, convolution, input_gradient, score_cam
 from visualize_pd.onednn import threads
@@ -26,17 +27,6 @@ def left(monkeypatch):
 
     monkeypatch.setattr(convolution, "_OWN", noted)
     return shapes
-
-
-def both_ways(layer, images):
-    """The output, and the gradient of its sum weighted at random."""
-    x = images.detach()
-    x.stop_gradient = False
-    output = layer(x)
-    paddle.seed(3)
-    weights = paddle.randn(output.shape).astype(output.dtype)
-    (gradient,) = paddle.grad((output * weights).sum(), x)
-    return output, gradient
 
 
 def relative(found, expected):

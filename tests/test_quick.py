@@ -5,22 +5,12 @@ import pytest
 from paddle import nn
 from paddle.nn import functional
 from paddle.nn.functional import conv
+from toys import both_ways
 
 from visualize_pd import quick
 from visualize_pd.quick import quick_layers
 
 OWN = functional.linear, functional.max_pool2d, conv._conv_nd
-
-
-def both_ways(layer, images):
-    """The output, and the gradient of its sum weighted at random."""
-    x = images.detach()
-    x.stop_gradient = False
-    output = layer(x)
-    paddle.seed(3)
-    weights = paddle.randn(output.shape).astype(output.dtype)
-    (gradient,) = paddle.grad((output * weights).sum(), x)
-    return output, gradient
 
 
 def check(layer, images, tolerance=1e-6):

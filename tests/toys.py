@@ -55,3 +55,14 @@ def counting(network):
             return super().forward(batch)
 
     return Counting
+
+
+def both_ways(layer, images):
+    """The output, and the gradient of its sum weighted at random."""
+    x = images.detach()
+    x.stop_gradient = False
+    output = layer(x)
+    paddle.seed(3)
+    weights = paddle.randn(output.shape).astype(output.dtype)
+    (gradient,) = paddle.grad((output * weights).sum(), x)
+    return output, gradient
