@@ -145,7 +145,8 @@ def _programs(kind: _Kind) -> tuple[Run, Run] | None:
     x.stop_gradient = False
     try:
         with paddle.enable_grad():
-            output = _OWN(x, weight, None, *kind[1:6], "NCHW", 1, kind.operation)
+            geometry = (kind.strides, kind.paddings, kind.padding_algorithm, kind.dilations)
+            output = _OWN(x, weight, None, *geometry, kind.groups, op_type=kind.operation)
         slope = some(*output.shape)
         output.backward(slope)
         expected: list[Any] = [output, x.grad]
