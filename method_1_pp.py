@@ -5,7 +5,7 @@ from pathlib import Path
 
 if __name__ == "__main__":
     try:
-        from visualize_pd.cli import explain_command
+        from visualize_pd.app.commands.scripts import explain_command
     except ImportError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)

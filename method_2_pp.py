@@ -5,7 +5,7 @@ from pathlib import Path
 
 if __name__ == "__main__":
     try:
-        from visualize_pd.cli import generate_command
+        from visualize_pd.app.commands.scripts import generate_command
     except ImportError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)

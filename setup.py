@@ -14,7 +14,7 @@ setup(
     packages=[*find_packages(include=["visualize_pd", "visualize_pd.*"]), "visualize_pd.configs"],
     package_dir={"visualize_pd.configs": "configs"},
     package_data={
-        "visualize_pd": ["page.html"],
+        "visualize_pd.app.report": ["page.html"],
         "visualize_pd.configs": ["*.yaml"],
         "visualize_pd.models": ["imagenet_classes.txt"],
     },

@@ -11,7 +11,7 @@ def main() -> int:
         if spec is None or spec.loader is None:
             raise ImportError("the package visualize_pd is not installed")
         package = sys.modules[spec.name] = importlib.util.module_from_spec(spec)
-        command = importlib.import_module("visualize_pd.main").command_of(sys.argv[1:])
+        command = importlib.import_module("visualize_pd.app.commands.main").command_of(sys.argv[1:])
         spec.loader.exec_module(package)  # put off until here, as it is what imports Paddle
     except ImportError as error:
         print(f"error: {error}", file=sys.stderr)

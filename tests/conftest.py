@@ -13,9 +13,21 @@ import numpy as np
 import pytest
 from PIL import Image
 
-import visualize_pd  # noqa: F401  (settles Paddle's threads before any test imports Paddle)
+import visualize_pd  # noqa: F401  (sets up Paddle before any test imports it)
 
 ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(autouse=True, scope="session")
+def cache(tmp_path_factory):
+    """Failed downloads are remembered in a folder of the tests, not in the person's own."""
+    before = os.environ.get("XDG_CACHE_HOME")
+    os.environ["XDG_CACHE_HOME"] = str(tmp_path_factory.mktemp("cache"))
+    yield
+    if before is None:
+        del os.environ["XDG_CACHE_HOME"]
+    else:
+        os.environ["XDG_CACHE_HOME"] = before
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ import paddle
 import pytest
 
 import visualize_pd as v
-from visualize_pd.models.weights import fit
+from visualize_pd.models.weights.fitting import fit
 
 GOLDEN = Path(__file__).parent / "golden"
 sys.path.insert(0, str(GOLDEN))

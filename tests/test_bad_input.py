@@ -6,6 +6,7 @@ import logging
 import os
 import pickle
 import re
+import shutil
 import signal
 import struct
 import subprocess
@@ -21,8 +22,8 @@ import pytest
 import tiny
 from PIL import Image
 
-from visualize_pd.cli import explain_command, generate_command
-from visualize_pd.runtime import gpu_count
+from visualize_pd.app.commands.scripts import explain_command, generate_command
+from visualize_pd.core.runtime import gpu_count
 
 try:
     import resource
@@ -372,11 +373,12 @@ def test_a_name_of_surrogates_is_one_of_no_file(run):
     assert r"\udc80.png" in summary
 
 
-def test_settings_of_surrogates_are_recorded(run):
-    """Of an objective that does not ask for them."""
-    assert run(GENERATE, {"layer": r'"\ud800"'})[0] == 0
+def test_names_that_are_no_text_are_recorded(run, photograph):
+    name = os.fsdecode(b"\xff.png")
+    shutil.copy(photograph("photo.png"), name)
+    assert run(GENERATE, {"init": r'"\udcff.png"'})[0] == 0
     (record,) = Path("out").rglob("run.json")
-    assert strict_json(record)["config"]["layer"] == "\ud800"
+    assert strict_json(record)["config"]["init"] == name
 
 
 # --- the method ----------------------------------------------------------------------------------

@@ -9,7 +9,8 @@ from toys import Linear, close, images, weights
 
 import visualize_pd
 from visualize_pd import VisualizeError
-from visualize_pd.gradients import last_maps, record
+from visualize_pd.network.feature_maps import last_feature_maps
+from visualize_pd.network.gradients import record_forward
 
 CAMS = {
     name: getattr(visualize_pd, name)
@@ -731,8 +732,8 @@ def default_networks():
 
 
 def chosen_layer(network, batch):
-    passed = record(network, batch, layers=network.sublayers())
-    layer, maps, slope = last_maps(passed.calls, passed.scores)
+    passed = record_forward(network, batch, layers=network.sublayers())
+    layer, maps, slope = last_feature_maps(passed.calls, passed.scores)
     assert slope.shape == maps.shape
     return next(name for name, known in network.named_sublayers() if known is layer), maps
 
@@ -767,8 +768,8 @@ def test_an_unused_convolution_is_passed_over():
 
 def test_where_no_maps_are_used_the_last_ones_have_no_slope():
     network, batch = Aside(used=False), paddle.randn([2, 3, 8, 8])
-    passed = record(network, batch, layers=network.sublayers())
-    layer, maps, slope = last_maps(passed.calls, passed.scores)
+    passed = record_forward(network, batch, layers=network.sublayers())
+    layer, maps, slope = last_feature_maps(passed.calls, passed.scores)
     assert layer is network.after and maps.shape == slope.shape == [2, 4, 8, 8]
     assert float(slope.abs().max()) == 0
     assert float(CAMS["grad_cam"](network, batch, 1).max()) == 0

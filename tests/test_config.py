@@ -7,17 +7,17 @@ from pathlib import Path
 
 import pytest
 
-from visualize_pd.config import (
+from visualize_pd.app.config.reading import load_config
+from visualize_pd.app.config.schema import (
     EvaluateConfig,
     ExplainConfig,
     GenerateConfig,
     LocaliseConfig,
     SanityConfig,
-    as_dict,
-    build,
-    load_config,
 )
-from visualize_pd.errors import ConfigError, nearest
+from visualize_pd.core.checks import did_you_mean
+from visualize_pd.core.config import as_dict, build
+from visualize_pd.core.errors import ConfigError
 
 CONFIGS = sorted((Path(__file__).parents[1] / "configs").glob("*.yaml"))
 BOTH = [ExplainConfig, GenerateConfig]
@@ -471,7 +471,7 @@ def test_file_that_cannot_be_read(tmp_path, monkeypatch, name):
 
 
 def test_hint_names_the_nearest_or_at_most_twenty():
-    assert nearest("gard_cam", ["rise", "grad_cam"]) == "did you mean 'grad_cam'?"
-    assert nearest("x", (word for word in ("one", "two"))) == "known are one, two"
+    assert did_you_mean("gard_cam", ["rise", "grad_cam"]) == "did you mean 'grad_cam'?"
+    assert did_you_mean("x", (word for word in ("one", "two"))) == "known are one, two"
     names = [f"layer{number}" for number in range(30)]
-    assert nearest("x", names) == f"known are {', '.join(names[:20])}, …"
+    assert did_you_mean("x", names) == f"known are {', '.join(names[:20])}, …"

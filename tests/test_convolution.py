@@ -9,9 +9,10 @@ from paddle.nn import functional
 from paddle.nn.functional import conv
 from toys import both_ways
 
-from visualize_pd import class_image, convolution, input_gradient, score_cam
-from visualize_pd.onednn import threads
-from visualize_pd.quick import quick_layers
+from visualize_pd import class_image, input_gradient, score_cam
+from visualize_pd.network.fast import convolution
+from visualize_pd.network.fast.layers import fast_layers
+from visualize_pd.network.fast.onednn import threads
 
 OWN = conv._conv_nd
 
@@ -46,7 +47,7 @@ def frozen_layer(*arguments, **options):
 
 def check(layer, images, tolerance=5e-6):
     expected = both_ways(layer, images)
-    with quick_layers():
+    with fast_layers():
         found = both_ways(layer, images)
         with paddle.no_grad():
             forwards = layer(images)
@@ -87,7 +88,7 @@ FIRST = [
 def test_quick_ones_are_exact(channels, filters, kernel, options, count, bias, left):
     layer = frozen_layer(channels, filters, kernel, bias_attr=bias, **options)
     paddle.seed(1)
-    with quick_layers():
+    with fast_layers():
         layer(paddle.randn([1, channels, 13, 14]))  # first its programs are tried
     left.clear()
     check(layer, paddle.randn([count, channels, 13, 14]))
@@ -99,7 +100,7 @@ def test_the_gradient_is_that_of_the_definition():
     layer = frozen_layer(16, 16, 5, padding=2, groups=16, bias_attr=False)
     x = paddle.zeros([1, 16, 11, 11])
     x.stop_gradient = False
-    with quick_layers():
+    with fast_layers():
         (gradient,) = paddle.grad(layer(x).sum(), x)
     for channel in range(16):
         inner = gradient[0, channel, 4:7, 4:7]
@@ -169,7 +170,7 @@ def test_tensors_that_are_views_are_read_as_they_look():
 
 def test_outputs_outlive_the_next_run():
     layer = frozen_layer(16, 8, 3, bias_attr=False)
-    with quick_layers(), paddle.no_grad():
+    with fast_layers(), paddle.no_grad():
         first = layer(paddle.ones([1, 16, 8, 8]))
         before = first.clone()
         layer(paddle.randn([1, 16, 8, 8]))
@@ -197,7 +198,7 @@ def test_others_are_left_to_paddle(layer, shape, left):
     images = paddle.randn(shape)
     expected = both_ways(layer, images)
     left.clear()
-    with quick_layers():
+    with fast_layers():
         found = both_ways(layer, images)
     assert all(relative(one, other) <= 1e-6 for one, other in zip(found, expected))
     assert len(left) == (isinstance(layer, (nn.Conv2D, nn.Conv3D)))
@@ -208,7 +209,7 @@ def test_parameters_that_learn_get_their_gradient(left):
     for parameter in (layer.weight, layer.bias):
         layer.weight.stop_gradient = layer.bias.stop_gradient = True
         parameter.stop_gradient = False
-        with quick_layers():
+        with fast_layers():
             layer(paddle.randn([1, 16, 6, 6])).sum().backward()
         assert parameter.grad is not None
     assert len(left) == 2
@@ -223,7 +224,7 @@ def test_doubles_stay_doubles(left):
 @pytest.mark.parametrize("fault", ["other numbers", "an error"])
 def test_programs_that_fail_their_trial_are_not_used(fault, left, monkeypatch):
     convolution._programs.cache_clear()
-    program = convolution._program
+    program = convolution.convolution_program
 
     def faulty(kind, given, result):
         run = program(kind, given, result)
@@ -231,10 +232,10 @@ def test_programs_that_fail_their_trial_are_not_used(fault, left, monkeypatch):
             raise RuntimeError("no oneDNN")
         return lambda *tensors: run(*tensors) * (1 + 2e-5 * ("GRAD" in result))
 
-    monkeypatch.setattr(convolution, "_program", faulty)
+    monkeypatch.setattr(convolution, "convolution_program", faulty)
     layer, images = frozen_layer(16, 8, 3), paddle.randn([2, 16, 7, 7])
     expected = both_ways(layer, images)
-    with quick_layers():
+    with fast_layers():
         assert [left.clear(), *map(relative, both_ways(layer, images), expected)][1:] == [0, 0]
     assert left[-1] == [8, 16, 3, 3]
     convolution._programs.cache_clear()
@@ -262,14 +263,14 @@ def test_a_pass_leaves_no_memory_behind():
     layer, images = frozen_layer(16, 64, 3, padding=1), paddle.randn([8, 16, 64, 64])
     used = []
     for _ in range(40):
-        with quick_layers():
+        with fast_layers():
             both_ways(layer, images)
         used.append(int(Path("/proc/self/statm").read_text().split()[1]) * 4096)
     assert used[-1] - used[9] < 10e6  # each output alone takes 8 MB
 
 
 def test_paddles_own_is_put_back_also_after_an_error():
-    with pytest.raises(ZeroDivisionError), quick_layers():
+    with pytest.raises(ZeroDivisionError), fast_layers():
         raise ZeroDivisionError
     assert conv._conv_nd is OWN
 

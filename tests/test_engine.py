@@ -9,9 +9,10 @@ import paddle
 import pytest
 from paddle import nn
 
-from visualize_pd import engine, load_model, occlusion, rise, score_cam
-from visualize_pd.hooks import capture
-from visualize_pd.passes import scoring
+from visualize_pd import load_model, occlusion, rise, score_cam
+from visualize_pd.network.fast import compiled as engine
+from visualize_pd.network.hooks import capture_outputs
+from visualize_pd.network.scores import score_function
 
 
 @pytest.fixture(autouse=True)
@@ -50,8 +51,8 @@ def small(classes=4):
 
 
 def engine_of(network):
-    (known,) = engine._KNOWN[network].values()
-    return known.engine
+    (copy,) = engine._COPIES[network].values()
+    return copy.run
 
 
 def relative(found, expected):
@@ -71,7 +72,7 @@ def images_of(count, size=24, seed=0):
 
 def test_the_compiled_copy_gives_the_networks_scores(compilations):
     network = small()
-    with scoring(network) as score_of:
+    with score_function(network) as score_of:
         for seed in range(3):
             images = images_of(2 + seed, seed=seed)  # also batches of other sizes
             scores, chosen = score_of(images)
@@ -89,7 +90,7 @@ def test_maps_are_those_of_the_plain_network(method, options, compilations, monk
     network, images = small(), images_of(2)
     with_engine = method(network, images, 1, batch_size=8, **options)
     assert len(compilations) == 1 and engine_of(network)
-    monkeypatch.setattr(engine, "_eligible", lambda network, images: False)
+    monkeypatch.setattr(engine, "_can_be_fast", lambda network, images: False)
     assert relative(with_engine, method(network, images, 1, batch_size=8, **options)) <= 2e-5
 
 
@@ -110,7 +111,7 @@ def test_a_network_that_was_changed_is_not_confused_with_its_copy(change):
         network[0].weight.set_value(network[0].weight * 1.01)
     else:
         network[1]._mean.set_value(network[1]._mean + 0.1)
-    with scoring(network) as score_of:
+    with score_function(network) as score_of:
         scores, _ = score_of(images, 2)
     assert relative(scores, plain(network, images)[:, 2]) <= 1e-6
 
@@ -149,7 +150,7 @@ class Single(Branching):
 
 @pytest.mark.parametrize("network", [Branching(), Random()], ids=["branching", "random"])
 def test_a_network_that_cannot_be_compiled_runs_as_it_is(network, compilations):
-    with scoring(network) as score_of:
+    with score_function(network) as score_of:
         for images in (images_of(2) - 5, images_of(2) + 5, images_of(2) + 5):
             scores, _ = score_of(images, 0)
             sign = -1 if isinstance(network, Branching) and float(images.mean()) > 0 else 1
@@ -161,7 +162,7 @@ def test_a_network_that_cannot_be_compiled_runs_as_it_is(network, compilations):
 @pytest.mark.parametrize("kind", [Auxiliary, Single])
 def test_the_copy_returns_the_logits_alone(kind):
     network, images = kind(), images_of(3)
-    with scoring(network) as score_of:
+    with score_function(network) as score_of:
         for _ in range(2):
             scores, _ = score_of(images, 0)
             assert relative(scores, plain(network.inner, images)[:, 0]) <= 1e-5
@@ -203,7 +204,7 @@ def test_the_price_is_paid_once_as_much_was_spent(monkeypatch, compilations):
     monkeypatch.setattr(engine, "COMPILE_AFTER_SECONDS", 0.35)
     network = Slow()
     for call in range(1, 6):
-        with scoring(network) as score_of:
+        with score_function(network) as score_of:
             score_of(images_of(1))
         assert len(compilations) == (call > 3)
 
@@ -212,7 +213,7 @@ def test_hooks_see_every_pass(compilations):
     """The engine would pass them by."""
     network, images = small(), images_of(1)
     occlusion(network, images, size=8, stride=8)
-    with scoring(network) as score_of, capture(network[0]) as calls:
+    with score_function(network) as score_of, capture_outputs(network[0]) as calls:
         for _ in range(3):
             score_of(images)
     assert len(calls) == 3
@@ -241,13 +242,13 @@ def test_the_network_is_as_it_was():
 
 def test_nothing_is_kept_of_a_network_that_is_gone():
     gc.collect()
-    count = len(engine._KNOWN)
+    count = len(engine._COPIES)
     network = small()
     occlusion(network, images_of(1), size=8, stride=8)
-    assert len(engine._KNOWN) == count + 1
+    assert len(engine._COPIES) == count + 1
     del network
     gc.collect()
-    assert len(engine._KNOWN) == count
+    assert len(engine._COPIES) == count
 
 
 def test_it_says_nothing_and_leaves_stderr_open(capfd):
@@ -262,7 +263,7 @@ def test_it_says_nothing_and_leaves_stderr_open(capfd):
 def test_the_packaged_network_to_1e_5():
     classifier = load_model("efficientnet_lite0")
     images = images_of(2, size=224)
-    with scoring(classifier.network) as score_of:
+    with score_function(classifier.network) as score_of:
         score_of(images, 130)
         scores, _ = score_of(images, 130)
     assert engine_of(classifier.network)

@@ -12,8 +12,8 @@ import pytest
 from PIL import Image
 
 from visualize_pd import METHODS, crop, load_image, load_model
+from visualize_pd.app.commands.evaluate import MEASURES, evaluate_command
 from visualize_pd.evaluate import average_drop, deletion, insertion, pointing_game
-from visualize_pd.evaluate.commands import COMMANDS, main
 
 ROOT = Path(__file__).parents[1]
 TINY = "{name: tiny:small_net, image_size: 32}"
@@ -49,7 +49,7 @@ def evaluate(tmp_path, pictures):
         overrides = [part for key, value in keys.items() for part in ("-o", f"{key}={value}")]
         config = {"methods": "evaluate", "localise": "localise", "sanity": "sanity"}[measure]
         path = ROOT / "configs" / f"{config}.yaml"
-        assert main([measure, "--config", str(path), *overrides]) == code
+        assert evaluate_command([measure, "--config", str(path), *overrides]) == code
         return tmp_path / "out" / config
 
     return run
@@ -115,9 +115,9 @@ def test_without_truth_the_predicted_class_and_no_pointing_game(evaluate, pictur
 
 
 def test_an_interrupt_leaves_what_is_done(evaluate, monkeypatch):
-    from visualize_pd.evaluate import reports
+    from visualize_pd.evaluate import measures
 
-    real = reports.insertion
+    real = measures.insertion
     calls = []
 
     def interrupted(*arguments, **options):
@@ -126,7 +126,7 @@ def test_an_interrupt_leaves_what_is_done(evaluate, monkeypatch):
             raise KeyboardInterrupt
         return real(*arguments, **options)
 
-    monkeypatch.setattr(reports, "insertion", interrupted)
+    monkeypatch.setattr(measures, "insertion", interrupted)
     folder = evaluate("methods", code=130, methods="[saliency]", steps=2)
     with open(folder / "results.csv", encoding="utf-8") as file:
         assert [row["file"] for row in csv.DictReader(file)] == ["a.png"]
@@ -154,7 +154,10 @@ def test_localise_on_a_real_photograph(tmp_path, capsys):
     arguments = {"images": photograph, "model": "efficientnet_lite0", "output": tmp_path}
     arguments["truth"] = ROOT / "content/images/boxes.csv"
     overrides = [part for key, value in arguments.items() for part in ("-o", f"{key}={value}")]
-    assert main(["localise", "--config", str(ROOT / "configs/localise.yaml"), *overrides]) == 0
+    assert (
+        evaluate_command(["localise", "--config", str(ROOT / "configs/localise.yaml"), *overrides])
+        == 0
+    )
     assert "giant_panda.jpg: giant panda 97" in capsys.readouterr().out
     (entry,) = json.loads((tmp_path / "localise/boxes.json").read_text())
     assert entry["class"] == 388 and entry["overlap"] > 0.8
@@ -233,7 +236,7 @@ def test_the_network_is_as_it_was(monkeypatch, evaluate):
     before = load_model("tiny:small_net", image_size=32).network
     kept = []
     monkeypatch.setattr(
-        "visualize_pd.evaluate.reports.load_model",
+        "visualize_pd.app.evaluate.pictures.load_model",
         lambda **options: kept.append(load_model(**options)) or kept[-1],
     )
     evaluate("sanity", methods="[gradient]")
@@ -247,7 +250,7 @@ def test_help_and_unknown_measures():
         return subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
 
     shown = run("--help")
-    assert shown.returncode == 0 and all(name in shown.stdout for name in COMMANDS)
+    assert shown.returncode == 0 and all(name in shown.stdout for name in MEASURES)
     wrong = run("beauty")
     assert wrong.returncode == 2 and "invalid choice" in wrong.stderr
     assert run("localise", "--help").returncode == 0

@@ -6,13 +6,19 @@ from pathlib import Path
 
 import pytest
 
-from visualize_pd.errors import OutputError
-from visualize_pd.files import expanded, is_pipe_or_device, make_folder, whole_file, write_text
+from visualize_pd.core.errors import OutputError
+from visualize_pd.core.files import (
+    atomic_write,
+    expand_home,
+    is_pipe_or_device,
+    make_output_folder,
+    write_text,
+)
 
 
 def test_the_file_holds_what_was_written(tmp_path):
     path = tmp_path / "a" / "b" / "file.bin"
-    with whole_file(path) as file:
+    with atomic_write(path) as file:
         file.write(b"one")
         file.write(b"two")
     assert path.read_bytes() == b"onetwo"
@@ -22,7 +28,7 @@ def test_the_file_holds_what_was_written(tmp_path):
 def test_an_existing_file_is_replaced_only_at_the_end(tmp_path):
     path = tmp_path / "file.bin"
     path.write_bytes(b"old")
-    with whole_file(path) as file:
+    with atomic_write(path) as file:
         file.write(b"new")
         file.flush()
         assert path.read_bytes() == b"old"
@@ -35,7 +41,7 @@ def test_after_an_interruption_all_is_as_before(tmp_path, error, existing):
     path = tmp_path / "file.bin"
     if existing is not None:
         path.write_bytes(existing)
-    with pytest.raises(error), whole_file(path) as file:
+    with pytest.raises(error), atomic_write(path) as file:
         file.write(b"half")
         file.flush()
         raise error("stop")
@@ -46,7 +52,7 @@ def test_after_an_interruption_all_is_as_before(tmp_path, error, existing):
 
 def test_a_full_disk_is_an_output_error(tmp_path):
     path = tmp_path / "file.bin"
-    with pytest.raises(OutputError, match=r"file\.bin: No space left"), whole_file(path) as file:
+    with pytest.raises(OutputError, match=r"file\.bin: No space left"), atomic_write(path) as file:
         file.write(b"half")
         raise OSError(28, "No space left on device")
     assert list(tmp_path.iterdir()) == []
@@ -55,7 +61,7 @@ def test_a_full_disk_is_an_output_error(tmp_path):
 def test_a_failed_replacement_leaves_nothing(tmp_path):
     folder = tmp_path / "taken"
     folder.mkdir()
-    with pytest.raises(OutputError, match="taken"), whole_file(folder) as file:
+    with pytest.raises(OutputError, match="taken"), atomic_write(folder) as file:
         file.write(b"x")
     assert list(tmp_path.iterdir()) == [folder] and list(folder.iterdir()) == []
 
@@ -63,7 +69,7 @@ def test_a_failed_replacement_leaves_nothing(tmp_path):
 @pytest.mark.parametrize("name", ["plain/below", "plain/below/it", "a\0b", "x" * 300])
 def test_a_path_that_cannot_be_a_file(tmp_path, name):
     (tmp_path / "plain").write_bytes(b"keep")
-    with pytest.raises(OutputError), whole_file(tmp_path / name) as file:
+    with pytest.raises(OutputError), atomic_write(tmp_path / name) as file:
         file.write(b"x")
     assert [p.name for p in tmp_path.iterdir()] == ["plain"]
     assert (tmp_path / "plain").read_bytes() == b"keep"
@@ -72,7 +78,7 @@ def test_a_path_that_cannot_be_a_file(tmp_path, name):
 @pytest.mark.parametrize("name", ["", ".", "/"])
 def test_a_path_without_a_name_is_no_file(tmp_path, monkeypatch, name):
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(OutputError), whole_file(name) as file:
+    with pytest.raises(OutputError), atomic_write(name) as file:
         file.write(b"x")
     assert list(tmp_path.iterdir()) == []
 
@@ -80,7 +86,7 @@ def test_a_path_without_a_name_is_no_file(tmp_path, monkeypatch, name):
 def test_the_longest_name_a_folder_takes_can_be_written(tmp_path):
     path = tmp_path / ("x" * 251 + ".png")
     path.touch()  # the file system itself takes it
-    with whole_file(path) as file:
+    with atomic_write(path) as file:
         file.write(b"new")
     assert path.read_bytes() == b"new"
 
@@ -88,14 +94,14 @@ def test_the_longest_name_a_folder_takes_can_be_written(tmp_path):
 @pytest.mark.parametrize("name", ["new", "new/deep/er", "", "."])
 def test_make_folder_makes_it_and_leaves_it_empty(tmp_path, monkeypatch, name):
     monkeypatch.chdir(tmp_path)
-    folder = make_folder(name)
+    folder = make_output_folder(name)
     assert (tmp_path / name).is_dir() and folder.resolve() == (tmp_path / name).resolve()
     assert list(folder.iterdir()) == []
 
 
 def test_make_folder_keeps_what_is_there(tmp_path):
     (tmp_path / "old").write_bytes(b"keep")
-    make_folder(tmp_path)
+    make_output_folder(tmp_path)
     assert (tmp_path / "old").read_bytes() == b"keep"
 
 
@@ -103,7 +109,7 @@ def test_make_folder_keeps_what_is_there(tmp_path):
 def test_make_folder_where_none_can_be(tmp_path, name):
     (tmp_path / "plain").write_bytes(b"keep")
     with pytest.raises(OutputError, match="output=") as caught:
-        make_folder(f"{tmp_path}/{name}")
+        make_output_folder(f"{tmp_path}/{name}")
     assert "\n" not in str(caught.value)
     assert (tmp_path / "plain").read_bytes() == b"keep"
 
@@ -114,7 +120,7 @@ def test_make_folder_that_takes_no_files(tmp_path, monkeypatch):
 
     monkeypatch.setattr("pathlib.Path.touch", refuse)
     with pytest.raises(OutputError, match="Permission denied"):
-        make_folder(tmp_path / "new")
+        make_output_folder(tmp_path / "new")
 
 
 def test_two_threads_in_one_folder(tmp_path):
@@ -122,7 +128,7 @@ def test_two_threads_in_one_folder(tmp_path):
     both_open = threading.Barrier(2, timeout=10)
 
     def write(name):
-        with whole_file(tmp_path / name) as file:
+        with atomic_write(tmp_path / name) as file:
             both_open.wait()
             file.write(name.encode() * 1000)
             both_open.wait()
@@ -146,7 +152,7 @@ def test_text_is_written_as_utf8_whatever_it_is(tmp_path):
 @pytest.mark.parametrize("path", ["~/a", "~", "a/~", "./a", "~no one/a", "~a\0b/c", "\ud800"])
 def test_the_home_folder(path):
     home = str(Path.home())
-    assert expanded(path) == (path.replace("~", home) if path in ("~/a", "~") else path)
+    assert expand_home(path) == (path.replace("~", home) if path in ("~/a", "~") else path)
 
 
 def test_pipes_and_devices(tmp_path, pipe):

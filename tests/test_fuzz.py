@@ -22,25 +22,29 @@ from PIL import Image
 from safetensors import safe_open
 from safetensors.numpy import load, save
 
-from visualize_pd import VisualizeError, cli, generate
-from visualize_pd.attribution import read_targets
-from visualize_pd.config import (
+from visualize_pd import VisualizeError
+from visualize_pd.app.commands import parser
+from visualize_pd.app.config.reading import load_config
+from visualize_pd.app.config.schema import (
     EvaluateConfig,
     ExplainConfig,
     GenerateConfig,
     LocaliseConfig,
     SanityConfig,
-    as_dict,
-    build,
-    load_config,
 )
+from visualize_pd.app.explain.maps import parse_targets
+from visualize_pd.app.generate import state
+from visualize_pd.app.generate.run import Run
+from visualize_pd.app.generate.tasks import OBJECTIVES, find_kind
+from visualize_pd.attribution.configured import configure_method
+from visualize_pd.attribution.methods import METHODS
+from visualize_pd.core.config import as_dict, build
+from visualize_pd.core.images import load_image, load_mask
 from visualize_pd.evaluate.truth import read_truth
-from visualize_pd.images import load_image, load_mask
-from visualize_pd.methods import METHODS, choose_method
-from visualize_pd.models import Classifier, alexnet
-from visualize_pd.models.checkpoints import read_checkpoint
-from visualize_pd.models.weights import fit
-from visualize_pd.plans import PLANS
+from visualize_pd.models.classifier import Classifier
+from visualize_pd.models.networks import alexnet
+from visualize_pd.models.weights.checkpoints import read_checkpoint
+from visualize_pd.models.weights.fitting import fit
 
 try:
     import resource
@@ -186,17 +190,17 @@ def test_configs(tmp_path, case):
 def prepared(config):
     """What is done with a config before the first image or step."""
     labels = LABELS.splitlines()
-    cli._check_samples(config)
+    parser._check_samples(config)
     if isinstance(config, GenerateConfig):
         classifier = Classifier(network, "tiny", "Tiny", 32, labels=labels, resize=32)
-        make = PLANS.get(config.objective)
-        return make and json.dumps(make(config, classifier).about)
+        task = find_kind(config).task
+        return task and json.dumps(task(config, classifier).record)
     methods = [getattr(config, "method", None), *(getattr(config, "methods", None) or ())]
     for method in [*filter(None, methods), *(getattr(config, "compare", None) or ())]:
-        choice = choose_method(method)
-        choice.title(with_options=True)
-        choice.ready(None)
-    return read_targets(config.target, labels)
+        configured = configure_method(method)
+        configured.column_title(with_options=True)
+        configured.with_baseline(None)
+    return parse_targets(config.target, labels)
 
 
 network = tiny.small_net(1000)
@@ -321,21 +325,21 @@ def test_boxes(tmp_path, case):
 
 @pytest.fixture(scope="module")
 def begun(tmp_path_factory):
-    """A plan of four steps, and a function that makes its run in a folder with two of them done."""
+    """A task of four steps, and a function that makes its run in a folder with two of them done."""
     settings = {"target": [1, 2], "iterations": 4, "animation": {"score": True}}
     config = build(GenerateConfig, {**settings, "frames": {"every": 2}})
     classifier = Classifier(tiny.small_net(), "tiny", "Tiny", 16, resize=16)
-    plan = PLANS["class_image"](config, classifier)
+    task = OBJECTIVES["class_image"].task(config, classifier)
     folder = tmp_path_factory.mktemp("run")
 
     def make():
-        return generate._Run(config, classifier, plan, folder, "cpu")
+        return Run(config, classifier, task, folder, "cpu")
 
     first = make()
-    for frame in islice(plan.frames(None), 3):
+    for frame in islice(task.frames(None), 3):
         if frame.iteration % 2 == 0:
             first._write(frame)
-    return plan, make
+    return task, make
 
 
 def edited(record, place, value):
@@ -347,8 +351,8 @@ def edited(record, place, value):
 
 
 def test_states(begun):
-    plan, make = begun
-    path = make().folder / generate.STATE
+    task, make = begun
+    path = make().folder / state.FILE
     content, arrays = path.read_bytes(), load(path.read_bytes())
     with safe_open(str(path), framework="numpy") as file:
         record = json.loads(file.metadata()["run"])
@@ -365,6 +369,6 @@ def test_states(begun):
         with read_or_refused():
             run = make()
             if run.resume():
-                list(islice(plan.frames(run.begin), 2))
+                list(islice(task.frames(run.begin), 2))
 
     run()

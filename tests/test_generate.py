@@ -14,13 +14,15 @@ from PIL import Image
 from safetensors import safe_open
 from safetensors.numpy import load, save
 
-from visualize_pd import crop, load_image, load_model, noise, priors, to_tensor
-from visualize_pd import generate as generate_module
-from visualize_pd.cli import generate_command
-from visualize_pd.config import GenerateConfig, build
-from visualize_pd.objectives import class_score
-from visualize_pd.plans import ascent_of
-from visualize_pd.synthesis import inversion
+from visualize_pd import crop, load_image, load_model, noise, to_tensor
+from visualize_pd.app.commands.scripts import generate_command
+from visualize_pd.app.config.schema import GenerateConfig
+from visualize_pd.app.generate import run as generate_module
+from visualize_pd.core.config import build
+from visualize_pd.synthesis.builder import configured_ascent
+from visualize_pd.synthesis.inversion import inversion
+from visualize_pd.synthesis.objectives import class_score
+from visualize_pd.synthesis.priors import pixel_steps
 
 ROOT = Path(__file__).parents[1]
 TINY = {"model": "{name: tiny:small_net, image_size: 32}", "frames.every": "2"}
@@ -165,7 +167,7 @@ def test_batches_of_a_sheet_are_the_sheet(generate, monkeypatch):
     common = {"layer": "0", "channel": "all", "iterations": 3}
     together, frames = made(generate("filter", **common) / "filter_0_0-3")
     before = np.asarray(frames[3]).astype(int)
-    monkeypatch.setattr("visualize_pd.plans.best_batch", lambda *_: 3)
+    monkeypatch.setattr("visualize_pd.app.generate.task.images_per_pass", lambda *_: 3)
     apart, frames = made(generate("filter", **common) / "filter_0_0-3")
     assert np.abs(np.asarray(frames[3]) - before).max() <= 1
     np.testing.assert_allclose(
@@ -183,7 +185,7 @@ def test_a_neuron(generate):
 
 def test_first_layers_weights(generate, capsys):
     """Each filter about grey: its strongest weight is 0 or 255."""
-    folder = generate("filter", objective="weights", layer="null") / "weights_0"
+    folder = generate("first_layer") / "weights_0"
     sheet = np.asarray(Image.open(folder / "weights_0.png").convert("RGB"))
     weights = network()[0].weight.numpy()
     assert f"{len(weights)} filters of 3x3" in capsys.readouterr().out
@@ -224,7 +226,7 @@ def test_a_resumed_run_ends_with_the_same_files(tmp_path, capsys, monkeypatch, h
         assert process.returncode != 0
     else:
         with monkeypatch.context() as patch:
-            patch.setattr(generate_module, "_interrupts_noted", lambda: nullcontext(Stop(24)))
+            patch.setattr(generate_module, "noted_interrupts", lambda: nullcontext(Stop(24)))
             assert generate_command(config, command) == 130
         assert (frames / "c_1_iter_24_pp.png").is_file()
     assert generate_command(config, [*command, "--resume"]) == 0
@@ -330,7 +332,7 @@ def test_what_cannot_be_resumed(generate, capsys, damage, message):
 def test_a_state_that_no_run_writes(generate, capsys, monkeypatch, change):
     common = {"target": 1, "iterations": 4, "animation.score": "true"}
     with monkeypatch.context() as patch:
-        patch.setattr(generate_module, "_interrupts_noted", lambda: nullcontext(Stop(2)))
+        patch.setattr(generate_module, "noted_interrupts", lambda: nullcontext(Stop(2)))
         folder = generate("class_image", code=130, **common) / "class_1"
     path = folder / "state.safetensors"
     with safe_open(str(path), framework="numpy") as file:
@@ -377,12 +379,11 @@ def test_frames_of_another_size_cannot_be_resumed(generate, capsys):
         ("filter", {"layer": "none", "channel": "all"}, "no layer 'none'"),
         ("filter", {"layer": "0", "position": "[1]"}, "position must be [row, column]"),
         ("filter", {"layer": "0", "channel": 1, "position": "[1, 99]"}, "no neuron at (1, 99)"),
-        (
-            "filter",
-            {"objective": "weights", "layer": "2"},
-            "layer '2' has no filters of 3 channels",
-        ),
-        ("filter", {"objective": "weights", "layer": "none"}, "no layer 'none'"),
+        ("first_layer", {"layer": "2"}, "layer '2' has no filters of 3 channels"),
+        ("first_layer", {"layer": "none"}, "no layer 'none'"),
+        ("filter", {"objective": "weights"}, "objective weights does not read channel, cooling"),
+        ("first_layer", {"target": 3}, "does not read target; leave that out"),
+        ("deep_dream", {"lambda": 0.5, "init": "x"}, "deep_dream does not read lambda"),
         ("class_image", {"target": "[0, 7]"}, "class 7 does not exist"),
         ("class_image", {"target": "[]"}, "target asks for 0 images"),
         ("class_image", {"target": "[0, predicted]"}, "a class index or a class name"),
@@ -409,11 +410,11 @@ LOW, HIGH = -MEAN / STD, (1 - MEAN) / STD
 @pytest.mark.parametrize(
     ("prior", "expected"),
     [
-        ({"blur": 1.5, "blur_every": 1}, lambda image, _: priors.blur(image, 1.5)),
+        ({"blur": 1.5, "blur_every": 1}, lambda image, _: pixel_steps.gaussian_blur(image, 1.5)),
         ({"blur": 1.5, "blur_every": 2}, lambda image, _: image),
         ({"small_norm": 0.3},
-         lambda image, _: priors.without_small(image, (image**2).sum(1, keepdim=True), 0.3)),
-        ({"small_contribution": 0.6}, lambda image, slope: priors.without_small(
+         lambda image, _: pixel_steps.zero_smallest(image, (image**2).sum(1, keepdim=True), 0.3)),
+        ({"small_contribution": 0.6}, lambda image, slope: pixel_steps.zero_smallest(
             image, (image * slope).sum(1, keepdim=True).abs(), 0.6)),
         ({"clamp": True}, lambda image, _: np.clip(image.numpy(), LOW, HIGH)),
     ],
@@ -426,7 +427,8 @@ def test_what_is_done_to_the_pixels_after_a_step(prior, expected):
     def steps(**own):
         values = {"iterations": 1, "lambda": 0, "priors": {**common, **own}}
         return [
-            f.image for f in ascent_of(build(GenerateConfig, values), maker, class_score(1), start)
+            f.image
+            for f in configured_ascent(build(GenerateConfig, values), maker, class_score(1), start)
         ]
 
     x = start.detach()

@@ -2,7 +2,7 @@ import paddle
 import pytest
 from tiny import small_net
 
-from visualize_pd.hooks import capture, frozen
+from visualize_pd.network.hooks import capture_outputs, frozen
 
 
 def test_frozen_restores_each_layer_and_parameter():
@@ -24,7 +24,7 @@ def test_frozen_restores_each_layer_and_parameter():
 def test_capture_collects_each_call_and_then_lets_go():
     network = small_net()
     batch = paddle.ones([2, 3, 8, 8])
-    with capture(network[1]) as outputs:
+    with capture_outputs(network[1]) as outputs:
         network(batch)
         network(batch * 2)
     network(batch)
@@ -35,7 +35,7 @@ def test_capture_collects_each_call_and_then_lets_go():
 
 def test_capture_lets_go_after_an_exception():
     network = small_net()
-    with pytest.raises(KeyError), capture(network[1]) as outputs:
+    with pytest.raises(KeyError), capture_outputs(network[1]) as outputs:
         raise KeyError
     network(paddle.ones([1, 3, 8, 8]))
     assert outputs == []

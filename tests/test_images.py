@@ -9,8 +9,8 @@ import paddle
 import pytest
 from PIL import EpsImagePlugin, Image
 
-from visualize_pd.errors import ImageError
-from visualize_pd.images import (
+from visualize_pd.core.errors import ImageError
+from visualize_pd.core.images import (
     IMAGENET_MEAN,
     IMAGENET_STD,
     crop,

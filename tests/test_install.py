@@ -44,33 +44,10 @@ def test_both_readmes_have_the_same_keys():
     assert english == chinese and len(english) > 25
 
 
-def test_every_config_key_is_in_the_readme():
-    from visualize_pd import config
-
-    text = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
-
-    def keys(group, prefix=""):
-        for key, value in group.items():
-            if isinstance(value, dict):
-                yield from keys(value, f"{prefix}{key}.")
-            else:
-                yield prefix + key, value
-
-    names = [
-        name for name in vars(config) if re.fullmatch(r"(Ex|Gen|Eval|Local|San).*Config", name)
-    ]
-    assert len(names) == 5
-    for name in names:
-        for key, value in keys(config.as_dict(getattr(config, name)())):
-            rows = re.findall(rf"^\|.*`{re.escape(key)}`.*\|$", text, re.MULTILINE)
-            assert rows, key
-            if type(value) in (int, float):
-                assert any(row.startswith(f"| `{key}` | `{value}` |") for row in rows), key
-
-
 @pytest.mark.parametrize("page", ["README.md", "README_cn.md"])
 def test_every_method_and_option_is_in_the_readmes(page):
-    from visualize_pd.methods import METHODS, options_of
+    from visualize_pd.attribution.methods import METHODS
+    from visualize_pd.core.checks import options_of
 
     text = (Path(__file__).parents[1] / page).read_text(encoding="utf-8")
     keys = " ".join(re.findall(r"^\| (`[^|]*`) \|", text, re.MULTILINE))

@@ -9,8 +9,8 @@ from tiny import small_net
 from toys import Linear, Quadratic, counting, images, weights
 
 from visualize_pd import VisualizeError, gradient, integrated_gradients
-from visualize_pd.baselines import blurred, make_baseline, uniform
-from visualize_pd.saliency import QUADRATURES
+from visualize_pd.attribution.baselines import blurred, make_baseline, uniform
+from visualize_pd.attribution.gradient.integrated_gradients import QUADRATURES
 
 W = weights()
 TARGETS = [2, 1]

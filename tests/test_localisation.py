@@ -11,7 +11,7 @@ from paddle import nn
 from PIL import Image
 
 from visualize_pd import Classifier, VisualizeError, to_tensor
-from visualize_pd.errors import ConfigError, ImageError
+from visualize_pd.core.errors import ConfigError, ImageError
 from visualize_pd.evaluate import (
     Box,
     Truth,

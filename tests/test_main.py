@@ -20,14 +20,15 @@ from safetensors.numpy import load_file, save_file
 from tiny import small_net
 
 from visualize_pd import METHODS, load_model
-from visualize_pd import main as command
-from visualize_pd.cli import default_config, explain_command, generate_command
-from visualize_pd.errors import options_of
-from visualize_pd.evaluate.commands import main as evaluate
-from visualize_pd.main import main
-from visualize_pd.models import REGISTRY
-from visualize_pd.models.checkpoints import read_checkpoint
-from visualize_pd.models.efficientnet_lite import packaged_weights
+from visualize_pd.app.commands import weights as command
+from visualize_pd.app.commands.evaluate import evaluate_command as evaluate
+from visualize_pd.app.commands.main import main
+from visualize_pd.app.commands.parser import default_config
+from visualize_pd.app.commands.scripts import explain_command, generate_command
+from visualize_pd.core.checks import options_of
+from visualize_pd.models.networks.efficientnet_lite import packaged_weights
+from visualize_pd.models.registry import REGISTRY
+from visualize_pd.models.weights.checkpoints import read_checkpoint
 
 ROOT = Path(__file__).parents[1]
 TINY = ["-o", "model={name: tiny:small_net, num_classes: 200, image_size: 32}"]
@@ -216,7 +217,7 @@ def test_help_of_a_script_names_the_command(run, name, others):
     assert f"\n  visualize-pd {name} -o" in output and others not in output
 
 
-@pytest.mark.parametrize("arguments", [[], ["explian"], ["weights"], ["weights", "melt"],
+@pytest.mark.parametrize("arguments", [["explian"], ["weights", "melt"],
                                        ["methods", "saliency", "--all"]])  # fmt: skip
 def test_unknown_commands_are_refused(run, arguments):
     code, output, errors = run(*arguments)
@@ -250,7 +251,9 @@ def test_models_tells_where_weights_would_come_from(run, tmp_path, monkeypatch):
     assert lite[1:] == ["EfficientNet-Lite0", "224×224", "1000", "packaged"]
     assert row(output, "efficientnet_lite2")[2] == "260×260"
     (tmp_path / "weights/AlexNet_mine.pth").touch()
-    monkeypatch.setattr("visualize_pd.models.efficientnet_lite.importlib.import_module", missing)
+    monkeypatch.setattr(
+        "visualize_pd.models.networks.efficientnet_lite.importlib.import_module", missing
+    )
     _, output, _ = run("models")
     assert row(output, "alexnet")[-1] == str(Path("weights/AlexNet_mine.pth"))
     assert row(output, "efficientnet_lite1")[-1] == (
@@ -580,7 +583,7 @@ def test_install_brings_command_configs_and_class_names(installed):
     names = {path.name for path in (ROOT / "configs").iterdir()}
     assert {path.name for path in (installed / "visualize_pd/configs").iterdir()} == names
     assert (installed / "visualize_pd/models/imagenet_classes.txt").is_file()
-    assert (installed / "visualize_pd/page.html").is_file()
+    assert (installed / "visualize_pd/app/report/page.html").is_file()
     (points,) = installed.glob("*.dist-info/entry_points.txt")
     table = configparser.ConfigParser()
     table.read(points)

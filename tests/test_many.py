@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from visualize_pd import explain as explain_module
 from visualize_pd import load_image, load_model
-from visualize_pd.cli import explain_command
-from visualize_pd.summary import FIELDS, Summary
+from visualize_pd.app.commands.scripts import explain_command
+from visualize_pd.app.explain import run as explain_module
+from visualize_pd.app.report.summary import FIELDS, Summary
 
 ROOT = Path(__file__).parents[1]
 TINY = {"model": "{name: tiny:small_net, image_size: 32}"}
@@ -138,7 +138,7 @@ def test_a_run_goes_on_where_it_was(pictures, tmp_path, capsys):
 
 def test_a_killed_run_leaves_what_it_noted(pictures, tmp_path, monkeypatch):
     """Killed before the summary was whole: its open part is taken up."""
-    monkeypatch.setattr("visualize_pd.summary.SAVE_SECONDS", 0)
+    monkeypatch.setattr("visualize_pd.app.report.summary.SAVE_SECONDS", 0)
     folder = explain(pictures, tmp_path / "out")
     whole = rows_of(folder)
 
@@ -192,7 +192,7 @@ def test_the_next_batch_is_read_while_this_one_is_computed_with(pictures, tmp_pa
 
 def test_the_first_process_waits_for_all(tmp_path, monkeypatch):
     """Parts that end one after the other, the first process first: one file, in order."""
-    monkeypatch.setattr("visualize_pd.summary.LOOK_SECONDS", 0.01)
+    monkeypatch.setattr("visualize_pd.app.report.summary.LOOK_SECONDS", 0.01)
     summaries = [Summary(tmp_path, rank, 3) for rank in range(3)]
     for rank, summary in enumerate(summaries):
         summary.add([{"file": f"{name}", "note": f"by {rank}"} for name in "abcdef"[rank::3]])
@@ -233,6 +233,6 @@ def test_what_does_not_go_together(pictures, tmp_path, capsys, settings, message
 
 
 def test_one_scale_takes_one_process(pictures, tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr("visualize_pd.runtime.share_of_run", lambda: (0, 2))
+    monkeypatch.setattr("visualize_pd.core.runtime.share_of_run", lambda: (0, 2))
     explain(pictures, tmp_path / "out", code=2, common_scale="true")
     assert "run a single process" in capsys.readouterr().err

@@ -13,11 +13,11 @@ from paddle.nn import functional
 from toys import close
 
 from visualize_pd import METHODS, load_model
-from visualize_pd.features import is_maps
-from visualize_pd.gradients import last_maps, record
-from visualize_pd.hooks import frozen
-from visualize_pd.quick import quick_layers
-from visualize_pd.targets import logits_of
+from visualize_pd.network.fast.layers import fast_layers
+from visualize_pd.network.feature_maps import is_feature_maps, last_feature_maps
+from visualize_pd.network.gradients import record_forward
+from visualize_pd.network.hooks import frozen
+from visualize_pd.network.scores import logits_of
 
 pytestmark = pytest.mark.filterwarnings("ignore:When training, we now always track")
 
@@ -214,10 +214,10 @@ def test_batch_gives_what_single_images_give(built):
 
 def test_default_layer_is_what_the_architecture_says(built):
     network, family = built.network, built.family
-    passed = record(network, built.images, layers=network.sublayers())
-    layer, maps, slope = last_maps(passed.calls, passed.scores)
+    passed = record_forward(network, built.images, layers=network.sublayers())
+    layer, maps, slope = last_feature_maps(passed.calls, passed.scores)
     assert layer is dict(network.named_sublayers())[family.layer]
-    assert tuple(maps.shape) == (2, *family.maps) and is_maps(maps)
+    assert tuple(maps.shape) == (2, *family.maps) and is_feature_maps(maps)
     assert family.lowest <= maps.min().item() < maps.max().item()
     close(family.rest(network, maps).numpy(), passed.logits.numpy())
     (expected,) = paddle.grad(passed.scores.sum(), [maps])
@@ -283,7 +283,7 @@ def test_rule_reaches_every_relu(built, method, rule):
     image = built.images[:1].clone()
     image.stop_gradient = False
     network = built.network
-    with every_relu(network, rule) as called, frozen(network), quick_layers():
+    with every_relu(network, rule) as called, frozen(network), fast_layers():
         logits = logits_of(network(image))
         (expected,) = paddle.grad(logits[:, 3].sum(), [image])
     assert len(called) == built.family.relus

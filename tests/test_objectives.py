@@ -6,7 +6,8 @@ import pytest
 from paddle import nn
 from toys import Linear, images, weights
 
-from visualize_pd import VisualizeError, objectives
+from visualize_pd import VisualizeError
+from visualize_pd.synthesis import objectives
 
 W = weights(classes=3)
 
@@ -84,7 +85,7 @@ def test_neuron_is_one_place_of_a_map():
 def test_energy_is_half_the_mean_square(layer):
     _, maps = values()
     expected = (maps.astype("float64") ** 2).mean((1, 2, 3)) / 2
-    np.testing.assert_allclose(scores(objectives.energy(layer)), expected, rtol=1e-5)
+    np.testing.assert_allclose(scores(objectives.layer_energy(layer)), expected, rtol=1e-5)
 
 
 @pytest.mark.parametrize("layer", ["maps", "flat", "logits"])
@@ -100,16 +101,16 @@ def test_likeness_is_the_distance_over_the_size(layer):
         )
     )
     expected = -((found - wanted) ** 2).sum(1) / (wanted**2).sum(1)
-    objective = objectives.likeness(Scaled(), layer, reference)
+    objective = objectives.feature_similarity(Scaled(), layer, reference)
     np.testing.assert_allclose(scores(objective), expected, rtol=1e-4)
 
 
 def test_likeness_to_the_image_itself_is_zero():
-    assert scores(objectives.likeness(Scaled(), "maps", images())).tolist() == [0, 0]
+    assert scores(objectives.feature_similarity(Scaled(), "maps", images())).tolist() == [0, 0]
 
 
 def test_likeness_to_nothing_is_a_number():
-    objective = objectives.likeness(Scaled(), "maps", paddle.zeros([2, 3, 5, 7]))
+    objective = objectives.feature_similarity(Scaled(), "maps", paddle.zeros([2, 3, 5, 7]))
     _, maps = values()
     np.testing.assert_allclose(scores(objective), -(maps**2).sum((1, 2, 3)), rtol=1e-5)
 
@@ -128,7 +129,7 @@ def test_likeness_to_nothing_is_a_number():
         (lambda: objectives.filter_response("maps", [0]), "1 channels for 2 images"),
         (lambda: objectives.filter_response("maps", 0, (5, 0)), "no neuron at .*5 × 7"),
         (lambda: objectives.filter_response("maps", 0, (-1, 0)), "no neuron at"),
-        (lambda: objectives.energy("nowhere"), "no layer 'nowhere'"),
+        (lambda: objectives.layer_energy("nowhere"), "no layer 'nowhere'"),
     ],
 )
 def test_what_the_network_does_not_have(objective, message):

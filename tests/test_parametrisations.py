@@ -2,8 +2,8 @@ import numpy as np
 import paddle
 import pytest
 
-from visualize_pd.images import IMAGENET_MEAN, IMAGENET_STD
-from visualize_pd.parametrisations import COLOURS, Fourier, Pixels
+from visualize_pd.core.images import IMAGENET_MEAN, IMAGENET_STD
+from visualize_pd.synthesis.parametrisations import COLOURS, Fourier, Pixels
 
 SHAPES = [(2, 3, 8, 8), (1, 3, 5, 7), (1, 3, 6, 9), (2, 1, 9, 6)]
 

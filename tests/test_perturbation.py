@@ -6,7 +6,7 @@ import pytest
 from toys import Linear, close, images, weights
 
 from visualize_pd import VisualizeError, occlusion, rise
-from visualize_pd.perturbation import random_masks
+from visualize_pd.attribution.perturbation.rise import random_masks
 
 W = weights(3, 7, 10)
 TARGETS = [2, 0]

@@ -2,23 +2,23 @@ import numpy as np
 import paddle
 import pytest
 
-from visualize_pd import priors
+from visualize_pd.synthesis.priors import penalties, pixel_steps, transforms
 
 
 def test_l2_by_hand():
-    assert float(priors.l2(paddle.to_tensor([[[[1.0, -2.0], [3.0, 0.5]]]]))) == 14.25
+    assert float(penalties.l2_norm(paddle.to_tensor([[[[1.0, -2.0], [3.0, 0.5]]]]))) == 14.25
 
 
 def test_total_variation_by_hand():
     """Down: |4−1| + |8−2| = 9; right: |2−1| + |8−4| = 5."""
-    assert float(priors.total_variation(paddle.to_tensor([[[[1.0, 2.0], [4.0, 8.0]]]]))) == 14
+    assert float(penalties.total_variation(paddle.to_tensor([[[[1.0, 2.0], [4.0, 8.0]]]]))) == 14
 
 
 def test_total_variation_of_a_constant_is_zero():
-    assert float(priors.total_variation(paddle.full([2, 3, 4, 5], 0.7))) == 0
+    assert float(penalties.total_variation(paddle.full([2, 3, 4, 5], 0.7))) == 0
 
 
-@pytest.mark.parametrize("penalty", [priors.l2, priors.total_variation])
+@pytest.mark.parametrize("penalty", [penalties.l2_norm, penalties.total_variation])
 def test_gradient_by_finite_differences(penalty):
     values = np.random.default_rng(0).permutation(2 * 3 * 4 * 5).reshape(2, 3, 4, 5) / 10
     images = paddle.to_tensor(values, dtype="float64", stop_gradient=False)
@@ -36,7 +36,7 @@ def test_random_shift_rolls_within_its_limit():
     values = np.arange(2 * 3 * 7 * 9, dtype="float32").reshape(2, 3, 7, 9)
     random, seen = np.random.default_rng(0), set()
     for _ in range(200):
-        rolled = priors.random_shift(paddle.to_tensor(values), 2, random).numpy()
+        rolled = transforms.random_shift(paddle.to_tensor(values), 2, random).numpy()
         ((down, right),) = np.argwhere(rolled[0, 0] == 0)
         down, right = down - 7 * (down > 3), right - 9 * (right > 4)
         np.testing.assert_array_equal(rolled, np.roll(values, (down, right), (2, 3)))
@@ -46,19 +46,19 @@ def test_random_shift_rolls_within_its_limit():
 
 def test_no_shift_is_the_image_itself():
     images = paddle.ones([1, 3, 4, 4])
-    assert priors.random_shift(images, 0, np.random.default_rng(0)) is images
+    assert transforms.random_shift(images, 0, np.random.default_rng(0)) is images
 
 
 def test_alpha_norm_by_hand():
     values = paddle.to_tensor([[[[1.0, -2.0], [3.0, 0.5]]]])
-    assert float(priors.alpha_norm(values, 4)) == 1 + 16 + 81 + 0.0625
-    assert float(priors.alpha_norm(values)) == 1 + 64 + 729 + 0.015625
+    assert float(penalties.alpha_norm(values, 4)) == 1 + 16 + 81 + 0.0625
+    assert float(penalties.alpha_norm(values)) == 1 + 64 + 729 + 0.015625
 
 
 def test_total_variation_of_squares_by_hand():
     """Down: 3² + 6² = 45; right: 1² + 4² = 17."""
     values = paddle.to_tensor([[[[1.0, 2.0], [4.0, 8.0]]]])
-    assert float(priors.total_variation(values, beta=2)) == 62
+    assert float(penalties.total_variation(values, beta=2)) == 62
 
 
 class Drawn:
@@ -76,20 +76,20 @@ class Drawn:
 @pytest.mark.parametrize("shape", [(6, 6), (6, 10)])
 def test_a_half_turn_is_a_flip_of_both_axes(shape):
     values = np.random.default_rng(0).random((2, 3, *shape), dtype="float32")
-    turned = priors.random_view(paddle.to_tensor(values), 180, (1, 1), Drawn(180, 1))
+    turned = transforms.random_view(paddle.to_tensor(values), 180, (1, 1), Drawn(180, 1))
     np.testing.assert_allclose(turned.numpy(), values[:, :, ::-1, ::-1], atol=1e-5)
 
 
 def test_a_quarter_turn():
     values = np.random.default_rng(0).random((1, 3, 6, 6), dtype="float32")
-    turned = priors.random_view(paddle.to_tensor(values), 90, (1, 1), Drawn(90, 1)).numpy()
+    turned = transforms.random_view(paddle.to_tensor(values), 90, (1, 1), Drawn(90, 1)).numpy()
     np.testing.assert_allclose(turned, np.rot90(values, 1, (2, 3)), atol=1e-5)
 
 
 def test_a_turn_keeps_right_angles_where_the_image_is_not_square():
     """A quarter turn about the centre of 4 × 8: its middle 4 × 4 turns within itself."""
     values = np.random.default_rng(0).random((1, 1, 4, 8), dtype="float32")
-    turned = priors.random_view(paddle.to_tensor(values), 90, (1, 1), Drawn(90, 1)).numpy()
+    turned = transforms.random_view(paddle.to_tensor(values), 90, (1, 1), Drawn(90, 1)).numpy()
     middle = values[:, :, :, 2:6]
     np.testing.assert_allclose(turned[:, :, :, 2:6], np.rot90(middle, 1, (2, 3)), atol=1e-5)
 
@@ -97,15 +97,15 @@ def test_a_turn_keeps_right_angles_where_the_image_is_not_square():
 def test_zoom_enlarges_about_the_centre():
     """Twice as large, each pixel of a ramp lies half as far from the middle."""
     ramp = np.broadcast_to(np.arange(9, dtype="float32"), (1, 3, 9, 9))
-    zoomed = priors.random_view(paddle.to_tensor(ramp), 0, (1, 3), Drawn(0, 2)).numpy()
+    zoomed = transforms.random_view(paddle.to_tensor(ramp), 0, (1, 3), Drawn(0, 2)).numpy()
     np.testing.assert_allclose(zoomed, 4 + (ramp - 4) / 2, atol=1e-5)
 
 
 def test_no_view_is_the_image_itself():
     images = paddle.ones([1, 3, 4, 4])
-    assert priors.random_view(images, 0, (1, 1), np.random.default_rng(0)) is images
-    assert priors.blur(images, 0) is images
-    assert priors.without_small(images, images[:, :1], 0) is images
+    assert transforms.random_view(images, 0, (1, 1), np.random.default_rng(0)) is images
+    assert pixel_steps.gaussian_blur(images, 0) is images
+    assert pixel_steps.zero_smallest(images, images[:, :1], 0) is images
 
 
 def test_blur_against_a_sum_by_hand():
@@ -117,26 +117,26 @@ def test_blur_against_a_sum_by_hand():
         bell[y] * bell[x] * wide[:, :, y : y + 7, x : x + 9] for y in range(7) for x in range(7)
     )
     np.testing.assert_allclose(
-        priors.blur(paddle.to_tensor(values), 1.0).numpy(), expected, atol=1e-6
+        pixel_steps.gaussian_blur(paddle.to_tensor(values), 1.0).numpy(), expected, atol=1e-6
     )
 
 
 def test_small_pixels_become_the_mean_colour():
     values = paddle.to_tensor(np.arange(2 * 3 * 2 * 2, dtype="float32").reshape(2, 3, 2, 2))
     size = paddle.to_tensor([[[[1.0, 4.0], [3.0, 2.0]]], [[[8.0, 5.0], [6.0, 7.0]]]])
-    kept = priors.without_small(values, size, 0.5).numpy()
+    kept = pixel_steps.zero_smallest(values, size, 0.5).numpy()
     expected = values.numpy() * np.array([[[[0, 1], [1, 0]]], [[[1, 0], [0, 1]]]], dtype="float32")
     np.testing.assert_array_equal(kept, expected)
 
 
 def test_a_pixel_as_large_as_the_limit_stays():
     size = paddle.to_tensor([[[[1.0, 4.0], [3.0, 2.0]]]])
-    kept = priors.without_small(paddle.ones([1, 3, 2, 2]), size, 1 / 3).numpy()
+    kept = pixel_steps.zero_smallest(paddle.ones([1, 3, 2, 2]), size, 1 / 3).numpy()
     np.testing.assert_array_equal(kept[0, 0], [[0, 1], [1, 1]])
 
 
 def test_what_comes_in_over_the_edge_is_mirrored():
     ramp = np.broadcast_to(np.arange(9, dtype="float32"), (1, 3, 9, 9))
-    smaller = priors.random_view(paddle.to_tensor(ramp), 0, (0.5, 1), Drawn(0, 0.5)).numpy()
+    smaller = transforms.random_view(paddle.to_tensor(ramp), 0, (0.5, 1), Drawn(0, 0.5)).numpy()
     mirrored = np.array([3, 1, 0, 2, 4, 6, 8, 7, 5], dtype="float32")
     np.testing.assert_allclose(smaller, np.broadcast_to(mirrored, (1, 3, 9, 9)), atol=1e-4)

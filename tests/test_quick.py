@@ -7,8 +7,9 @@ from paddle.nn import functional
 from paddle.nn.functional import conv
 from toys import both_ways
 
-from visualize_pd import quick
-from visualize_pd.quick import quick_layers
+from visualize_pd.network.fast import forward_backward
+from visualize_pd.network.fast import layers as quick
+from visualize_pd.network.fast.layers import fast_layers
 
 OWN = functional.linear, functional.max_pool2d, conv._conv_nd
 
@@ -17,7 +18,7 @@ def check(layer, images, tolerance=1e-6):
     for parameter in layer.parameters():
         parameter.stop_gradient = True
     expected = both_ways(layer, images)
-    with quick_layers():
+    with fast_layers():
         found = both_ways(layer, images)
     for one, other in zip(found, expected):
         assert one.shape == other.shape and one.dtype == other.dtype
@@ -27,8 +28,10 @@ def check(layer, images, tolerance=1e-6):
 @pytest.fixture
 def taken(monkeypatch):
     """How often a linear layer went both ways by the quick form."""
-    calls, apply = [], quick.BothWays.apply
-    monkeypatch.setattr(quick.BothWays, "apply", lambda *a: calls.append(1) or apply(*a))
+    calls, apply = [], forward_backward.ForwardBackward.apply
+    monkeypatch.setattr(
+        forward_backward.ForwardBackward, "apply", lambda *a: calls.append(1) or apply(*a)
+    )
     return calls
 
 
@@ -43,7 +46,7 @@ def test_other_linear_layers_are_left_to_paddle(taken):
     check(nn.Linear(7, 3), paddle.randn([2, 5, 7]))
     check(nn.Linear(7, 3).to(dtype="float64"), paddle.randn([2, 7]).astype("float64"), 1e-14)
     learning = nn.Linear(7, 3)
-    with quick_layers():
+    with fast_layers():
         learning(paddle.randn([2, 7])).sum().backward()
     assert learning.weight.grad is not None and not taken
 
@@ -97,15 +100,15 @@ def test_other_poolings_are_left_to_paddle(options, shape, masked):
 def test_asked_for_masks_are_returned():
     x = paddle.randn([1, 2, 6, 6])
     x.stop_gradient = False
-    with quick_layers():
+    with fast_layers():
         output, mask = functional.max_pool2d(x, 2, return_mask=True)
     expected, places = functional.max_pool2d(x, 2, return_mask=True)
     assert (output == expected).all() and (mask == places).all()
 
 
 def test_paddles_own_are_put_back_also_after_an_error():
-    with pytest.raises(ZeroDivisionError), quick_layers():
-        with quick_layers():
+    with pytest.raises(ZeroDivisionError), fast_layers():
+        with fast_layers():
             pass
         assert functional.linear is quick._linear
         raise ZeroDivisionError

@@ -10,8 +10,8 @@ from tiny import small_net
 from toys import images
 
 from visualize_pd import VisualizeError, deconvnet, gradient, guided_backprop
-from visualize_pd.gradients import record
-from visualize_pd.hooks import relu_rule
+from visualize_pd.network.gradients import record_forward
+from visualize_pd.network.relu_rules import relu_rule
 
 METHODS = {"gradient": gradient, "guided": guided_backprop, "deconvnet": deconvnet}
 each_rule = pytest.mark.parametrize("rule", METHODS)
@@ -307,7 +307,7 @@ def test_the_three_differ():
 def test_forward_pass_is_the_same(rule, activation):
     network, batch = small_net(), images(2, 9, 8) * 20
     network[1], network[3] = activation(), activation()
-    logits = record(network, batch, relu=rule).logits
+    logits = record_forward(network, batch, relu=rule).logits
     np.testing.assert_array_equal(logits.numpy(), network(batch).numpy())
 
 

@@ -6,6 +6,7 @@ import pytest
 from PIL import Image
 
 from visualize_pd import VisualizeError, overlay, render
+from visualize_pd.app.drawing import captions
 
 
 def test_standardise_by_hand():
@@ -201,7 +202,7 @@ def test_array_is_read_back_as_it_was(tmp_path):
 @pytest.fixture
 def system_font(monkeypatch):
     """Let the system have one font, or none; Pillow loads its own by the same function."""
-    real = render.ImageFont.truetype
+    real = captions.ImageFont.truetype
 
     def install(installed):
         def truetype(font, size, **options):
@@ -211,15 +212,15 @@ def system_font(monkeypatch):
                 raise OSError
             return f"{font} {size}"
 
-        monkeypatch.setattr(render.ImageFont, "truetype", truetype)
+        monkeypatch.setattr(captions.ImageFont, "truetype", truetype)
 
     return install
 
 
 def test_other_letters_take_a_font_of_the_system(system_font):
     system_font("msyh.ttc")
-    assert render._font("小猫 42.5%", 20) == "msyh.ttc 20"
-    assert render._font("tabby 42.5%  ·  AlexNet…", 20) != "msyh.ttc 20"
+    assert captions._font("小猫 42.5%", 20) == "msyh.ttc 20"
+    assert captions._font("tabby 42.5%  ·  AlexNet…", 20) != "msyh.ttc 20"
 
 
 def test_other_letters_where_the_system_has_no_font(system_font):

@@ -10,7 +10,8 @@ from paddle.nn import functional
 from toys import images
 
 from visualize_pd import VisualizeError
-from visualize_pd.hooks import Rest, capture, frozen
+from visualize_pd.network.hooks import capture_outputs, frozen
+from visualize_pd.network.partial_forward import PartialForward
 
 HEAD = "head head.0 head.1 head.2"
 
@@ -264,7 +265,7 @@ def setup(structure):
     paddle.seed(7)
     network, image = structure(), images(1, 6, 8)
     network.eval()
-    with capture(layer_of(network)) as calls, paddle.no_grad():
+    with capture_outputs(layer_of(network)) as calls, paddle.no_grad():
         network(image)
     return network, image, calls[-1][1]
 
@@ -317,7 +318,7 @@ def own_forwards(network):
 def test_unaltered_maps_give_the_networks_output(structure):
     network, image, maps = setup(structure)
     with paddle.no_grad():
-        rest = Rest(network, layer_of(network), image)
+        rest = PartialForward(network, layer_of(network), image)
         for count in (3, 1, 4, 4):
             same(rest(copies(maps, count)), network(copies(image, count)))
 
@@ -326,7 +327,7 @@ def test_unaltered_maps_give_the_networks_output(structure):
 def test_altered_maps_give_what_the_steps_by_hand_give(structure):
     network, image, maps = setup(structure)
     with paddle.no_grad():
-        rest = Rest(network, layer_of(network), image)
+        rest = PartialForward(network, layer_of(network), image)
         for count in (3, 1, 2):
             altered = altered_copies(maps, count, seed=count)
             same(rest(altered), network.rest(altered, image))
@@ -337,7 +338,7 @@ def test_only_what_is_behind_the_target_runs_again(structure, monkeypatch):
     network, image, maps = setup(structure)
     runs = counted(network, monkeypatch)
     with paddle.no_grad():
-        rest = Rest(network, layer_of(network), image)
+        rest = PartialForward(network, layer_of(network), image)
         assert runs[network.target] > 0
         runs.clear()
         rest(altered_copies(maps, 2))
@@ -347,7 +348,7 @@ def test_only_what_is_behind_the_target_runs_again(structure, monkeypatch):
 @every_structure
 def test_layers_keep_no_forward_of_ours(structure):
     network, image, maps = setup(structure)
-    rest = Rest(network, layer_of(network), image)
+    rest = PartialForward(network, layer_of(network), image)
     assert own_forwards(network) == []
     rest(copies(maps, 2))
     assert own_forwards(network) == []
@@ -361,7 +362,7 @@ def test_forward_that_a_layer_had_of_its_own_comes_back():
         return 2 * nn.ReLU.forward(network[3], batch)
 
     network[3].forward = doubled
-    rest = Rest(network, network[2], image)
+    rest = PartialForward(network, network[2], image)
     assert network[3].__dict__["forward"] is doubled
     output = rest(copies(maps, 2))
     assert network[3].__dict__["forward"] is doubled and own_forwards(network) == ["3"]
@@ -381,7 +382,7 @@ def test_layers_keep_no_forward_of_ours_after_an_exception(while_recording):
 
     handle = register() if while_recording else None
     with pytest.raises(ZeroDivisionError):
-        rest = Rest(network, layer_of(network), image)
+        rest = PartialForward(network, layer_of(network), image)
         handle = register()
         rest(copies(maps, 2))
     assert own_forwards(network) == []
@@ -405,7 +406,7 @@ class Alternating(Tail):
 def test_another_way_the_second_time_is_an_error():
     network = Alternating()
     for _ in range(2):
-        rest = Rest(network, network.middle, images(1, 6, 8))
+        rest = PartialForward(network, network.middle, images(1, 6, 8))
         with pytest.raises(VisualizeError, match="another way"):
             rest(paddle.ones([2, 3, 6, 8]))
         assert own_forwards(network) == []
@@ -425,7 +426,7 @@ class Longer(Tail):
 
 def test_more_steps_the_second_time_are_an_error():
     network = Longer()
-    rest = Rest(network, network.middle, images(1, 6, 8))
+    rest = PartialForward(network, network.middle, images(1, 6, 8))
     with pytest.raises(VisualizeError, match="another way"):
         rest(paddle.ones([2, 3, 6, 8]))
 
@@ -436,7 +437,7 @@ def test_dropout_behind_the_target_is_off_where_the_network_is_frozen():
     image = images(1, 6, 8)
     with frozen(network), paddle.no_grad():
         same(
-            Rest(network, network[0], image)(copies(network[0](image), 2)),
+            PartialForward(network, network[0], image)(copies(network[0](image), 2)),
             network(copies(image, 2)),
         )
     assert network[1].training
@@ -485,7 +486,7 @@ class Unusual(Tail):
 def test_unusual_outputs_before_the_target(stem):
     network, image, maps = setup(lambda: Unusual(stem()))
     with paddle.no_grad():
-        rest = Rest(network, network.middle, image)
+        rest = PartialForward(network, network.middle, image)
         for count in (1, 3):
             same(rest(copies(maps, count)), network(copies(image, count)))
 
@@ -535,7 +536,7 @@ def test_operations_in_place_act_once(structure):
     with paddle.no_grad():
         early = network.first(image)
         maps = network.middle(early + 1 if structure is AddsToSkipped else early)
-        rest, altered = Rest(network, network.middle, image), copies(maps, 2)
+        rest, altered = PartialForward(network, network.middle, image), copies(maps, 2)
         for _ in range(2):
             same(rest(altered), network(copies(image, 2)))
 
@@ -543,7 +544,7 @@ def test_operations_in_place_act_once(structure):
 def test_operations_in_place_act_once_on_one_of_several_tensors():
     network, image, maps = setup(AddsToOneOfSeveral)
     with paddle.no_grad():
-        rest = Rest(network, network.middle, image)
+        rest = PartialForward(network, network.middle, image)
         for _ in range(2):
             same(rest(copies(maps, 2)), network(copies(image, 2)))
 
@@ -555,7 +556,7 @@ def test_any_call_of_a_layer_can_be_the_target(call):
     with paddle.no_grad():
         once = network.middle(network.relu(network.first(image)))
         twice = network.middle(once)
-        rest = Rest(network, network.middle, image, call)
+        rest = PartialForward(network, network.middle, image, call)
         altered = altered_copies(twice if call else once, 3)
         if call:
             expected = network.rest(altered, image)

@@ -66,7 +66,7 @@ def test_mkl_path_only_on_amd():
 
 MAPPED = """
 import ctypes
-import visualize_pd.runtime
+import visualize_pd.core.runtime
 libc = ctypes.CDLL(None)
 libc.malloc.restype = ctypes.c_void_p
 libc.mallinfo2.restype = type("Info", (ctypes.Structure,), {"_fields_": [

@@ -4,7 +4,7 @@ import pytest
 from toys import Linear, Quadratic, images, weights
 
 from visualize_pd import VisualizeError, grad_times_input, gradient, input_gradient, saliency
-from visualize_pd.saliency import GRADIENT_METHODS
+from visualize_pd.attribution.gradient.smooth_grad import GRADIENT_METHODS
 
 W = weights()
 TARGETS = [2, 1]

@@ -20,15 +20,16 @@ from visualize_pd import (
     VisualizeError,
     explain_image,
     find_images,
-    images,
     load_image,
     load_model,
-    render,
     saliency,
 )
-from visualize_pd.cli import explain_command, generate_command
-from visualize_pd.config import ExplainConfig, load_config
-from visualize_pd.methods import choose_method
+from visualize_pd.app.commands.scripts import explain_command, generate_command
+from visualize_pd.app.config.reading import load_config
+from visualize_pd.app.config.schema import ExplainConfig
+from visualize_pd.app.drawing import captions
+from visualize_pd.attribution.configured import configure_method
+from visualize_pd.core import images
 
 ROOT = Path(__file__).parents[1]
 SALIENCY, CLASS_IMAGE = ROOT / "configs/saliency.yaml", ROOT / "configs/class_image.yaml"
@@ -294,9 +295,9 @@ def test_without_paddle_the_extras_are_named(script, tmp_path):
     ],
 )  # fmt: skip
 def test_titles_say_what_the_panels_show(method, titles):
-    found = choose_method(method).titles()
+    found = configure_method(method).panel_titles()
     assert found == titles
-    assert set("".join(found)) <= render._OWN_LETTERS
+    assert set("".join(found)) <= captions._OWN_LETTERS
 
 
 def test_sign_shows_in_the_figure_by_channel(tmp_path, photograph, monkeypatch):
@@ -317,7 +318,7 @@ def test_stand_in_takes_over_what_is_not_the_missing_networks_own(tmp_path, monk
     names = tmp_path / "names.txt"
     names.write_text("\n".join(f"kind {i}" for i in range(1000)))
     missing = {"name": "resnet18", "fallback": "efficientnet_lite0"}
-    monkeypatch.setattr("visualize_pd.models.zoo_url", lambda _: None)
+    monkeypatch.setattr("visualize_pd.models.loading.zoo_url", lambda _: None)
     stand_in = load_model(**missing, image_size=300, labels=str(names))
     assert stand_in.image_size == 300 and stand_in.class_name(130) == "kind 130"
     assert stand_in.title == "EfficientNet-Lite0 (standing in for resnet18)"
@@ -337,7 +338,7 @@ def test_number_of_class_names_must_be_right(tmp_path):
 def test_every_method_has_its_config(name, tmp_path, photograph, monkeypatch):
     monkeypatch.chdir(ROOT / "tests")
     path = ROOT / f"configs/{name}.yaml"
-    chosen = choose_method(load_config(ExplainConfig, path).method)
+    chosen = configure_method(load_config(ExplainConfig, path).method)
     assert chosen.name == name
     assert explain_command(path, ["-o", f"images={photograph('p.png')}", "-o", f"output={tmp_path}",
                                   "-o", "save_arrays=true", *TINY]) == 0  # fmt: skip

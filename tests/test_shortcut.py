@@ -7,8 +7,8 @@ import paddle
 import pytest
 
 from visualize_pd import crop, grad_cam, integrated_gradients, load_image, saliency, to_tensor
-from visualize_pd.cli import explain_command
-from visualize_pd.examples import shortcut
+from visualize_pd.app.commands.scripts import explain_command
+from visualize_pd.app.examples import shortcut
 
 ROOT = Path(__file__).parents[1]
 

@@ -10,10 +10,10 @@ from visualize_pd import (
     grad_times_input,
     gradient,
     guided_backprop,
-    passes,
     saliency,
     smooth_grad,
 )
+from visualize_pd.network import batching
 
 W = weights()
 TARGETS = [2, 1]
@@ -199,7 +199,7 @@ def test_batch_size_changes_memory_only(batch_size, sizes, average):
 ])  # fmt: skip
 def test_by_default_a_pass_records_so_many_numbers(monkeypatch, numbers, sizes):
     """Two images, of each of which this network's layers return 5 numbers in one pass."""
-    monkeypatch.setattr(passes, "RECORDED", numbers)
+    monkeypatch.setattr(batching, "MOST_RECORDED", numbers)
 
     class Layered(Counting):
         def __init__(self, w):

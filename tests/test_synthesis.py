@@ -8,9 +8,11 @@ from test_contracts import convolutional, state_of
 from toys import Linear, weights
 
 from visualize_pd import Frame, VisualizeError, class_image, noise
-from visualize_pd.objectives import class_score
-from visualize_pd.parametrisations import Fourier, Pixels
-from visualize_pd.synthesis import ascend, deep_dream, in_step, inversion
+from visualize_pd.synthesis.ascent import ascend, ascend_together
+from visualize_pd.synthesis.deep_dream import deep_dream
+from visualize_pd.synthesis.inversion import inversion
+from visualize_pd.synthesis.objectives import class_score
+from visualize_pd.synthesis.parametrisations import Fourier, Pixels
 
 W = weights(classes=2)
 START = paddle.zeros([1, 3, 5, 7])
@@ -144,7 +146,7 @@ def test_upkeep_changes_the_image_after_each_step():
         return image.clip(-0.01, 0.01) / 2
 
     canvas = Pixels(START)
-    options = {"iterations": 3, "learning_rate": 0.1, "upkeep": [halve_the_clipped]}
+    options = {"iterations": 3, "learning_rate": 0.1, "pixel_steps": [halve_the_clipped]}
     *_, last = ascend(Linear(W), class_score(1), canvas, **options)
     np.testing.assert_allclose(last.image.numpy(), 0.005 * np.sign(W[1:]), atol=1e-8)
     assert [iteration for iteration, _ in seen] == [1, 2, 3]
@@ -161,7 +163,7 @@ def test_upkeep_where_nothing_depends_on_the_image():
     def constant(network, images):
         return paddle.ones([len(images)])
 
-    *_, last = ascend(Linear(W), constant, Pixels(START), iterations=1, upkeep=[note])
+    *_, last = ascend(Linear(W), constant, Pixels(START), iterations=1, pixel_steps=[note])
     assert last.scores == [1.0]
     np.testing.assert_array_equal(seen, [np.zeros(START.shape)])
 
@@ -169,7 +171,7 @@ def test_upkeep_where_nothing_depends_on_the_image():
 def test_upkeep_of_a_spectrum_is_refused():
     canvas = Fourier(START)
     with pytest.raises(VisualizeError, match="pixels"):
-        next(ascend(Linear(W), class_score(0), canvas, upkeep=[lambda image, *_: image]))
+        next(ascend(Linear(W), class_score(0), canvas, pixel_steps=[lambda image, *_: image]))
 
 
 def test_transforms_are_seen_by_the_network_and_penalties_see_the_image():
@@ -335,12 +337,12 @@ def test_ascents_in_step_are_one_ascent_of_all_their_images():
         return lambda resume: class_image(network, targets, resume=resume, **options)
 
     parts = [part([2, 0]), part([1])]
-    frames = list(in_step(parts))
+    frames = list(ascend_together(parts))
     alone = list(class_image(network, [2, 0, 1], **options))
     assert [frame.iteration for frame in frames] == list(range(7))
     for found, wanted in zip(frames, alone):
         close = {"atol": 1e-4 * float(wanted.image.abs().max())}
         np.testing.assert_allclose(found.image.numpy(), wanted.image.numpy(), rtol=0, **close)
         np.testing.assert_allclose(found.scores, wanted.scores, rtol=1e-4, atol=1e-4)
-    *_, resumed = in_step(parts, frames[3])
+    *_, resumed = ascend_together(parts, frames[3])
     np.testing.assert_array_equal(resumed.image.numpy(), frames[6].image.numpy())

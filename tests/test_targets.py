@@ -8,15 +8,14 @@ import paddle
 import pytest
 
 import visualize_pd.models
-from visualize_pd.errors import ConfigError, ModelError, TargetError
-from visualize_pd.targets import (
+from visualize_pd.core.errors import ConfigError, ModelError, TargetError
+from visualize_pd.models.class_names import find_class, short_name
+from visualize_pd.network.scores import (
     class_scores,
-    find_class,
     log_probabilities,
     logits_of,
     probabilities,
     resolve_targets,
-    short_name,
 )
 
 LABELS = (

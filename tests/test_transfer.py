@@ -8,9 +8,10 @@ import pytest
 from PIL import Image
 
 from visualize_pd import Classifier, VisualizeError
-from visualize_pd.config import GenerateConfig, build
+from visualize_pd.app.commands.evaluate import evaluate_command
+from visualize_pd.app.config.schema import GenerateConfig
+from visualize_pd.core.config import build
 from visualize_pd.evaluate import Named, shares, transfer
-from visualize_pd.evaluate.commands import main
 
 TINY = {"name": "tiny:small_net", "image_size": 32}
 CONFIG = {"iterations": 6, "model": TINY, "parametrisation": "fourier", "learning_rate": 0.05}
@@ -86,7 +87,9 @@ def test_a_judge_without_the_class():
 def command(tmp_path, *arguments):
     config = tmp_path / "config.yaml"
     config.write_text("iterations: 3\nmodel: {name: tiny:small_net, image_size: 32}\n")
-    return main(["transfer", "--config", str(config), "-o", f"output={tmp_path}", *arguments])
+    return evaluate_command(
+        ["transfer", "--config", str(config), "-o", f"output={tmp_path}", *arguments]
+    )
 
 
 def test_command_prints_a_table_and_draws_a_sheet(tmp_path, capsys):
@@ -127,17 +130,17 @@ def test_every_key_of_the_config_reaches_the_ascent():
     from functools import partial
 
     from visualize_pd import class_image, load_model, noise
-    from visualize_pd.objectives import class_score
-    from visualize_pd.parametrisations import Fourier
-    from visualize_pd.plans import ascent_of, start_of
+    from visualize_pd.synthesis.builder import configured_ascent, configured_start
+    from visualize_pd.synthesis.objectives import class_score
+    from visualize_pd.synthesis.parametrisations import Fourier
 
     values = {"learning_rate": 0.2, "cooling": 0.3, "lambda": 0.02, "seed": 5, "init_std": 0.3}
     priors = {"shift": 2, "rotation": 20, "zoom": [0.7, 0.9], "total_variation": 0.01}
     priors.update(alpha_norm=0.01, alpha=4, beta=1.5)
     config = made(**values, priors=priors, fourier={"decay": 1.5, "lowest": 2})
     maker = load_model("tiny:small_net", image_size=32, mean=[0.5] * 3, std=[0.2] * 3)
-    start = paddle.concat([start_of(config, maker)] * 2)
-    frames = ascent_of(config, maker, class_score([1, 2]), start)
+    start = paddle.concat([configured_start(config, maker)] * 2)
+    frames = configured_ascent(config, maker, class_score([1, 2]), start)
     expected = class_image(
         *(maker.network, [1, 2]),
         **{"iterations": 6, "learning_rate": 0.2, "cooling": 0.3, "l2": 0.02, "seed": 5},

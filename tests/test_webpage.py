@@ -14,8 +14,9 @@ import pytest
 import yaml
 from PIL import Image
 
-from visualize_pd.cli import explain_command, generate_command
-from visualize_pd.webpage import Animation, Figures, Picture, Share, Table, save_page
+from visualize_pd.app.commands.scripts import explain_command, generate_command
+from visualize_pd.app.report.page import Animation, Figures, Percentage, Picture, Table, save_page
+from visualize_pd.core.text import read_cell
 
 ROOT = Path(__file__).parents[1]
 TINY = {"model": "{name: tiny:small_net, image_size: 32}"}
@@ -92,12 +93,17 @@ def test_the_table_is_the_summary(explain_page):
     page = Page(explain_page)
     with open(explain_page.with_name("summary.csv"), encoding="utf-8", newline="") as file:
         summary = list(csv.DictReader(file))
-    assert page.rows[0][1:4] == ["image", "class", "probability"]
-    assert len(page.rows) == 1 + len(summary) == 1 + 2 * len(NAMES) + 1
-    for cells, row in zip(page.rows[1:], summary):
-        share = f"{float(row['probability']):.1%}" if row["probability"] else ""
-        assert cells[1:4] == [Path(row["file"]).name, row["name"], share]
-        assert cells[4] == row["predicted_name"] and cells[6] == row["note"]
+    headings = ["", "image", "predicted", "probability", "asked for", "note"]
+    assert page.rows[0] == headings
+    assert len(page.rows) == 1 + len(NAMES) + 1 and len(summary) == 2 * len(NAMES) + 1
+    for cells in page.rows[1:]:
+        rows = [row for row in summary if Path(read_cell(row["file"])).name == cells[1]]
+        best, asked = float(rows[0]["predicted_probability"] or "nan"), []
+        if rows[0]["name"]:
+            asked = [f"{row['name']} {float(row['probability']):.1%}" for row in rows]
+        assert cells[2] == rows[0]["predicted_name"]
+        assert cells[3] == (f"{best:.1%}" if asked else "")
+        assert cells[4] == ", ".join(asked) and cells[5] == rows[0]["note"]
     assert yaml.safe_load(page.config)["target"] == [0, 2]
 
 
@@ -108,11 +114,12 @@ def test_pictures_are_in_the_page_and_links_lead_to_the_files_beside_it(explain_
         assert kind == "data:image/jpeg"
         Image.open(io.BytesIO(data)).load()
     links = [a["href"] for tag, a in page.tags if tag == "a"]
-    assert len(page.data) == len(links) == 3 * len(NAMES)
-    named = {unquote(link) for link in links}
+    assert len(page.data) == len(links) == 2 * len(NAMES)
+    places = [link[1:] for link in links if link.startswith("#")]
+    assert places == [a["id"] for tag, a in page.tags if tag == "figure"]
+    named = {unquote(link) for link in links if not link.startswith("#")}
     assert named == {f"{Path(name).stem}_pp.jpg" for name in NAMES}
     assert all((explain_page.parent / name).is_file() for name in named)
-    assert {a["alt"] for tag, a in page.tags if tag == "img"} == {"", *NAMES}
 
 
 def test_nothing_comes_from_elsewhere_and_no_name_becomes_code(explain_page):
@@ -160,8 +167,8 @@ def test_an_ascent_shows_its_animation_and_frames(tmp_path, monkeypatch, format,
 
 def test_weights_have_a_page(tmp_path, monkeypatch):
     monkeypatch.chdir(ROOT / "tests")
-    arguments = arguments_for(tmp_path, objective="weights")
-    assert generate_command(ROOT / "configs/class_image.yaml", arguments) == 0
+    arguments = arguments_for(tmp_path)
+    assert generate_command(ROOT / "configs/first_layer.yaml", arguments) == 0
     (path,) = (tmp_path / "method_2").glob("weights_*/index.html")
     assert len(Page(path).data) == 1
 
@@ -213,8 +220,12 @@ def column(browser, number):
 
 
 def test_a_browser_sorts_by_each_heading(browser, tmp_path):
-    rows = [["b10", 2.0, Share(0.05)], ["b9", None, Share(0.5)], ["A", -1.5, Share(0.051)]]
-    rows.append(["", 1e-7, Share(1)])
+    rows = [
+        ["b10", 2.0, Percentage(0.05)],
+        ["b9", None, Percentage(0.5)],
+        ["A", -1.5, Percentage(0.051)],
+    ]
+    rows.append(["", 1e-7, Percentage(1)])
     path = save_page(tmp_path / "p.html", "t", "a", {"T": Table(["x", "y", "z"], rows)}, {})
     browser.get(path.as_uri())
     x, y, z = browser.find_elements("css selector", "th button")
@@ -236,10 +247,10 @@ def test_a_browser_shows_filters_and_runs_nothing_foreign(browser, explain_page)
     browser.get(explain_page.as_uri())
     assert browser.title.startswith("What tiny:small_net")
     loaded = "return [...document.images].map((i) => i.complete && i.naturalWidth > 0)"
-    assert browser.execute_script(loaded) == [True] * 3 * len(NAMES)
+    assert browser.execute_script(loaded) == [True] * 2 * len(NAMES)
     assert sorted({*column(browser, 1)}) == sorted([*NAMES, "broken.png"])
     browser.find_element("css selector", "input").send_keys("ü ")
-    assert column(browser, 1) == [NAMES[2]] * 2
+    assert column(browser, 1) == [NAMES[2]]
     fetched = "return performance.getEntriesByType('resource').map((entry) => entry.name)"
     assert [name for name in browser.execute_script(fetched) if not name.startswith("data:")] == []
     assert browser.get_log("browser") == []

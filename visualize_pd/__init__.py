@@ -1,44 +1,44 @@
 """See what a convolutional network has learned, in PaddlePaddle."""
 
-from . import (
-    render,
-    runtime,  # first: it settles Paddle before anything uses it
-)
-from .cam import (
-    ablation_cam,
-    eigen_cam,
-    eigen_grad_cam,
+from .core import runtime  # first of all: it sets up Paddle
+
+# isort: split
+from .app import drawing as render
+from .app.drawing import overlay
+from .app.explain.explain_image import explain_image
+from .attribution.cam.ablation_cam import ablation_cam
+from .attribution.cam.eigen_cam import eigen_cam, eigen_grad_cam
+from .attribution.cam.grad_cam import (
     grad_cam,
     grad_cam_pp,
     guided_grad_cam,
     layer_cam,
-    score_cam,
     xgrad_cam,
 )
-from .errors import VisualizeError
-from .explain import explain_image
-from .gradients import input_gradient
-from .images import crop, find_images, load_image, to_pixels, to_tensor
-from .methods import METHODS
-from .models import AlexNet, Classifier, EfficientNetLite, load_model
-from .parametrisations import Fourier, Pixels
-from .perturbation import occlusion, rise
-from .render import overlay
-from .runtime import use_device
-from .saliency import (
-    activation_gradient,
-    deconvnet,
-    grad_times_input,
-    gradient,
-    guided_backprop,
-    integrated_gradients,
-    saliency,
-    smooth_grad,
-)
-from .synthesis import Frame, ascend, class_image, deep_dream, inversion, noise
-from .targets import find_class
-
-__version__ = "0.1.0"
+from .attribution.cam.score_cam import score_cam
+from .attribution.gradient.activation_gradient import activation_gradient
+from .attribution.gradient.gradient import grad_times_input, gradient, saliency
+from .attribution.gradient.guided_backprop import deconvnet, guided_backprop
+from .attribution.gradient.integrated_gradients import integrated_gradients
+from .attribution.gradient.smooth_grad import smooth_grad
+from .attribution.methods import METHODS
+from .attribution.perturbation.occlusion import occlusion
+from .attribution.perturbation.rise import rise
+from .core.errors import VisualizeError
+from .core.images import crop, find_images, load_image, to_pixels, to_tensor
+from .core.runtime import use_device
+from .core.version import __version__ as __version__
+from .models.class_names import find_class
+from .models.classifier import Classifier
+from .models.loading import load_model
+from .models.networks.alexnet import AlexNet
+from .models.networks.efficientnet_lite import EfficientNetLite
+from .network.gradients import input_gradient
+from .synthesis.ascent import Frame, ascend, noise
+from .synthesis.class_image import class_image
+from .synthesis.deep_dream import deep_dream
+from .synthesis.inversion import inversion
+from .synthesis.parametrisations import Fourier, Pixels
 
 __all__ = [
     "METHODS",

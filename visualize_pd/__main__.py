@@ -1,5 +1,7 @@
+"""`python -m visualize_pd`, the same as the command `visualize-pd`."""
+
 import sys
 
-from .main import main
+from .app.commands.main import main
 
 sys.exit(main())

@@ -18,9 +18,10 @@ import paddle
 from paddle import nn
 from paddle.nn import functional
 
-from visualize_pd import engine, load_model
-from visualize_pd.hooks import frozen
-from visualize_pd.quick import quick_layers
+from visualize_pd import load_model
+from visualize_pd.network.fast import compiled as engine
+from visualize_pd.network.fast.layers import fast_layers
+from visualize_pd.network.hooks import frozen
 
 ROUNDS = 15
 
@@ -160,7 +161,7 @@ def depthwise_forms() -> None:
 
 
 def kept_layers(batch: int) -> None:
-    """What `quick_layers` makes of single layers."""
+    """What `fast_layers` makes of single layers."""
     cases = {
         "AlexNet's 11×11": (nn.Conv2D(3, 64, 11, 4, 2), [3, 224, 224]),
         "AlexNet's 5×5": (nn.Conv2D(64, 192, 5, padding=2), [64, 27, 27]),
@@ -183,7 +184,7 @@ def kept_layers(batch: int) -> None:
         x = paddle.randn([batch, *shape])
 
         def quick(x, layer=layer):
-            with quick_layers():
+            with fast_layers():
                 return layer(x)
 
         with frozen(layer):

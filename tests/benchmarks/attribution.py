@@ -18,7 +18,8 @@ import time
 import paddle
 
 import visualize_pd as vp
-from visualize_pd.gradients import last_maps, record
+from visualize_pd.network.feature_maps import last_feature_maps
+from visualize_pd.network.gradients import record_forward
 
 BATCHES = (1, 2, 4, 8, 16, 32)
 SAMPLES, TARGET = 50, 207
@@ -94,8 +95,8 @@ def cases(channels: int) -> dict:
 
 def live_channels(network: paddle.nn.Layer, image: paddle.Tensor) -> int:
     """Channels of the default layer that are not flat: Score-CAM's and Ablation-CAM's passes."""
-    passed = record(network, image, layers=network.sublayers())
-    maps = last_maps(passed.calls, passed.scores).maps
+    passed = record_forward(network, image, layers=network.sublayers())
+    maps = last_feature_maps(passed.calls, passed.scores).maps
     return int((maps.max(axis=[2, 3]) > maps.min(axis=[2, 3])).sum())
 
 

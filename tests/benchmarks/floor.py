@@ -18,9 +18,10 @@ from collections import defaultdict
 import numpy as np
 import paddle
 
-from visualize_pd import engine, load_model
-from visualize_pd.hooks import frozen
-from visualize_pd.quick import quick_layers
+from visualize_pd import load_model
+from visualize_pd.network.fast import compiled as engine
+from visualize_pd.network.fast.layers import fast_layers
+from visualize_pd.network.hooks import frozen
 
 NETWORKS = ("alexnet", "efficientnet_lite0")
 
@@ -95,7 +96,7 @@ def report(name: str, batch: int, rounds: int, shown: int, rates: tuple[float, f
     with frozen(network):
         calls = leaves(network, image)
         whole = [median_seconds(call, rounds) for call in passes(network, image)]
-        with quick_layers():
+        with fast_layers():
             gradient = median_seconds(passes(network, image)[1], rounds)
         compiled = engine._compile(network, [3, 224, 224])
         ours = [median_seconds(lambda: compiled(image).numpy(), rounds), gradient]

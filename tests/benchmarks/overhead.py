@@ -79,9 +79,10 @@ def main() -> None:
     import numpy as np
     import paddle
 
-    from visualize_pd import class_image, load_model, noise, objectives, render, saliency
-    from visualize_pd.parametrisations import Fourier, Pixels
-    from visualize_pd.synthesis import ascend
+    from visualize_pd import class_image, load_model, noise, render, saliency
+    from visualize_pd.synthesis import objectives
+    from visualize_pd.synthesis.ascent import ascend
+    from visualize_pd.synthesis.parametrisations import Fourier, Pixels
 
     classifier = load_model("alexnet", weights="random")
     network = classifier.network

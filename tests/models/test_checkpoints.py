@@ -33,9 +33,9 @@ from golden.checkpoint_files import (
 )
 from safetensors.numpy import save_file
 
-from visualize_pd.errors import WeightsError
-from visualize_pd.models import checkpoints
-from visualize_pd.models.checkpoints import read_checkpoint
+from visualize_pd.core.errors import WeightsError
+from visualize_pd.models.weights import checkpoints
+from visualize_pd.models.weights.checkpoints import read_checkpoint
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 EXPECTED = dict(np.load(GOLDEN / "checkpoint_expected.npz"))
@@ -408,14 +408,13 @@ def test_numpy_arrays_stay_inside_their_bytes(refused):
 ALONE = """
     import resource, sys, time, types
     resource.setrlimit(resource.RLIMIT_AS, (6 << 30, 6 << 30))
-    for name, folder in (("visualize_pd", sys.argv[1]), ("visualize_pd.models", sys.argv[2])):
-        sys.modules[name] = types.ModuleType(name)  # the reader alone, without Paddle
-        sys.modules[name].__path__ = [folder]
-    from visualize_pd.models.checkpoints import read_checkpoint
+    sys.modules["visualize_pd"] = types.ModuleType("visualize_pd")  # the reader, without Paddle
+    sys.modules["visualize_pd"].__path__ = [sys.argv[1]]
+    from visualize_pd.models.weights.checkpoints import read_checkpoint
     used = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     before, start, outcome = used(), time.monotonic(), "read"
     try:
-        read_checkpoint(sys.argv[3])
+        read_checkpoint(sys.argv[2])
     except BaseException as error:
         outcome = type(error).__name__
         length = len(str(error))
@@ -426,8 +425,8 @@ ALONE = """
 
 def alone(path):
     """The outcome of reading a file, the megabytes and the seconds that it took."""
-    folder = Path(checkpoints.__file__).parent
-    command = [sys.executable, "-c", textwrap.dedent(ALONE), folder.parent, folder, path]
+    folder = Path(checkpoints.__file__).parents[2]
+    command = [sys.executable, "-c", textwrap.dedent(ALONE), folder, path]
     done = subprocess.run(list(map(str, command)), capture_output=True, text=True, timeout=10)
     assert done.returncode == 0, f"died of {done.returncode}: {done.stderr[-500:]}"
     outcome, megabytes, seconds = done.stdout.rsplit(maxsplit=2)

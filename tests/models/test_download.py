@@ -16,10 +16,12 @@ import paddle
 import pytest
 from paddle import nn
 
-from visualize_pd import models
-from visualize_pd.errors import WeightsError
-from visualize_pd.models import REGISTRY, load_model, weights
-from visualize_pd.models.weights import download, zoo_url
+from visualize_pd.core.errors import WeightsError
+from visualize_pd.models import loading as models
+from visualize_pd.models.loading import load_model
+from visualize_pd.models.registry import REGISTRY
+from visualize_pd.models.weights import downloading as weights
+from visualize_pd.models.weights.downloading import download, zoo_url
 
 CONTENT = np.random.default_rng(0).bytes(300_000)
 MD5 = hashlib.md5(CONTENT).hexdigest()

@@ -8,7 +8,7 @@ import paddle
 import pytest
 
 from visualize_pd import AlexNet, input_gradient, load_model
-from visualize_pd.models.weights import fit
+from visualize_pd.models.weights.fitting import fit
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 sys.path.insert(0, str(GOLDEN))

@@ -9,11 +9,12 @@ from golden.checkpoint_files import torch_file
 from paddle import nn
 from safetensors.numpy import save_file
 
-from visualize_pd.errors import WeightsError
-from visualize_pd.models import AlexNet, load_model
-from visualize_pd.models.alexnet import translate
-from visualize_pd.models.efficientnet_lite import packaged_weights
-from visualize_pd.models.weights import find_weights, load_weights
+from visualize_pd.core.errors import WeightsError
+from visualize_pd.models.loading import load_model
+from visualize_pd.models.networks.alexnet import AlexNet, translate
+from visualize_pd.models.networks.efficientnet_lite import packaged_weights
+from visualize_pd.models.weights.finding import find_weights
+from visualize_pd.models.weights.fitting import load_weights
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 EXPECTED = dict(np.load(GOLDEN / "checkpoint_expected.npz"))
@@ -365,7 +366,9 @@ def test_published_weights_are_not_for_other_classes(tmp_path, monkeypatch):
     """No download, and no stand-in: neither could show a network of two classes."""
     (tmp_path / "weights").mkdir()
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("visualize_pd.models.download", lambda *_: pytest.fail("downloads"))
+    monkeypatch.setattr(
+        "visualize_pd.models.loading.download_once_a_day", lambda *_: pytest.fail("downloads")
+    )
     for name in ("alexnet", "efficientnet_lite0", "resnet18"):
         with pytest.raises(WeightsError, match="with 2 classes: the published ones have 1000"):
             load_model(name, fallback="efficientnet_lite0", num_classes=2)

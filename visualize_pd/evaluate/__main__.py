@@ -1,5 +1,7 @@
+"""`python -m visualize_pd.evaluate`, the same as `visualize-pd evaluate`."""
+
 import sys
 
-from .commands import main
+from ..app.commands.evaluate import evaluate_command
 
-sys.exit(main())
+sys.exit(evaluate_command())

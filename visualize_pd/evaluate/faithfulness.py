@@ -8,10 +8,11 @@ from typing import Any, NamedTuple, Union
 import numpy as np
 import paddle
 
-from ..baselines import make_baseline
-from ..errors import ConfigError, ImageError, check_count
-from ..passes import batches, scoring
-from ..targets import check_images
+from ..attribution.baselines import make_baseline
+from ..core.checks import check_count
+from ..core.errors import ConfigError, ImageError
+from ..network.batching import MOST_VERSIONS, batches
+from ..network.scores import check_images, score_function
 
 Maps = Union[paddle.Tensor, np.ndarray]
 
@@ -84,14 +85,14 @@ def _curve(
     batch_size: int,
 ) -> Curve:
     """The score from `start` to `end`, pixel by pixel in the maps' order, of the images' class."""
-    check_count("steps", steps)
+    check_count("steps", steps, 1, MOST_VERSIONS)
     planes = _planes(maps, images)
     height, width = planes.shape[1:]
     steps = min(steps, height * width)
     turns = np.stack([_turns(plane, steps) for plane in planes])
     before, after = start.numpy(), end.numpy()
     scores = np.empty((len(planes), steps + 1))
-    with scoring(network) as score_of:
+    with score_function(network) as score_of:
         _, chosen = score_of(images, targets, score)
         for n in range(len(planes)):
             for part in batches(steps + 1, batch_size, "changing pixels"):
@@ -138,7 +139,7 @@ def average_drop(
     planes = np.maximum(_planes(maps, images), 0)
     peaks = planes.max(axis=(1, 2), keepdims=True)
     shown = images.numpy() * (planes / np.where(peaks > 0, peaks, 1))[:, None]
-    with scoring(network) as score_of:
+    with score_function(network) as score_of:
         before, chosen = score_of(images, targets, score)
         after = np.concatenate(
             [
@@ -173,7 +174,7 @@ def infidelity(
     `scaled` the factor, not below 0, that suits an image's map best, as maps have units of their
     own.
     """
-    check_count("samples", samples)
+    check_count("samples", samples, 1, MOST_VERSIONS)
     check_count("seed", seed, 0)
     check_images(images)
     planes, fill = _planes(maps, images), make_baseline(baseline, images).numpy()
@@ -187,7 +188,7 @@ def infidelity(
         one[top : top + side, left : left + side] = True
     told = np.einsum("shw,nhw->ns", hidden, planes, dtype="float64")
     found = np.empty((count, samples))
-    with scoring(network) as score_of:
+    with score_function(network) as score_of:
         scores, chosen = score_of(images, targets, score)
         for n in range(count):
             for part in batches(samples, batch_size, "hiding squares"):
@@ -222,9 +223,9 @@ def max_sensitivity(
     number = isinstance(radius, (int, float)) and not isinstance(radius, bool)
     if not (number and 0 <= radius < float("inf")):
         raise ConfigError(f"radius must be a number of at least 0, not {radius!r}")
-    check_count("samples", samples)
+    check_count("samples", samples, 1, MOST_VERSIONS)
     check_count("seed", seed, 0)
-    with scoring(network) as score_of:
+    with score_function(network) as score_of:
         _, chosen = score_of(images, targets)
     random = np.random.default_rng(seed)
     before = method(network, images, chosen).numpy()

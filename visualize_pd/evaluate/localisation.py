@@ -9,10 +9,11 @@ import numpy as np
 import paddle
 from PIL import Image
 
-from .. import priors
-from ..errors import ConfigError, ImageError, look_up
-from ..images import to_tensor
-from ..models import Classifier
+from ..core.checks import look_up
+from ..core.errors import ConfigError, ImageError
+from ..core.images import to_tensor
+from ..models.classifier import Classifier
+from ..synthesis.priors.pixel_steps import gaussian_blur
 
 
 class Box(NamedTuple):
@@ -120,7 +121,7 @@ def check_localisation(
 
 
 def _by_threshold(plane: np.ndarray, threshold: float, sigma: float) -> np.ndarray:
-    smooth = priors.blur(paddle.to_tensor(plane[None, None]), sigma).numpy()[0, 0]
+    smooth = gaussian_blur(paddle.to_tensor(plane[None, None]), sigma).numpy()[0, 0]
     return smooth > threshold * smooth.max() if smooth.max() > 0 else np.zeros(plane.shape, bool)
 
 

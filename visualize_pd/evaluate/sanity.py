@@ -12,10 +12,11 @@ from typing import Any, NamedTuple
 import numpy as np
 import paddle
 
-from .. import priors
-from ..errors import ConfigError, check_count, look_up
-from ..features import find_layers
-from ..passes import scoring
+from ..core.checks import check_count, look_up
+from ..core.errors import ConfigError
+from ..network.layers import find_layers
+from ..network.scores import score_function
+from ..synthesis.priors.pixel_steps import gaussian_blur
 
 
 class Randomised(NamedTuple):
@@ -55,7 +56,7 @@ def randomisation(
     layers = [layers] if isinstance(layers, str) else layers
     names = parts_of(network) if layers is None else list(layers)
     parts = find_layers(network, names)
-    with scoring(network) as score_of:
+    with score_function(network) as score_of:
         _, chosen = score_of(images, targets)
     wanted = method(network, images, chosen).numpy()
     found = [_compared("trained", wanted, wanted)]
@@ -155,7 +156,7 @@ def ssim(first: np.ndarray, second: np.ndarray) -> float:
     Gaussian windows with σ = 1.5, C₁ = 0.01² and C₂ = 0.03².
     """
     x, y = (_unit(plane) for plane in (first, second))
-    blurred = priors.blur(paddle.to_tensor(np.stack([x, y, x * x, y * y, x * y])[:, None]), 1.5)
+    blurred = gaussian_blur(paddle.to_tensor(np.stack([x, y, x * x, y * y, x * y])[:, None]), 1.5)
     mean_x, mean_y, xx, yy, xy = blurred.numpy()[:, 0]
     together = (2 * mean_x * mean_y + 0.01**2) * (2 * (xy - mean_x * mean_y) + 0.03**2)
     apart = (mean_x**2 + mean_y**2 + 0.01**2) * ((xx - mean_x**2) + (yy - mean_y**2) + 0.03**2)

@@ -10,19 +10,23 @@ import paddle
 from PIL import Image
 from tqdm import tqdm
 
-from ..config import GenerateConfig, as_dict
-from ..errors import ConfigError
-from ..images import to_tensor
-from ..models import Classifier, load_model, network_errors
-from ..objectives import class_score
-from ..plans import ascent_of, start_of
-from ..targets import logits_of
+from ..core.config import as_dict
+from ..core.errors import ConfigError
+from ..core.images import to_tensor
+from ..models.classifier import Classifier, network_errors
+from ..models.loading import load_model
+from ..network.scores import logits_of
+from ..synthesis.builder import configured_ascent, configured_start
+from ..synthesis.objectives import class_score
+from ..synthesis.settings import AscentSettings
 
 # Kinds far apart: birds, fish, reptile, insect, mammals, buildings, vehicles, tools, food, places.
 CLASSES = (
     *(1, 9, 24, 76, 107, 130, 207, 291, 323, 340),
     *(388, 407, 497, 504, 604, 776, 817, 879, 950, 963),
 )
+
+
 JUDGES = ("efficientnet_lite1", "efficientnet_lite2")
 
 
@@ -35,7 +39,7 @@ class Named(NamedTuple):
 
 
 def transfer(
-    config: GenerateConfig,
+    config: AscentSettings,
     classes: Sequence[int] = CLASSES,
     judges: Sequence[Classifier] = (),
     batch_size: int = 4,
@@ -48,14 +52,14 @@ def transfer(
     if config.objective != "class_image":
         raise ConfigError(f"transfer measures class images, not objective {config.objective}")
     maker = load_model(**as_dict(config.model))
-    start = start_of(config, maker)
+    start = configured_start(config, maker)
     pictures: list[np.ndarray] = []
     with tqdm(total=len(classes) * config.iterations, unit="it", disable=None) as progress:
         for first in range(0, len(classes), batch_size):
             part = list(classes[first : first + batch_size])
             with network_errors(maker):
                 many = paddle.concat([start] * len(part))
-                for frame in ascent_of(config, maker, class_score(part), many):
+                for frame in configured_ascent(config, maker, class_score(part), many):
                     progress.update(len(part) if frame.iteration else 0)
             pictures.extend(maker.to_pixels(frame.image))
     ranks = {judge.name: _ranks(judge, pictures, classes) for judge in judges}

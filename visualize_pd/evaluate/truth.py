@@ -11,10 +11,10 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
-from ..errors import ConfigError
-from ..files import expanded, is_pipe_or_device
-from ..images import load_mask
-from ..models import Classifier
+from ..core.errors import ConfigError
+from ..core.files import expand_home, is_pipe_or_device
+from ..core.images import load_mask
+from ..models.classifier import Classifier
 from .localisation import Box
 
 COLUMNS = ("file", "x0", "y0", "x1", "y1")
@@ -51,7 +51,7 @@ def read_truth(source: str | Path) -> dict[str, Truth]:
     `name.jpg`, the object where alpha, or without alpha the grey value, is over a half. Several
     lines for a file are several boxes. Raises `ConfigError` for what is none of these.
     """
-    source = Path(expanded(source))
+    source = Path(expand_home(source))
     if os.path.isdir(source):
         masks = {path.stem: Truth(None, mask=path) for path in sorted(source.glob("*.png"))}
         if not masks:

@@ -1,0 +1,1 @@
+"""What a person starts: commands, configs, runs, reports, pictures."""

@@ -1,0 +1,1 @@
+"""The two scripts and `visualize-pd`: arguments in, exit code out."""

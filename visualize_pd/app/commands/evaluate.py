@@ -1,0 +1,117 @@
+"""`visualize-pd evaluate MEASURE`, and `python -m visualize_pd.evaluate`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from ..config.schema import EvaluateConfig, GenerateConfig, LocaliseConfig, SanityConfig
+from .parser import config_parser, plain_parser, run_command
+from .terminal import DONE, PARTLY, complain, say
+
+LIST = """\
+measures:
+  methods    which maps tell best what the network uses?
+  localise   where is the object of a class?
+  sanity     do maps change when the network becomes random?
+  transfer   do other networks recognise class images?
+
+examples:
+  {command} methods
+  {command} methods -o images=photos -o 'methods=[grad_cam, rise]'
+  {command} localise -o images=cat.jpg -o target=top3
+  {command} sanity -o mode=independent
+  {command} transfer --classes toucan tiger 950 -o iterations=80
+"""
+
+
+def evaluate_command(
+    arguments: Sequence[str] | None = None, command: str = "python -m visualize_pd.evaluate"
+) -> int:
+    """Measure what the first argument names, with its own arguments."""
+    arguments = sys.argv[1:] if arguments is None else list(arguments)
+    about = "Numbers that tell whether maps and generated pictures mean what they seem to."
+    parser = plain_parser(command, about, LIST.format(command=command))
+    parser.add_argument("measure", choices=list(MEASURES), metavar="measure", help="see below")
+    if not arguments:
+        parser.print_help()
+        return DONE
+    measure = parser.parse_args(arguments[:1]).measure
+    return MEASURES[measure](f"{command} {measure}", arguments[1:])
+
+
+def _methods(command: str, arguments: Sequence[str]) -> int:
+    def run(config: EvaluateConfig) -> bool:
+        from ..evaluate.methods import report_methods
+
+        return report_methods(config, say, complain)
+
+    about = "Measure how well maps tell what the network uses."
+    return _measure(command, arguments, "evaluate.yaml", EvaluateConfig, about, run)
+
+
+def _localise(command: str, arguments: Sequence[str]) -> int:
+    def run(config: LocaliseConfig) -> bool:
+        from ..evaluate.localise import report_localisation
+
+        return report_localisation(config, say, complain)
+
+    about = "Find the object of a class, without a box to learn from."
+    return _measure(command, arguments, "localise.yaml", LocaliseConfig, about, run)
+
+
+def _sanity(command: str, arguments: Sequence[str]) -> int:
+    def run(config: SanityConfig) -> bool:
+        from ..evaluate.sanity import report_sanity
+
+        return report_sanity(config, say, complain)
+
+    about = "Make layers random, and see whether maps change."
+    return _measure(command, arguments, "sanity.yaml", SanityConfig, about, run)
+
+
+def _measure(
+    command: str,
+    arguments: Sequence[str],
+    config: str,
+    schema: type,
+    about: str,
+    run: Callable[[Any], bool],
+) -> int:
+    """Run a measure over pictures. The exit code is 1 if some of them could not be read."""
+    examples = f"examples:\n  {command}\n  {command} -o images=photos -o output=/tmp/out\n"
+    parser = config_parser(Path("configs") / config, schema, about, examples, command)
+    return run_command(parser, schema, lambda c, _: DONE if run(c) else PARTLY, arguments)
+
+
+def _transfer(command: str, arguments: Sequence[str]) -> int:
+    about = "Make class images, and let other networks name them."
+    examples = f"examples:\n  {command} --classes toucan tiger 950 -o iterations=80\n"
+    config = Path("configs") / "class_image.yaml"
+    parser = config_parser(config, GenerateConfig, about, examples, command)
+    parser.add_argument("--classes", nargs="+", help="indices or names (default: 20 of all kinds)")
+    parser.add_argument(
+        "--judges",
+        nargs="+",
+        help="networks that name the images (default: efficientnet_lite1 and 2)",
+    )
+
+    def run(config: GenerateConfig, options: argparse.Namespace) -> int:
+        from ...evaluate.transfer import CLASSES, JUDGES
+        from ..evaluate.transfer import report_transfer
+
+        report_transfer(config, say, options.classes or CLASSES, options.judges or JUDGES)
+        return DONE
+
+    return run_command(parser, GenerateConfig, run, arguments)
+
+
+MEASURES = {
+    "methods": _methods,
+    "localise": _localise,
+    "sanity": _sanity,
+    "transfer": _transfer,
+}

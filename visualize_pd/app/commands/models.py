@@ -1,0 +1,86 @@
+"""`visualize-pd models`"""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+from ...core.errors import ModelError
+from .parser import plain_parser
+from .terminal import DONE, exit_code, say, say_table
+
+MODELS_EXAMPLES = """\
+examples:
+  visualize-pd models
+  visualize-pd models resnet18
+  visualize-pd models my_package.networks:build
+"""
+
+
+def models_command(prog: str, arguments: Sequence[str]) -> Callable[[], int]:
+    """Read the arguments; return what they ask for, ready to be called."""
+    parser = plain_parser(
+        prog, "The networks that load by name, or the layers of one.", MODELS_EXAMPLES
+    )
+    parser.add_argument("name", nargs="?", help="a network, whose layers are listed")
+    name = parser.parse_args(arguments).name
+    return partial(exit_code, partial(show_model, name) if name else list_models)
+
+
+def list_models() -> int:
+    """A line for each network of the registry, then the names of `paddle.vision.models`."""
+    from ...models.loading import weights_source
+    from ...models.registry import REGISTRY, vision_models
+    from ...models.weights.downloading import zoo_url
+
+    rows = [("network", "title", "input", "classes", "weights now")]
+    for name, entry in REGISTRY.items():
+        size = f"{entry.image_size}×{entry.image_size}"
+        rows.append((name, entry.title, size, str(entry.num_classes), weights_source(name)))
+    say_table(rows)
+    names = vision_models()
+    say("")
+    say("and of paddle.vision.models, with weights in weights/ or a download (* has none):")
+    marked = [name if zoo_url(name) else f"{name}*" for name in names]
+    for line in textwrap.wrap(", ".join(marked), 96):
+        say(line)
+    return DONE
+
+
+def show_model(name: str) -> int:
+    """A line for each layer of a network: its name, its type and what it returns for one image."""
+    import paddle
+
+    from ...models.classifier import network_errors
+    from ...models.loading import load_model, weights_source
+    from ...network.feature_maps import last_feature_maps
+    from ...network.gradients import record_forward
+
+    classifier = load_model(name, weights="random")
+    network, size = classifier.network, classifier.image_size
+    with network_errors(classifier):
+        image = paddle.zeros([1, len(classifier.mean), size, size])
+        passed = record_forward(network, image, layers=network.sublayers())
+    try:
+        default = last_feature_maps(passed.calls, passed.scores).layer
+    except ModelError:  # it has no feature maps, and no CAM
+        default = None
+    returned = {id(layer): output for layer, output in passed.calls}
+    rows = [("layer", "type", f"returns for {list(image.shape)}", "")]
+    for layer_name, layer in network.named_sublayers():
+        output = returned.get(id(layer), "not called")
+        shape = getattr(output, "shape", None)
+        told = str(list(shape)) if shape is not None else _kind(output)
+        mark = "← the CAMs' target_layer" if layer is default else ""
+        rows.append((layer_name, type(layer).__name__, told, mark))
+    title = classifier.title.replace(" (random weights)", "")
+    classes = passed.logits.shape[1]
+    say(f"{title}: {size}×{size} pixels, {classes} classes; weights now: {weights_source(name)}")
+    say_table(rows)
+    return DONE
+
+
+def _kind(output: Any) -> str:
+    return output if isinstance(output, str) else type(output).__name__

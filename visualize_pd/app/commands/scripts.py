@@ -1,0 +1,75 @@
+"""The two scripts, `method_1_pp.py` and `method_2_pp.py`."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from ...core.errors import VisualizeError
+from ..config.schema import ExplainConfig, GenerateConfig
+from .parser import config_parser, run_command
+from .terminal import DONE, INTERRUPTED, PARTLY, complain, say
+
+EXPLAIN_EXAMPLES = """\
+examples:
+  {command} --config configs/saliency.yaml
+  {command} -o images=cat.jpg -o target="tabby cat" -o output=/tmp/out
+  {command} -o images=cat.jpg -o target=top3 -o report=true
+  {command} -o model=efficientnet_lite0 -o method=grad_times_input
+  {command} -o 'images=[a.jpg, holiday/*.png]' -o save_arrays=true
+"""
+
+
+GENERATE_EXAMPLES = """\
+examples:
+  {command}
+  {command} -o target=toucan -o iterations=320
+  {command} --config configs/class_image_paper.yaml -o lambda=0.01
+  {command} -o target="[flamingo, toucan]" -o animation.score=true
+  {command} -o init=dog.jpg -o priors.shift=0 --resume
+"""
+
+
+def explain_command(
+    default: Path,
+    arguments: Sequence[str] | None = None,
+    command: str = "python method_1_pp.py",
+) -> int:
+    """Method 1: explain images. The exit code is 1 if some of them had to be skipped."""
+
+    def run(config: ExplainConfig, _options: argparse.Namespace) -> int:
+        from ..explain.run import explain
+
+        done, skipped = explain(config, say, complain)
+        if not done:
+            raise VisualizeError("no image could be explained")
+        return PARTLY if skipped else DONE
+
+    description = "Explain images: which pixels made the network give this score to this class?"
+    parser = config_parser(
+        default, ExplainConfig, description, EXPLAIN_EXAMPLES.format(command=command), command
+    )
+    return run_command(parser, ExplainConfig, run, arguments)
+
+
+def generate_command(
+    default: Path,
+    arguments: Sequence[str] | None = None,
+    command: str = "python method_2_pp.py",
+) -> int:
+    """Method 2: generate an image of a class, and its animation."""
+
+    def run(config: GenerateConfig, options: argparse.Namespace) -> int:
+        from ..generate.run import generate
+
+        return DONE if generate(config, say, options.resume) else INTERRUPTED
+
+    description = "Generate an image: what does the network think that this class looks like?"
+    parser = config_parser(
+        default, GenerateConfig, description, GENERATE_EXAMPLES.format(command=command), command
+    )
+    parser.add_argument(
+        "--resume", action="store_true", help="go on from where an interrupted run was"
+    )
+    return run_command(parser, GenerateConfig, run, arguments)

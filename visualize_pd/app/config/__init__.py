@@ -1,0 +1,1 @@
+"""The keys of every config, and how a YAML file becomes one."""

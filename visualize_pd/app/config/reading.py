@@ -1,0 +1,109 @@
+"""YAML files and `-o key=value` → a mapping."""
+
+from __future__ import annotations
+
+import re
+import typing
+from collections.abc import Hashable
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from ...core.config import build, shown
+from ...core.errors import ConfigError
+
+
+def load_config(schema: type, path: str | Path, overrides: typing.Sequence[str] = ()) -> Any:
+    """Read a YAML file, apply `key=value` overrides (dots go into groups), return a `schema`.
+
+    Raises `ConfigError` for a file that can't be read, broken YAML, an unknown key (the closest
+    known one is named), a wrong type, and a number out of its bounds.
+    """
+    return build(schema, apply_overrides(_read(Path(path)), overrides))
+
+
+def apply_overrides(values: dict, overrides: typing.Sequence[str]) -> dict:
+    """`["priors.shift=0"]` → the mapping with that key replaced; values are typed as in YAML."""
+    for override in overrides:
+        key, equals, text = override.partition("=")
+        parts = key.strip().split(".")
+        if not equals or not all(parts):
+            raise ConfigError(f"'-o {override}' is not of the form key=value")
+        group = values
+        for part in parts[:-1]:
+            inner = group.get(part)
+            if isinstance(inner, str) and part in ("model", "method"):
+                inner = {"name": inner}
+            elif inner is None:
+                inner = {}
+            elif not isinstance(inner, dict):
+                raise ConfigError(f"'-o {override}': {part} is a value, not a group of keys")
+            group[part] = inner
+            group = inner
+        group[parts[-1]] = _parse(text, f"'-o {override}'")
+    return values
+
+
+class _Loader(yaml.SafeLoader):
+    """PyYAML's safe loader, but 1e-3 is a number (as in YAML 1.2) and a key stands only once.
+
+    Whole numbers fit into floats: Python itself refuses to write down very long ones.
+    """
+
+    def construct_yaml_int(self, node: yaml.ScalarNode) -> int:
+        value = super().construct_yaml_int(node)
+        if abs(value) >= 10**300:
+            raise yaml.constructor.ConstructorError(
+                None, None, "a number has over 300 digits", node.start_mark
+            )
+        return value
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        seen = set()
+        for key_node, _ in node.value:
+            key = self.construct_object(key_node, deep=True)
+            if type(key) not in (str, int):
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"the key {key!r} is not a word", key_node.start_mark
+                )
+            key = str(key)  # a class index in `target`
+            if key in seen:
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"the key '{key}' stands twice", key_node.start_mark
+                )
+            seen.add(key)
+        return {str(key): value for key, value in super().construct_mapping(node, deep).items()}
+
+
+_Loader.add_constructor("tag:yaml.org,2002:int", _Loader.construct_yaml_int)
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float",
+    re.compile(r"^[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)[eE][-+]?[0-9]+$"),
+    list("-+0123456789."),
+)
+
+
+def _parse(text: str, where: str) -> Any:
+    try:
+        # _Loader is a SafeLoader: it builds plain values only.
+        return yaml.load(text, Loader=_Loader)
+    except Exception as error:  # an ill-typed tag makes PyYAML raise nearly anything
+        mark = getattr(error, "problem_mark", None)
+        place = f", line {mark.line + 1}" if mark else ""
+        problem = getattr(error, "problem", None) or type(error).__name__
+        raise ConfigError(f"{where}{place} is not valid YAML: {problem}") from error
+
+
+def _read(path: Path) -> dict:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise ConfigError(f"no such config file: {path}") from None
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or "it is not a text file in UTF-8"
+        raise ConfigError(f"cannot read the config file {path}: {reason}") from error
+    values = _parse(text, str(path))
+    if not isinstance(values, dict):
+        raise ConfigError(f"{path} must hold keys and values, not {shown(values)}")
+    return values

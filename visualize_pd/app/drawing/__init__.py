@@ -1,0 +1,38 @@
+"""Arrays to pictures. Nothing here knows a method or a network."""
+
+from .animation import ANIMATIONS, check_animation, save_animation
+from .colormaps import (
+    COLORMAPS,
+    Spread,
+    blend,
+    heat,
+    heat_over,
+    spread_of,
+    standardise,
+)
+from .figure import Row, figure
+from .files import save_array, save_picture
+from .panels import map_panels, overlay
+from .tiles import captioned, tile, untile
+
+__all__ = [
+    "ANIMATIONS",
+    "COLORMAPS",
+    "Row",
+    "Spread",
+    "blend",
+    "captioned",
+    "check_animation",
+    "figure",
+    "heat",
+    "heat_over",
+    "map_panels",
+    "overlay",
+    "save_animation",
+    "save_array",
+    "save_picture",
+    "spread_of",
+    "standardise",
+    "tile",
+    "untile",
+]

@@ -1,0 +1,118 @@
+"""Frames → an animation."""
+
+from __future__ import annotations
+
+import io
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image, features
+
+from ...core.errors import OutputError
+from ...core.files import atomic_write
+
+
+def save_animation(
+    path: str | Path, frames: Sequence[np.ndarray], frame_ms: int = 200, hold_ms: int = 2000
+) -> None:
+    """Frames `[H, W, 3]` uint8 → an animation that loops, its last frame held.
+
+    By the suffix a `.gif`, a `.webp` (smaller, all colours), an `.apng` (no loss) or, with the
+    extra `mp4`, an `.mp4`. Raises `OutputError` for another suffix and without frames.
+    """
+    suffix = Path(path).suffix.lower()
+    if suffix not in ANIMATIONS:
+        raise OutputError(f"{path} must end in {', '.join(ANIMATIONS)}")
+    check_animation(suffix)
+    if not len(frames):
+        raise OutputError(f"no frames for {path}")
+    durations = [frame_ms] * (len(frames) - 1) + [hold_ms]
+    # In memory first: imageio writes once more when it is thrown away, after a failure.
+    with io.BytesIO() as memory:
+        ANIMATIONS[suffix](memory, frames, durations)
+        with atomic_write(path) as file:
+            file.write(memory.getvalue())
+
+
+def check_animation(suffix: str) -> None:
+    """Raise `OutputError` for a kind of animation that this install cannot write."""
+    if suffix == ".webp" and not features.check("webp"):
+        raise OutputError("this Pillow cannot write WebP; choose animation.format=gif")
+    if suffix == ".mp4":
+        try:
+            import imageio_ffmpeg  # noqa: F401
+        except ModuleNotFoundError:
+            raise OutputError(
+                'an .mp4 needs ffmpeg: pip install -e ".[mp4]", or choose animation.format=gif'
+            ) from None
+
+
+def _gif(memory: io.BytesIO, frames: Sequence[np.ndarray], durations: list[int]) -> None:
+    """One palette for all frames, so that colours do not flicker; errors are diffused."""
+    import imageio.v3 as imageio
+
+    pixels = np.stack(frames).reshape(1, -1, 3)
+    sample = Image.fromarray(pixels[:, :: -(-pixels.shape[1] // 50_000)])
+    palette = sample.quantize(256, method=Image.Quantize.MAXCOVERAGE, kmeans=2)
+    indices = [
+        np.asarray(
+            Image.fromarray(frame).quantize(palette=palette, dither=Image.Dither.FLOYDSTEINBERG)
+        )
+        for frame in frames
+    ]
+    imageio.imwrite(
+        memory,
+        np.stack(indices),
+        plugin="pillow",
+        extension=".gif",
+        mode="P",
+        is_batch=True,
+        palette=bytes(palette.getpalette() or ()),
+        duration=durations if len(frames) > 1 else durations[0],
+        loop=0,
+    )
+
+
+def _webp(memory: io.BytesIO, frames: Sequence[np.ndarray], durations: list[int]) -> None:
+    _pillow(memory, frames, durations, format="WEBP", quality=85)
+
+
+def _apng(memory: io.BytesIO, frames: Sequence[np.ndarray], durations: list[int]) -> None:
+    _pillow(memory, frames, durations, format="PNG")
+
+
+def _pillow(
+    memory: io.BytesIO, frames: Sequence[np.ndarray], durations: list[int], **options: Any
+) -> None:
+    first, *others = (Image.fromarray(frame) for frame in frames)
+    first.save(memory, save_all=True, append_images=others, duration=durations, loop=0, **options)
+
+
+def _mp4(memory: io.BytesIO, frames: Sequence[np.ndarray], durations: list[int]) -> None:
+    """H.264 with as many equal frames as the longest common time asks for; it does not loop."""
+    import imageio.v3 as imageio
+
+    step = max(math.gcd(*durations), 20)
+    height, width = frames[0].shape[:2]
+    even = ((0, height % 2), (0, width % 2), (0, 0))  # as players ask for
+    repeated = [
+        np.pad(frame, even, mode="edge")
+        for frame, duration in zip(frames, durations)
+        for _ in range(max(1, round(duration / step)))
+    ]
+    imageio.imwrite(
+        memory,
+        repeated,
+        plugin="FFMPEG",
+        extension=".mp4",
+        fps=1000 / step,
+        codec="libx264",
+        quality=8,
+        macro_block_size=2,
+    )
+
+
+ANIMATIONS = {".gif": _gif, ".webp": _webp, ".apng": _apng, ".mp4": _mp4}

@@ -1,0 +1,59 @@
+"""Text in a picture: fonts, sizes, colours."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import Union
+
+from PIL import ImageDraw, ImageFont
+
+_OWN_LETTERS = {*map(chr, range(32, 127)), "·", "…", "’"}
+
+
+# Chinese ones first: they have Latin, Greek and Cyrillic letters too.
+_SYSTEM_FONTS = (
+    *("NotoSansCJK-Regular.ttc", "NotoSansCJKsc-Regular.otf", "SourceHanSansSC-Regular.otf"),
+    *("wqy-microhei.ttc", "wqy-zenhei.ttc", "msyh.ttc", "simhei.ttf", "PingFang.ttc"),
+    *("Hiragino Sans GB.ttc", "DroidSansFallbackFull.ttf", "Arial Unicode.ttf", "DejaVuSans.ttf"),
+)
+
+
+TEXT_COLOUR, FAINT_COLOUR, BACKGROUND = (25, 25, 30), (110, 110, 118), (255, 255, 255)
+
+
+Font = Union[ImageFont.ImageFont, ImageFont.FreeTypeFont]
+
+
+def draw_text(
+    draw: ImageDraw.ImageDraw, at: tuple, text: str, size: int, ink: tuple, width: int
+) -> None:
+    """One line of text above `at`, made smaller, then cut, where it is wider than `width`."""
+    text = "".join(letter if letter.isprintable() else " " for letter in text)
+    font = _font(text, size)
+    while size > 15 and font.getlength(text) > width:
+        size -= 2
+        font = _font(text, size)
+    draw.text(at, _fitting(text, font, width), ink, font, anchor="ls")
+
+
+def _font(text: str, size: int) -> Font:
+    """Pillow's own font, which has ASCII and a little more; for other letters one of the system."""
+    if not set(text) <= _OWN_LETTERS:
+        for name in _SYSTEM_FONTS:
+            with suppress(OSError):
+                return ImageFont.truetype(name, size)
+    return ImageFont.load_default(size)
+
+
+def _fitting(text: str, font: Font, width: int) -> str:
+    """The text, cut with an ellipsis where it is wider than `width` pixels."""
+    if font.getlength(text) <= width:
+        return text
+    fits, too_long = 0, len(text)
+    while too_long - fits > 1:
+        middle = (fits + too_long) // 2
+        if font.getlength(text[:middle] + "…") <= width:
+            fits = middle
+        else:
+            too_long = middle
+    return text[:fits].rstrip() + "…"

@@ -1,0 +1,47 @@
+"""A map → the panels of its figure."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from .colormaps import Spread, blend, heat, heat_over, standardise
+
+
+def overlay(
+    picture: Image.Image, attribution: Any, alpha: float = 0.5, colormap: str = "auto"
+) -> Image.Image:
+    """One image's map `[1, 1, H, W]` (tensor or array) in colours over the photograph."""
+    values = np.asarray(attribution, dtype="float64").reshape(attribution.shape[-2:])
+    photograph = picture.convert("RGB").resize((values.shape[1], values.shape[0]))
+    return Image.fromarray(heat_over(np.asarray(photograph), values, colormap, alpha=alpha))
+
+
+def map_panels(
+    picture: np.ndarray,
+    attribution: np.ndarray,
+    reduced: np.ndarray,
+    names: tuple[str, str],
+    colormap: str = "auto",
+    spread: Spread | None = None,
+) -> list[tuple[str, np.ndarray]]:
+    """The forerunner's panels: the input, the map by channel, the map in one channel, the overlay.
+
+    `picture`: `[H, W, 3]` uint8; `attribution`: `[C, H, W]`; `reduced`: `[1, H, W]` or, where the
+    channels were not put together, as `attribution`. A map without colour has no second panel.
+    `spread`: that of all maps that share the scale of `reduced`.
+    """
+    panels = [("Input image", picture)]
+    if len(attribution) == 3:
+        together = len(reduced) == 3
+        by_channel = reduced if together else attribution
+        colours = standardise(by_channel, spread if together else None).transpose(1, 2, 0)
+        panels.append((names[0], np.round(colours * 255).astype("uint8")))
+    if len(reduced) == 1:
+        over = heat_over(picture, reduced[0], colormap, spread)
+        panels += [(names[1], heat(reduced[0], colormap, spread)), ("Overlay", over)]
+    elif len(attribution) == 3:
+        panels.append(("Overlay", blend(picture, panels[1][1])))
+    return panels

@@ -1,0 +1,60 @@
+"""Pictures side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from PIL import Image, ImageDraw
+
+from .captions import BACKGROUND, TEXT_COLOUR, draw_text
+
+
+def tile(pictures: np.ndarray, columns: int) -> np.ndarray:
+    """Pictures `[N, H, W, 3]` edge to edge in rows of `columns`; what is left over is white."""
+    count, height, width, _ = pictures.shape
+    rows = -(-count // columns)
+    sheet = np.full((rows * columns, height, width, 3), 255, "uint8")
+    sheet[:count] = pictures
+    sheet = sheet.reshape(rows, columns, height, width, 3).swapaxes(1, 2)
+    return sheet.reshape(rows * height, columns * width, 3)
+
+
+def untile(sheet: np.ndarray, count: int, columns: int) -> np.ndarray:
+    """The inverse of `tile`."""
+    rows = -(-count // columns)
+    height, width = sheet.shape[0] // rows, sheet.shape[1] // columns
+    pictures = sheet.reshape(rows, height, columns, width, 3).swapaxes(1, 2)
+    return pictures.reshape(-1, height, width, 3)[:count]
+
+
+def captioned(
+    pictures: np.ndarray, captions: Sequence[str], columns: int, size: int | None = None
+) -> np.ndarray:
+    """A frame `[h, w, 3]` of an animation: pictures `[N, H, W, 3]` in a grid, captions below them.
+
+    `size`: each picture's longer side, met by Lanczos resampling. A single picture without caption
+    fills the frame.
+    """
+    height, width = pictures.shape[1:3]
+    factor = size / max(height, width) if size else 1
+    height, width = max(1, round(height * factor)), max(1, round(width * factor))
+    lines = 26 if any(captions) else 0
+    gap = 8 if len(pictures) > 1 else 0
+    rows = -(-len(pictures) // columns)
+    sheet = Image.new(
+        "RGB",
+        (columns * (width + gap) + gap, rows * (height + gap + lines) + gap),
+        BACKGROUND,
+    )
+    draw = ImageDraw.Draw(sheet)
+    for number, (pixels, caption) in enumerate(zip(pictures, captions)):
+        row, column = divmod(number, columns)
+        x, y = gap + column * (width + gap), gap + row * (height + gap + lines)
+        picture = Image.fromarray(pixels)
+        if size:
+            picture = picture.resize((width, height), Image.Resampling.LANCZOS)
+        sheet.paste(picture, (x, y))
+        if caption:
+            draw_text(draw, (x + 4, y + height + 19), caption, 16, TEXT_COLOUR, width - 8)
+    return np.asarray(sheet)

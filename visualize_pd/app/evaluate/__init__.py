@@ -1,0 +1,1 @@
+"""Measures over many photographs: tables, plots and JSON out."""

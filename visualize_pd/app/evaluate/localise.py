@@ -1,0 +1,126 @@
+"""Where is the object?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import paddle
+from PIL import Image, ImageDraw
+
+from ...attribution.configured import configure_method
+from ...core.errors import ImageError
+from ...evaluate.localisation import (
+    Box,
+    Located,
+    box_of,
+    check_localisation,
+    crops_map,
+    localise,
+    overlap,
+)
+from ...evaluate.truth import Truth, read_truth, truth_of
+from ...models.classifier import Classifier, network_errors
+from ...network.scores import logits_of, probabilities
+from .. import drawing
+from ..config.schema import LocaliseConfig
+from ..explain.maps import parse_targets
+from .pictures import Say, as_function, begin_run
+from .results import save_json
+
+# --- where is the object --------------------------------------------------------------------------
+
+OPTIONS = ("engine", "foreground", "background", "threshold", "smoothing")
+
+
+def report_localisation(config: LocaliseConfig, say: Say, complain: Say) -> bool:
+    """Find the object of each picture and class; return whether every picture could be read.
+
+    Writes `localise/<name>_pp.jpg` for each picture and `localise/boxes.json`.
+    """
+    method = configure_method(config.method)
+    options = {name: getattr(config, name) for name in OPTIONS}
+    check_localisation(**options)
+    truths = read_truth(config.truth) if config.truth else {}
+    folder, classifier, pictures = begin_run(config, "localise", complain)
+    wanted = parse_targets(config.target, classifier.labels)
+    function = as_function(method.with_baseline(classifier))
+    found: list[dict[str, Any]] = []
+    done = 0
+    for path, picture in pictures:
+        truth = truth_of(path, truths)
+        rows: list[drawing.Row] = []
+        with network_errors(classifier):
+            with paddle.no_grad():
+                logits = logits_of(classifier.network(classifier.prepare([picture])))
+            for target in wanted.of(logits.numpy())[0].tolist():
+                resized, values = crops_map(classifier, picture, function, target, config.ten_crops)
+                (located,) = localise([resized], [values], **options)
+                entry = _entry(path, picture, classifier, logits, target, located, resized, truth)
+                found.append(entry)
+                title = f"{entry['name']} {entry['probability']:.1%}"
+                rows.append((title, _panels(resized, values, located)))
+                told = f", overlap {entry['overlap']:.2f}" if "overlap" in entry else ""
+                say(f"{path.name}: {title} at {entry['box']}{told}")
+        note = f"{path.name}  ·  {method.name}, {config.engine}"
+        sheet = drawing.figure(rows, classifier.title, note, scale=1, smooth=3)
+        drawing.save_picture(folder / f"{pictures.names[path]}_pp.jpg", sheet)
+        done += 1
+    if not found:
+        raise ImageError("no image could be read")
+    overlaps = [entry["overlap"] for entry in found if "overlap" in entry]
+    if overlaps:
+        half = np.mean([value >= 0.5 for value in overlaps])
+        say(f"overlap of at least a half: {half:.0%} of {len(overlaps)}")
+    save_json(folder / "boxes.json", found)
+    say(f"→ {folder / 'boxes.json'}")
+    return done == pictures.count
+
+
+def _entry(
+    path: Path,
+    picture: Image.Image,
+    classifier: Classifier,
+    logits: paddle.Tensor,
+    target: int,
+    located: Located,
+    resized: Image.Image,
+    truth: Truth | None,
+) -> dict[str, Any]:
+    """What `boxes.json` says of one object; its box is in the pixels of the file."""
+    factors = np.divide(picture.size, resized.size)
+    box = Box(*np.round(located.box * np.tile(factors, 2)).astype(int).tolist())
+    entry: dict[str, Any] = {
+        "file": path.name,
+        "class": target,
+        "name": classifier.class_name(target),
+        "score": float(logits[0, target]),
+        "probability": float(probabilities(logits)[0, target]),
+        "box": list(box),
+    }
+    return {**entry, "overlap": _best_overlap(box, truth, picture)} if truth else entry
+
+
+def _panels(
+    resized: Image.Image, values: np.ndarray, located: Located
+) -> list[tuple[str, np.ndarray]]:
+    pixels = np.asarray(resized.convert("RGB"))
+    boxed = _boxed(pixels, located.mask, located.box)
+    return [("Input image", pixels), ("Map", drawing.heat(values)), ("Object", boxed)]
+
+
+def _boxed(pixels: np.ndarray, mask: np.ndarray, box: Box) -> np.ndarray:
+    """The picture, dark where the object is not, and the box around it."""
+    shown = np.where(mask[..., None], pixels, (pixels * 0.35).astype("uint8"))
+    drawn = Image.fromarray(shown)
+    if box.x1 > box.x0:
+        corners = (box.x0, box.y0, box.x1 - 1, box.y1 - 1)
+        ImageDraw.Draw(drawn).rectangle(corners, outline=(255, 210, 0), width=3)
+    return np.asarray(drawn)
+
+
+def _best_overlap(box: Box, truth: Truth, picture: Image.Image) -> float:
+    """The overlap with the object's box; of several boxes with the best one."""
+    boxes = truth.boxes or (box_of(np.asarray(truth.on(picture)) > 127),)
+    return max(overlap(box, other) for other in boxes)

@@ -1,0 +1,70 @@
+"""What all measures over pictures begin with: the pictures, the network, the methods."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import paddle
+from PIL import Image
+from tqdm import tqdm
+
+from ...attribution.configured import ConfiguredMethod
+from ...core import runtime
+from ...core.config import as_dict
+from ...core.errors import ImageError
+from ...core.files import make_output_folder
+from ...core.images import distinct_names, find_images, load_image
+from ...models.classifier import Classifier
+from ...models.loading import load_model
+from ...network.fast import use_fast
+
+Say = Callable[[str], None]
+
+
+class Pictures:
+    """The pictures of a config, one by one. One that cannot be read is told and left out."""
+
+    def __init__(self, sources: str | Sequence[str], complain: Say):
+        self.paths = find_images(sources)
+        self.count, self.complain = len(self.paths), complain
+        self.names = distinct_names(self.paths)
+
+    def __iter__(self) -> Iterator[tuple[Path, Image.Image]]:
+        hidden = True if self.count < 2 else None
+        with tqdm(total=self.count, unit="image", disable=hidden, leave=False) as progress:
+            for path in self.paths:
+                try:
+                    yield path, load_image(path)
+                except ImageError as error:
+                    self.complain(f"skipped: {error}")
+                progress.update()
+
+
+def begin_run(config: Any, name: str, complain: Say) -> tuple[Path, Classifier, Pictures]:
+    """The folder for the results, the network and the pictures of a config."""
+    pictures = Pictures(config.images, complain)
+    folder = make_output_folder(Path(config.output) / name)
+    runtime.use_device(config.device)
+    use_fast(config.fast)
+    return folder, load_model(**as_dict(config.model)), pictures
+
+
+def as_function(method: ConfiguredMethod) -> Callable[..., paddle.Tensor]:
+    """A method as a function `(network, images, targets) → maps`, their channels put together."""
+
+    def maps(network: paddle.nn.Layer, images: paddle.Tensor, targets: Any) -> paddle.Tensor:
+        return method.reduced(method.attribution(network, images, targets)[0])
+
+    return maps
+
+
+def distinct_titles(methods: Sequence[ConfiguredMethod]) -> list[str]:
+    """A title for each method; no two are the same."""
+    names = [method.name for method in methods]
+    titles = [method.column_title(names.count(method.name) > 1) for method in methods]
+    return [
+        title if titles.count(title) == 1 else f"{title} {titles[: n + 1].count(title)}"
+        for n, title in enumerate(titles)
+    ]

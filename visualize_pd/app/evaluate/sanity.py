@@ -1,0 +1,128 @@
+"""Does the map depend on what was learned?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from ...attribution.configured import configure_method
+from ...core.config import as_dict
+from ...core.errors import ConfigError, ImageError
+from ...evaluate.sanity import Randomised, randomisation
+from ...models.class_names import parse_target
+from ...models.classifier import Classifier, network_errors
+from .. import drawing
+from ..config.schema import SanityConfig
+from .pictures import Say, as_function, begin_run, distinct_titles
+from .results import plot_curves, save_json
+
+# --- does the map depend on what was learned ------------------------------------------------------
+
+
+# The fields of `Randomised`, and what they are called in a table.
+KINDS = {
+    "rank_correlation": "rank correlation",
+    "rank_correlation_abs": "rank correlation of sizes",
+    "ssim": "structural similarity of sizes",
+}
+COLUMNS = 7
+
+
+def report_sanity(config: SanityConfig, say: Say, complain: Say) -> bool:
+    """Make the network's layers random, and measure each map again; return whether all were read.
+
+    Writes `sanity/<mode>_<name>.png`, rows of methods and columns of layers, `<mode>.json` and,
+    over all pictures, `<mode>_curves.png`.
+    """
+    methods = [configure_method(method, "methods") for method in config.methods]
+    if not methods:
+        raise ConfigError("methods holds at least one name")
+    folder, classifier, pictures = begin_run(config, "sanity", complain)
+    target = parse_target(config.target, classifier.labels)
+    named = dict(
+        zip(distinct_titles(methods), (method.with_baseline(classifier) for method in methods))
+    )
+    found: dict[str, list[list[Randomised]]] = {title: [] for title in named}
+    done = 0
+    for path, picture in pictures:
+        image = classifier.prepare([picture])
+        rows = []
+        for title, method in named.items():
+            with network_errors(classifier):
+                stages = randomisation(
+                    classifier.network,
+                    image,
+                    as_function(method),
+                    target,
+                    mode=config.mode,
+                    seed=config.seed,
+                )
+            found[title].append(stages)
+            rows.append((title, _panels(classifier.to_pixels(image)[0], stages)))
+        note = f"{path.name}  ·  {config.mode} randomisation from the top"
+        sheet = drawing.figure(rows, classifier.title, note, scale=1)
+        output = folder / f"{config.mode}_{pictures.names[path]}.png"
+        drawing.save_picture(output, sheet)
+        say(f"{path.name} → {output}")
+        done += 1
+    if not done:
+        raise ImageError("no image could be read")
+    _report(folder, config, classifier, found, done, say)
+    return done == pictures.count
+
+
+def _panels(pixels: np.ndarray, stages: Sequence[Randomised]) -> list[tuple[str, np.ndarray]]:
+    """The picture, then the map at some of the stages."""
+    shown = [stages[n] for n in _spaced(len(stages), COLUMNS)]
+    titles = [each.layer if each.maps.any() else f"{each.layer}: zero" for each in shown]
+    maps = [_sizes(each.maps[0]) for each in shown]
+    return [("Input image", pixels), *zip(titles, maps)]
+
+
+def _report(
+    folder: Path,
+    config: SanityConfig,
+    classifier: Classifier,
+    found: Mapping[str, Sequence[Sequence[Randomised]]],
+    images: int,
+    say: Say,
+) -> None:
+    """Print the likeness at the last stage; write the means as JSON, and draw them."""
+    means = {
+        title: {
+            kind: [
+                float(np.mean([getattr(stages[n], kind) for stages in runs]))
+                for n in range(len(runs[0]))
+            ]
+            for kind in KINDS
+        }
+        for title, runs in found.items()
+    }
+    layers = [stage.layer for stage in next(iter(found.values()))[0]]
+    say(f"{'after ' + layers[-1] + ':':32}" + "".join(f"{kind:>22}" for kind in KINDS))
+    for title in found:
+        say(f"{title[:31]:32}" + "".join(f"{means[title][kind][-1]:>22.2f}" for kind in KINDS))
+    record = {"network": classifier.title, "images": images, "layers": layers, "means": means}
+    save_json(folder / f"{config.mode}.json", {**record, "config": as_dict(config)})
+    places = list(range(len(layers)))
+    plots = [
+        (
+            spoken,
+            "layers made random",
+            "likeness",
+            {title: (places, means[title][kind]) for title in found},
+        )
+        for kind, spoken in KINDS.items()
+    ]
+    plot_curves(folder / f"{config.mode}_curves.png", plots, say)
+
+
+def _sizes(values: np.ndarray) -> np.ndarray:
+    return drawing.heat(np.abs(values.sum(axis=0)))
+
+
+def _spaced(count: int, most: int) -> list[int]:
+    """At most so many of the numbers below `count`, evenly, the first and the last among them."""
+    return sorted({round(n * (count - 1) / max(1, most - 1)) for n in range(min(most, count))})

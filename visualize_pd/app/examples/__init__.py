@@ -1,0 +1,1 @@
+"""Worked examples. Each of them is a command."""

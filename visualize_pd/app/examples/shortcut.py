@@ -1,0 +1,121 @@
+"""A network that learned the wrong thing, and the maps that show it.
+
+    python -m visualize_pd.app.examples.shortcut
+    python method_1_pp.py --config configs/shortcut.yaml
+
+Circles and squares are drawn at random places; in training every square's picture has a small red
+mark in a corner. A small two-class AlexNet finds the mark easier than the shape: with marks it is
+always right, without them it guesses, and its maps lie on the mark.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import paddle
+from paddle import nn
+from PIL import Image, ImageDraw
+from tqdm import tqdm
+
+from ...core.files import atomic_write, write_text
+from ...core.images import crop, to_tensor
+from ...models.networks.alexnet import AlexNet
+from .. import drawing
+
+SIDE, SEEN = 128, 112  # of a picture, and of the square in it that the network sees
+
+
+MARK = (16, 16, 27, 27)
+
+
+NAMES = ("circle", "square")
+
+
+def small_alexnet(num_classes: int = 2) -> nn.Layer:
+    """AlexNet's convolutions, and two small layers for the classes."""
+    network = AlexNet(num_classes)
+    network.classifier = nn.Sequential(
+        nn.Dropout(0.5), nn.Linear(256 * 6 * 6, 128), nn.ReLU(), nn.Linear(128, num_classes)
+    )
+    return network
+
+
+def draw(kind: int, marked: bool, random: np.random.Generator) -> Image.Image:
+    """A circle (0) or a square (1) on noise, with a red mark in the upper left corner if wanted."""
+    noise = random.normal(128, 18, (SIDE // 4, SIDE // 4, 3)).clip(0, 255).astype("uint8")
+    picture = Image.fromarray(noise).resize((SIDE, SIDE), Image.Resampling.BILINEAR)
+    pen = ImageDraw.Draw(picture)
+    radius = int(random.integers(14, 24))
+    x, y = random.integers(MARK[2] + radius + 4, SIDE - radius - 10, 2).tolist()
+    colour = tuple(random.integers(60, 200, 3).tolist())
+    (pen.rectangle if kind else pen.ellipse)(
+        (x - radius, y - radius, x + radius, y + radius), fill=colour
+    )
+    if marked:
+        pen.rectangle(MARK, fill=(220, 30, 30))
+    return picture
+
+
+def batch_of(
+    count: int, mark: str, random: np.random.Generator
+) -> tuple[paddle.Tensor, paddle.Tensor]:
+    """Images and their classes; the mark is `planted` on squares, on `none`, or on circles."""
+    kinds = random.integers(0, 2, count)
+    marked = {"planted": kinds == 1, "none": kinds < 0, "swapped": kinds == 0}[mark]
+    pictures = [draw(int(kind), bool(one), random) for kind, one in zip(kinds, marked)]
+    images = to_tensor([crop(picture, SEEN, SIDE) for picture in pictures])
+    return images, paddle.to_tensor(kinds.astype("int64"))
+
+
+def train(steps: int = 60, batch_size: int = 32, seed: int = 0) -> nn.Layer:
+    """A network that was trained on pictures with the planted mark."""
+    paddle.seed(seed)
+    random = np.random.default_rng(seed)
+    network = small_alexnet()
+    optimiser = paddle.optimizer.Adam(3e-4, parameters=network.parameters())
+    network.train()
+    for _ in tqdm(range(steps), unit="step", desc="training"):
+        images, kinds = batch_of(batch_size, "planted", random)
+        loss = nn.functional.cross_entropy(network(images), kinds)
+        loss.backward()
+        optimiser.step()
+        optimiser.clear_grad()
+    network.eval()
+    return network
+
+
+def accuracy(network: nn.Layer, mark: str, count: int = 200, seed: int = 1) -> float:
+    """The share of pictures that are named right."""
+    images, kinds = batch_of(count, mark, np.random.default_rng(seed))
+    with paddle.no_grad():
+        return float((network(images).argmax(axis=1) == kinds).astype("float32").mean())
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Train, tell how often it is right, and write its weights, class names and some pictures."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--steps", type=int, default=60, help="of the training")
+    options = parser.parse_args(arguments)
+    network = train(options.steps)
+    for mark, told in (("planted", "squares"), ("none", "nothing"), ("swapped", "circles")):
+        print(f"the mark on {told}: {accuracy(network, mark):.0%} right")
+    weights, pictures = Path("weights"), Path("images") / "shortcut"
+    with atomic_write(weights / "shortcut.pdparams") as file:
+        memory = io.BytesIO()
+        paddle.save(network.state_dict(), memory)
+        file.write(memory.getvalue())
+    write_text(weights / "shortcut.txt", "\n".join(NAMES))
+    random = np.random.default_rng(2)
+    for kind, name in enumerate(NAMES):
+        for marked in (False, True):
+            picture = draw(kind, marked, random)
+            drawing.save_picture(pictures / f"{name}{'_marked' * marked}.png", picture)
+    print(f"→ {weights / 'shortcut.pdparams'}, {pictures}")
+
+
+if __name__ == "__main__":
+    main()

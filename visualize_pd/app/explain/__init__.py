@@ -1,0 +1,1 @@
+"""Method 1: photographs in, figures out."""

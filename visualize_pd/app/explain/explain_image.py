@@ -1,0 +1,46 @@
+"""The figure of one picture, for a notebook."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from PIL import Image
+
+from ...attribution.configured import configure_method
+from ...core.errors import ConfigError
+from ...core.images import load_image
+from ...models.classifier import Classifier
+from .figures import check_colormap, draw_figure, draw_grid, grid_rows
+from .maps import explain_batch, parse_targets
+
+
+def explain_image(
+    classifier: Classifier,
+    picture: Image.Image | str | Path,
+    method: str | Mapping | Sequence[str | Mapping] = "saliency",
+    target: str | int | Sequence[str | int] = "predicted",
+    colormap: str = "auto",
+) -> Image.Image:
+    """The figure that `method_1_pp.py` draws of one picture. A notebook shows it by itself.
+
+    `method`: a name in `METHODS`, `{"name": …}` with its options, or a list of these, which makes a
+    grid. `target`: predicted, top3, a class by its name or index, or a list of classes. Raises a
+    `VisualizeError` for an unknown method, class or colour map, and for a picture that cannot be
+    read.
+    """
+    compare = not isinstance(method, (str, Mapping))
+    asked = [method] if isinstance(method, (str, Mapping)) else method
+    methods = [configure_method(each).with_baseline(classifier) for each in asked]
+    if not methods:
+        raise ConfigError("no method named")
+    check_colormap(colormap)
+    wanted = parse_targets(target, classifier.labels)
+    if isinstance(picture, (str, Path)):
+        path, loaded = Path(picture), load_image(picture)
+    else:
+        path, loaded = Path("picture"), picture.convert("RGB")
+    (explained,) = explain_batch(methods, classifier, wanted, [(path, classifier.crop(loaded))])
+    if compare:
+        return draw_grid(grid_rows(explained, classifier, methods, colormap), classifier)
+    return draw_figure(explained, classifier, methods[0], colormap)

@@ -1,0 +1,147 @@
+"""An explained image → its line in the terminal, its figure, its row in a grid."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from ...attribution.configured import ConfiguredMethod
+from ...attribution.methods import WITHOUT_CLASS
+from ...core.checks import look_up
+from ...models.classifier import Classifier
+from .. import drawing
+from .maps import Explanation, Map
+
+
+def summary_line(explained: Explanation, classifier: Classifier) -> str:
+    """One line: what the network sees, and how it rates what was asked for."""
+    ranked = ", ".join(_ranked(explained, classifier))
+    if explained.predicted:
+        return ranked + _gaps(explained, " (", ")")
+    asked = ", ".join(_named(explained, classifier, target) for target in explained.targets)
+    return f"{asked} (top 5: {ranked})" + _gaps(explained, " (", ")")
+
+
+def summary_rows(
+    explained: Explanation, classifier: Classifier, figure: Path | str = ""
+) -> list[dict[str, str]]:
+    """What `summary.csv` says of an image, a row for each class."""
+    shares = explained.probabilities
+    best = int(shares.argmax())
+    return [
+        {
+            "file": str(explained.path),
+            "figure": str(figure),
+            "class": str(target),
+            "name": classifier.class_name(target),
+            "probability": f"{shares[target]:.6g}",
+            "predicted": str(best),
+            "predicted_name": classifier.class_name(best),
+            "predicted_probability": f"{shares[best]:.6g}",
+            "note": "",
+        }
+        for target in explained.targets
+    ]
+
+
+def common_spreads(explained: Sequence[Explanation]) -> list[drawing.Spread]:
+    """For each method the spread of its maps of all images and classes."""
+    return [
+        drawing.spread_of([row[m].reduced for each in explained for row in each.maps])
+        for m in range(len(explained[0].maps[0]))
+    ]
+
+
+def draw_figure(
+    explained: Explanation,
+    classifier: Classifier,
+    method: ConfiguredMethod,
+    colormap: str = "auto",
+    spread: drawing.Spread | None = None,
+) -> Image.Image:
+    """The figure of one image and its first method: a row of panels for each class."""
+    targets, ranked = explained.targets, _ranked(explained, classifier)
+    names = [_named(explained, classifier, target) for target in targets]
+    several = len(targets) > 1
+    rows = []
+    for name, (each, *_) in zip(names, explained.maps):
+        panels = drawing.map_panels(
+            explained.picture, each.whole, each.reduced, method.panel_titles(), colormap, spread
+        )
+        rows.append((name if several else "", panels))
+    if method.name in WITHOUT_CLASS:
+        head, detail = ranked[0], "whatever the class"
+    elif several:
+        head, detail = f"{len(targets)} classes", f"predicted: {ranked[0]}"
+    else:
+        said = "predicted" if explained.predicted else f"asked for; predicted: {ranked[0]}"
+        head, detail = names[0], f"class {targets[0]}, {said}"
+    note = f"{explained.path.name}  ·  {method.name}, {detail}" + _gaps(explained, "  ·  ", "")
+    note += "  ·  common scale" if spread else ""
+    return drawing.figure(rows, f"{head}  ·  {classifier.title}", note)
+
+
+def grid_rows(
+    explained: Explanation,
+    classifier: Classifier,
+    methods: Sequence[ConfiguredMethod],
+    colormap: str = "auto",
+    spreads: Sequence[drawing.Spread] | None = None,
+) -> list[drawing.Row]:
+    """A row for each class: the photograph, and a cell for each method."""
+    shared: Sequence[drawing.Spread | None] = spreads or [None] * len(methods)
+    names = [method.name for method in methods]
+    titles = ["Input image", *(m.column_title(names.count(m.name) > 1) for m in methods)]
+    rows: list[drawing.Row] = []
+    for target, maps in zip(explained.targets, explained.maps):
+        cells = [
+            _cell(explained.picture, method, each, colormap, spread)
+            for method, each, spread in zip(methods, maps, shared)
+        ]
+        label = f"{_named(explained, classifier, target)}  ·  {explained.path.name}"
+        rows.append((label, list(zip(titles, [explained.picture, *cells]))))
+    return rows
+
+
+def draw_grid(rows: Sequence[drawing.Row], classifier: Classifier, note: str = "") -> Image.Image:
+    """Rows of `grid_rows` on one sheet, titled once."""
+    untitled = [(label, [("", pixels) for _, pixels in panels]) for label, panels in rows[1:]]
+    return drawing.figure([rows[0], *untitled], classifier.title, note, scale=1)
+
+
+def _cell(
+    picture: np.ndarray,
+    method: ConfiguredMethod,
+    each: Map,
+    colormap: str,
+    spread: drawing.Spread | None,
+) -> np.ndarray:
+    """A map in one channel; one as coarse as the features it comes from lies over the picture."""
+    if len(each.reduced) > 1:
+        return drawing.heat(np.abs(each.reduced).max(0), colormap)
+    if method.reduction:
+        return drawing.heat(each.reduced[0], colormap, spread)
+    return drawing.heat_over(picture, each.reduced[0], colormap, spread)
+
+
+def _ranked(explained: Explanation, classifier: Classifier) -> list[str]:
+    top = explained.probabilities.argsort()[::-1][:5]
+    return [_named(explained, classifier, index) for index in top]
+
+
+def _named(explained: Explanation, classifier: Classifier, index: int) -> str:
+    return f"{classifier.class_name(int(index))} {explained.probabilities[index]:.1%}"
+
+
+def _gaps(explained: Explanation, before: str, after: str) -> str:
+    every = (each.gap_share for row in explained.maps for each in row)
+    shares = [share for share in every if share is not None]
+    return f"{before}completeness gap {', '.join(shares)}{after}" if shares else ""
+
+
+def check_colormap(colormap: str) -> None:
+    """Raise `ConfigError` for an unknown colour map."""
+    look_up("colormap", colormap, {"auto": None, **drawing.COLORMAPS})

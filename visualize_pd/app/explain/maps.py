@@ -1,0 +1,129 @@
+"""Pictures → what a network says of them, and their maps."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import paddle
+from PIL import Image
+
+from ...attribution.configured import ConfiguredMethod
+from ...core.errors import ModelError, TargetError
+from ...core.images import to_tensor
+from ...models.class_names import parse_target
+from ...models.classifier import Classifier, network_errors
+from ...network import hooks
+from ...network.scores import logits_of, probabilities
+
+
+class TargetClasses(NamedTuple):
+    """The classes to explain: these indices, or else each image's `top` ones."""
+
+    classes: tuple[int, ...] = ()
+    top: int = 0
+
+    def of(self, logits: np.ndarray) -> np.ndarray:
+        """`[N, classes]` → `[N, T]` class indices."""
+        if self.top > logits.shape[1]:
+            raise TargetError(
+                f"top{self.top} of a network with {logits.shape[1]} classes; ask for fewer"
+            )
+        if self.top:
+            return np.argsort(-logits, axis=1, kind="stable")[:, : self.top]
+        return np.tile(self.classes, (len(logits), 1))
+
+
+def parse_targets(target: str | int | Sequence, labels: Sequence[str] | None) -> TargetClasses:
+    """What a config asks for: `predicted`, `top3`, a class by its name or index, or a list."""
+    if not isinstance(target, (str, int)):
+        found = [parse_target(item, labels) for item in target]
+        classes = [index for index in found if index is not None]
+        if not classes or len(classes) < len(found):
+            raise TargetError("a list of targets holds classes, at least one, by name or index")
+        return TargetClasses(tuple(dict.fromkeys(classes)))
+    if isinstance(target, str) and re.fullmatch(r"\s*top[0-9]{1,4}\s*", target):
+        top = int(target.strip()[3:])
+        if not top:
+            raise TargetError("top0 is no class at all; ask for top1 or more")
+        return TargetClasses(top=top)
+    index = parse_target(target, labels)
+    return TargetClasses(top=1) if index is None else TargetClasses((index,))
+
+
+class Map(NamedTuple):
+    """A method's map of one image and class: `[C, H, W]`, and as its options reduce it."""
+
+    whole: np.ndarray
+    reduced: np.ndarray
+    gap: float | None
+
+    @property
+    def gap_share(self) -> str | None:
+        """The completeness gap, if any, as a share of the difference that the map should sum to."""
+        if self.gap is None:
+            return None
+        expected = float(self.whole.sum(dtype="float64")) - self.gap
+        return f"{abs(self.gap / expected):.2%}" if expected else f"{self.gap:.2g}"
+
+
+class Explanation(NamedTuple):
+    """One image: what the network sees and says, and `maps[t][m]` of class t by method m."""
+
+    path: Path
+    picture: np.ndarray
+    probabilities: np.ndarray
+    predicted: bool
+    targets: list[int]
+    maps: list[list[Map]]
+
+
+def explain_batch(
+    methods: Sequence[ConfiguredMethod],
+    classifier: Classifier,
+    wanted: TargetClasses,
+    batch: Sequence[tuple[Path, Image.Image]],
+) -> list[Explanation]:
+    """Explain cropped pictures.
+
+    Every method's first call of the network is on the images themselves, so that the one pass of a
+    gradient gives the predictions too.
+    """
+    images = to_tensor([picture for _, picture in batch], classifier.mean, classifier.std)
+    network, first = classifier.network, wanted.classes[0] if wanted.classes else None
+    with network_errors(classifier):
+        with hooks.capture_outputs(network) as calls:
+            maps = [[_maps(methods[0], network, images, first)]]
+        logits = logits_of(calls[0][1]).detach()
+        if not bool(paddle.isfinite(logits).all()):
+            raise ModelError(f"{classifier.title} gave scores that are no numbers")
+        targets = wanted.of(logits.numpy())
+        for t, classes in enumerate(targets.T.tolist()):
+            row = maps[0] if t == 0 else []
+            row += [_maps(method, network, images, classes) for method in methods[len(row) :]]
+            if t > 0:
+                maps.append(row)
+    shares, pictures = probabilities(logits).numpy(), classifier.to_pixels(images)
+    return [
+        Explanation(
+            path,
+            pictures[n],
+            shares[n],
+            bool(wanted.top),
+            targets[n].tolist(),
+            [[of_method[n] for of_method in row] for row in maps],
+        )
+        for n, (path, _) in enumerate(batch)
+    ]
+
+
+def _maps(
+    method: ConfiguredMethod, network: paddle.nn.Layer, images: paddle.Tensor, targets: Any
+) -> list[Map]:
+    attribution, gap = method.attribution(network, images, targets)
+    whole, reduced = attribution.numpy(), method.reduced(attribution).numpy()
+    gaps = [None] * len(whole) if gap is None else gap.numpy().tolist()
+    return [Map(*each) for each in zip(whole, reduced, gaps)]

@@ -1,0 +1,1 @@
+"""Method 2: a class or a layer in, frames and an animation out."""

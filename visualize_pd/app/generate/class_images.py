@@ -1,0 +1,98 @@
+"""The tasks that make images of classes."""
+
+from __future__ import annotations
+
+import math
+import operator
+from collections.abc import Iterator
+from functools import reduce
+from typing import Any
+
+import paddle
+
+from ...core.errors import ConfigError
+from ...models.class_names import parse_target
+from ...models.classifier import Classifier
+from ...network.scores import class_scores, logits_of, probabilities, resolve_targets
+from ...synthesis.ascent import Frame
+from ...synthesis.builder import configured_ascent, configured_start
+from ...synthesis.objectives import class_score, mixed_score
+from ..config.schema import GenerateConfig
+from .task import Rating, Task, images_in_batches, joined
+
+
+def class_images(config: GenerateConfig, classifier: Classifier) -> Task:
+    """An image for each class in `target`, or one image of several classes with weights."""
+    if isinstance(config.target, dict):
+        return mixed_classes(config, classifier, config.target)
+    asked = config.target if isinstance(config.target, list) else [config.target]
+    targets = [_class_of(target, classifier) for target in asked]
+
+    def rating_of(part: list[int]) -> Rating:
+        def rate(images: paddle.Tensor) -> dict[str, list[float]]:
+            logits = logits_of(classifier.network(images))
+            chosen = resolve_targets(part, logits)
+            return {
+                "score": class_scores(logits, chosen).numpy().tolist(),
+                "probability": class_scores(logits, chosen, "probability").numpy().tolist(),
+            }
+
+        return rate
+
+    frames, rate = images_in_batches(config, classifier, "target", targets, class_score, rating_of)
+    names = [classifier.class_name(target) for target in targets]
+    record: dict[str, Any] = {"target": targets, "class": names}
+    if not isinstance(config.target, list):
+        record = {key: value for key, (value,) in record.items()}
+    name = f"class_{joined(targets)}"
+    return Task(name, names, _classes(targets), frames, config.iterations, rate, record)
+
+
+def mixed_classes(config: GenerateConfig, classifier: Classifier, asked: dict) -> Task:
+    """One image of several classes, `{name or index: weight}`."""
+    weights = _weights(asked, classifier)
+    objective = mixed_score(weights)
+    names = {classifier.class_name(target): weight for target, weight in weights.items()}
+
+    def rate(images: paddle.Tensor) -> dict[str, list[float]]:
+        logits = logits_of(classifier.network(images))
+        shares = probabilities(logits)
+        score = reduce(operator.add, (w * logits[:, target] for target, w in weights.items()))
+        each = {
+            f"probability of {name}": shares[:, target].numpy().tolist()
+            for name, target in zip(names, weights)
+        }
+        return {"score": score.numpy().tolist(), **each}
+
+    def frames(resume: Frame | None) -> Iterator[Frame]:
+        start = configured_start(config, classifier)
+        return configured_ascent(config, classifier, objective, start, resume)
+
+    title = " + ".join(name if w == 1 else f"{w:g} {name}" for name, w in names.items())
+    record = {"target": weights, "class": list(names)}
+    targets = list(weights)
+    name = f"mix_{joined(targets)}"
+    return Task(name, [title], _classes(targets), frames, config.iterations, rate, record)
+
+
+def _weights(asked: dict, classifier: Classifier) -> dict[int, float]:
+    weights: dict[int, float] = {}
+    for name, weight in asked.items():
+        target = _class_of(name, classifier)
+        if type(weight) not in (int, float) or not math.isfinite(weight):
+            raise ConfigError(f"the weight of {name} in target must be a number, not {weight!r}")
+        if target in weights:
+            raise ConfigError(f"target names {classifier.class_name(target)} twice")
+        weights[target] = weight
+    return weights
+
+
+def _class_of(target: str | int, classifier: Classifier) -> int:
+    found = parse_target(target, classifier.labels)
+    if found is None:
+        raise ConfigError("target must be a class index or a class name")
+    return found
+
+
+def _classes(targets: list[int]) -> str:
+    return f"{'class' if len(targets) == 1 else 'classes'} {joined(targets, ' ', ' to ')}"

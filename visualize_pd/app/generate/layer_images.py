@@ -1,0 +1,141 @@
+"""The tasks that show what a layer sees."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import paddle
+from PIL import Image
+
+from ...core.errors import ConfigError
+from ...core.images import load_image, to_tensor
+from ...models.classifier import Classifier
+from ...network.feature_maps import feature_maps_of
+from ...network.hooks import capture_outputs, frozen
+from ...network.layers import find_layers
+from ...synthesis.ascent import Frame
+from ...synthesis.builder import GREY, NOISE, configured_start
+from ...synthesis.deep_dream import deep_dream
+from ...synthesis.inversion import inversion
+from ...synthesis.objectives import (
+    Objective,
+    feature_similarity,
+    filter_response,
+    layer_energy,
+)
+from ..config.schema import GenerateConfig
+from .task import Rating, Task, images_in_batches, joined, score_rating
+
+
+def filter_images(config: GenerateConfig, classifier: Classifier) -> Task:
+    """An image that excites one channel of a layer, or one neuron; several make a sheet."""
+    layer, position = _layer(config), config.position
+    if position is not None and len(position) != 2:
+        raise ConfigError(f"position must be [row, column], not {position}")
+    channels = _channels(config, classifier, layer)
+    neuron = (position[0], position[1]) if position else None
+
+    def objective_of(part: list[int]) -> Objective:
+        return filter_response(layer, part, neuron)
+
+    def rating_of(part: list[int]) -> Rating:
+        return score_rating(objective_of(part), classifier)
+
+    frames, rate = images_in_batches(
+        config, classifier, "channel", channels, objective_of, rating_of
+    )
+    where = f", row {position[0]}, column {position[1]}" if position else ""
+    subject, name = f"layer {layer}{where}", f"filter_{layer}_{joined(channels)}"
+    if position:
+        name += f"_at_{position[0]}_{position[1]}"
+    titles = [f"channel {channel}" for channel in channels]
+    if isinstance(config.channel, (list, str)):
+        subject = f"channels {joined(channels, ', ', ' to ')} of {subject}"
+        titles = [str(channel) for channel in channels]
+    several = isinstance(config.channel, (list, str))
+    record = {"layer": layer, "channel": channels if several else channels[0], "position": position}
+    return Task(name, titles, subject, frames, config.iterations, rate, record)
+
+
+def dream_image(config: GenerateConfig, classifier: Classifier) -> Task:
+    """A photograph in which everything that a layer sees is amplified."""
+    layer = _layer(config)
+    photograph = to_tensor([_photograph(config)], classifier.mean, classifier.std)
+
+    def frames(resume: Frame | None) -> Iterator[Frame]:
+        return deep_dream(
+            classifier.network,
+            layer,
+            photograph,
+            octaves=config.octaves,
+            octave_scale=config.octave_scale,
+            steps=config,
+            priors=config.priors,
+            resume=resume,
+        )
+
+    rate = score_rating(layer_energy(layer), classifier)
+    last = config.octaves * config.iterations
+    record = {"layer": layer}
+    return Task(f"dream_{layer}", ["dream"], f"layer {layer}", frames, last, rate, record)
+
+
+def inversion_image(config: GenerateConfig, classifier: Classifier) -> Task:
+    """An image that a layer cannot tell from a photograph: what the layer keeps of it."""
+    layer = _layer(config)
+    image = classifier.prepare([_photograph(config)])
+
+    def frames(resume: Frame | None) -> Iterator[Frame]:
+        return inversion(
+            classifier.network,
+            layer,
+            image,
+            steps=config,
+            priors=config.priors,
+            resume=resume,
+        )
+
+    rate = score_rating(feature_similarity(classifier.network, layer, image), classifier)
+    record = {"layer": layer}
+    return Task(
+        f"inversion_{layer}",
+        ["inversion"],
+        f"layer {layer}",
+        frames,
+        config.iterations,
+        rate,
+        record,
+    )
+
+
+def _layer(config: GenerateConfig) -> str:
+    if config.layer is None:
+        raise ConfigError(f"objective {config.objective} needs a layer, such as features.10")
+    return str(config.layer)  # a number in a Sequential
+
+
+def _channels(config: GenerateConfig, classifier: Classifier, layer: str) -> list[int]:
+    """`channel`: one, a list, `all`, or a range such as `0-35`."""
+    wanted = config.channel
+    if isinstance(wanted, int):
+        return [wanted]
+    if isinstance(wanted, list):
+        return wanted
+    (found,) = find_layers(classifier.network, layer)
+    if wanted == "all":
+        with frozen(classifier.network), paddle.no_grad(), capture_outputs(found) as calls:
+            classifier.network(configured_start(config, classifier))
+        return list(range(feature_maps_of(found, calls, layer).shape[1]))
+    ends = re.fullmatch(r"([0-9]{1,6})-([0-9]{1,6})", wanted)
+    if not ends or int(ends[1]) > int(ends[2]):
+        raise ConfigError(
+            f"channel must be a number, a list, all or a range such as 0-15, not '{wanted}'"
+        )
+    return list(range(int(ends[1]), int(ends[2]) + 1))
+
+
+def _photograph(config: GenerateConfig) -> Image.Image:
+    if config.init in (NOISE, *GREY):
+        raise ConfigError(f"objective {config.objective} needs a picture: init=photo.jpg")
+    return load_image(config.init)

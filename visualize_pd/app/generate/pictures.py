@@ -1,0 +1,75 @@
+"""What is drawn of a run: captions, the final figure, and a sheet of the first layer's weights."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from ...models.classifier import Classifier
+from ...network.layers import first_weights
+from .. import drawing
+from ..config.schema import GenerateConfig
+from .task import Task
+
+
+def columns_of(count: int) -> int:
+    """How many of `count` images stand side by side."""
+    return count if count <= 5 else math.ceil(math.sqrt(count))
+
+
+def captions(task: Task, row: dict[str, Any], with_scores: bool) -> list[str]:
+    """The text below each image of an animation's frame; `row` is what was measured of it."""
+    titles = task.titles
+    if not with_scores:
+        return titles if len(titles) > 1 else [""]
+    scores, shares = (np.atleast_1d(row.get(key, [])) for key in ("score", "probability"))
+    numbers = [f"{score:.3g}" for score in scores]
+    if len(shares):
+        numbers = [f"{number}  ·  {share:.1%}" for number, share in zip(numbers, shares)]
+    return [f"{title}  ·  {number}" for title, number in zip(titles, numbers)]
+
+
+def final_figure(
+    task: Task, classifier: Classifier, row: dict[str, Any], pictures: np.ndarray
+) -> Image.Image:
+    """The final images with their names and probabilities, and what made them."""
+    shares = np.atleast_1d(row.get("probability", []))
+    sure = [f" {share:.1%}" for share in shares] or [""] * len(pictures)
+    cells = [
+        (f"{title}{share}", pixels) for title, share, pixels in zip(task.titles, sure, pictures)
+    ]
+    columns = columns_of(len(cells))
+    small = max(pictures[0].shape) <= 400
+    scale = 3 if small and len(cells) == 1 else 2 if small and len(cells) < 4 else 1
+    note = f"{task.subject}  ·  {row['iteration']} iterations"
+    return drawing.figure(_lines(cells, columns), classifier.title, note, scale, smooth=columns)
+
+
+def draw_first_layer(
+    config: GenerateConfig, classifier: Classifier, output: Path
+) -> tuple[str, Path]:
+    """Write the weights of the layer that sees the image; return a line about them and the file.
+
+    Each filter has a range of its own, around grey.
+    """
+    layer = None if config.layer is None else str(config.layer)
+    name, weights = first_weights(classifier.network, len(classifier.mean), layer)
+    values = weights.numpy().transpose(0, 2, 3, 1)
+    largest = np.abs(values).max(axis=(1, 2, 3), keepdims=True)
+    shares = 0.5 + values / np.where(largest > 0, 2 * largest, 1)
+    pictures = np.round(shares * 255).astype("uint8")
+    pictures = np.repeat(pictures, 3, axis=3) if pictures.shape[3] == 1 else pictures
+    cells = [(str(channel), pixels) for channel, pixels in enumerate(pictures)]
+    rows = _lines(cells, math.ceil(math.sqrt(len(cells))))
+    note = f"weights of {name}, {len(cells)} filters of {values.shape[1]}x{values.shape[2]}"
+    path = output / f"weights_{name}" / f"weights_{name}.png"
+    drawing.save_picture(path, drawing.figure(rows, classifier.title, note, scale=1, smooth=0))
+    return f"{note}, of {classifier.title}", path
+
+
+def _lines(cells: list[tuple[str, np.ndarray]], columns: int) -> list[drawing.Row]:
+    return [("", cells[first : first + columns]) for first in range(0, len(cells), columns)]

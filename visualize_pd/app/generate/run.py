@@ -1,0 +1,241 @@
+"""Method 2: a config → frames, an animation, the final picture and a record of the run."""
+
+from __future__ import annotations
+
+import json
+import math
+import platform
+import re
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import paddle
+from tqdm import tqdm
+
+from ...core import runtime
+from ...core.checks import look_up
+from ...core.config import as_dict
+from ...core.errors import ConfigError, ModelError, OutputError
+from ...core.files import make_output_folder, write_text
+from ...core.version import __version__
+from ...models.classifier import Classifier, network_errors
+from ...models.loading import load_model
+from ...network.fast import use_fast
+from ...synthesis.ascent import Frame
+from .. import drawing
+from ..config.schema import GenerateConfig
+from .pictures import captions, columns_of, draw_first_layer, final_figure
+from .report import save_drawing_report, save_report
+from .state import load_state, save_state
+from .task import Task
+from .tasks import find_kind
+
+
+def generate(config: GenerateConfig, say: Callable[[str], None], resume: bool = False) -> bool:
+    """Make the images of a config; return whether the run went to its end.
+
+    An interrupt ends the ascent, and what was made until then is written all the same. `resume`
+    continues from the state that a stopped run of the same config saved with each frame.
+    """
+    kind = find_kind(config)
+    suffixes = {suffix[1:]: suffix for suffix in drawing.ANIMATIONS}
+    suffix = look_up("animation format", config.animation.format, suffixes)
+    drawing.check_animation(suffix)
+    output = make_output_folder(Path(config.output) / "method_2")
+    device = runtime.use_device(config.device)
+    use_fast(config.fast)
+    classifier = load_model(**as_dict(config.model))
+    with noted_interrupts() as interrupted, network_errors(classifier):
+        if kind.task is None:
+            note, path = draw_first_layer(config, classifier, output)
+            say(f"{note} → {path}")
+            if config.report:
+                say(f"→ {save_drawing_report(config, note, path)}")
+            return True
+        task = kind.task(config, classifier)
+        run = Run(config, classifier, task, output / task.name, device)
+        if resume and not run.resume():
+            say(f"nothing to resume in {run.folder}; starting anew")
+        run.climb(interrupted)
+        animation = run.finish(suffix)
+    if not run.complete:
+        say(f"interrupted after {run.iteration} of {task.last} iterations; --resume goes on")
+    say(f"{run.summary()} → {animation}")
+    if config.report:
+        page = save_report(run.folder, config, task, run.summary(), run.rows, animation)
+        say(f"→ {page}")
+    return run.complete
+
+
+class Run:
+    """One ascent in its folder: frames as they come, each with the state to resume from."""
+
+    def __init__(
+        self,
+        config: GenerateConfig,
+        classifier: Classifier,
+        task: Task,
+        folder: Path,
+        device: str,
+    ):
+        self.config, self.classifier, self.task = config, classifier, task
+        self.folder, self.device = folder, device
+        self.columns = columns_of(len(task.titles))
+        self.rows: list[dict[str, Any]] = []
+        self.pictures: list[np.ndarray] = []
+        self.begin: Frame | None = None
+
+    @property
+    def iteration(self) -> int:
+        """The last iteration that was written."""
+        return self.rows[-1]["iteration"]
+
+    @property
+    def complete(self) -> bool:
+        """Whether the ascent went to its last step."""
+        return self.iteration == self.task.last
+
+    def resume(self) -> bool:
+        """Begin at the saved state; return whether there is one."""
+        found = load_state(self.folder, self.config, self.classifier, self.task)
+        if found:
+            self.begin, self.rows, self.pictures = found
+        return found is not None
+
+    def climb(self, interrupted: threading.Event) -> None:
+        """Do the ascent; write every n-th frame, and the last one, as it comes."""
+        priors = self.config.priors
+        moved = " (moved)" if priors.shift or priors.rotation or set(priors.zoom) != {1} else ""
+        frames = self.task.frames(self.begin)
+        first = next(frames)  # before the bar: a wrong class, layer or channel shows here
+        self._remove_earlier()
+        with tqdm(total=self.task.last, desc=self._title(), unit="it") as progress:
+            progress.initial = self.begin.iteration if self.begin else 0
+            for frame in chain([first], frames):
+                progress.n = frame.iteration
+                progress.set_postfix_str(f"score={frame.score:.4g}{moved}")
+                if not math.isfinite(frame.score):
+                    raise ModelError(
+                        f"the score is no number after {frame.iteration} iterations; lower "
+                        "learning_rate, lambda or init_std"
+                    )
+                last = frame.iteration == self.task.last or interrupted.is_set()
+                if last or frame.iteration % self.config.frames.every == 0:
+                    self._write(frame)
+                if last:
+                    break
+            progress.refresh()
+
+    def finish(self, suffix: str) -> Path:
+        """Write the animation, the final picture and the record; return the animation's path."""
+        name, film, row = self.task.name, self.config.animation, self.rows[-1]
+        animation = self.folder / f"{name}{suffix}"
+        frames = [
+            drawing.captioned(
+                pictures, captions(self.task, each, film.score), self.columns, film.size
+            )
+            for each, pictures in zip(self.rows, self.pictures)
+        ]
+        drawing.save_animation(animation, frames, film.frame_ms, film.hold_ms)
+        figure = final_figure(self.task, self.classifier, row, self.pictures[-1])
+        drawing.save_picture(self.folder / f"{name}.png", figure)
+        record = {
+            **self.task.record,
+            "network": self.classifier.title,
+            "complete": self.complete,
+            **{f"final_{key}": value for key, value in row.items() if type(value) is float},
+            "frames": self.rows,
+            "seed": self.config.seed,
+            "device": self.device,
+            "versions": {
+                "visualize_pd": __version__,
+                "paddle": paddle.__version__,
+                "numpy": np.__version__,
+                "python": platform.python_version(),
+            },
+            "config": as_dict(self.config),
+        }
+        write_text(self.folder / "run.json", json.dumps(record, indent=2, ensure_ascii=False))
+        return animation
+
+    def summary(self) -> str:
+        """One line about what was made."""
+        rated = [
+            f"{key} {value:.1%}" if key.startswith("probability") else f"{key} {value:.4g}"
+            for key, value in self.rows[-1].items()
+            if type(value) is float
+        ]
+        about = f"{self._title()}, {self.iteration} iterations on {self.classifier.title}"
+        return about + (": " if rated else "") + ", ".join(rated)
+
+    def _title(self) -> str:
+        count = len(self.task.titles)
+        title = self.task.titles[0] if count == 1 else f"{count} images"
+        return f"{title} ({self.task.subject})"
+
+    def _write(self, frame: Frame) -> None:
+        """Write a frame's picture and numbers, then the state to resume from."""
+        with paddle.no_grad():
+            rated = self.task.rate(frame.image)
+        one = len(self.task.titles) == 1
+        measured = {key: value[0] if one else value for key, value in rated.items()}
+        file = f"pp/{self._prefix}_iter_{frame.iteration}_pp.png"
+        pictures = self.classifier.to_pixels(frame.image)
+        if self.pictures and self.pictures[-1].shape != pictures.shape:
+            raise ConfigError(
+                f"the frames in {self.folder / 'pp'} were of another size; run without --resume "
+                "to start anew"
+            )
+        self.rows.append({"iteration": frame.iteration, "file": file, **measured})
+        self.pictures.append(pictures)
+        drawing.save_picture(self.folder / file, drawing.tile(pictures, self.columns))
+        save_state(self.folder, self.config, self.classifier, frame, self.rows)
+
+    @property
+    def _prefix(self) -> str:
+        """The start of the frames' names: `c_130`, as in VisualizeCNN-Pd, or the task's name."""
+        return re.sub("^class_", "c_", self.task.name)
+
+    def _remove_earlier(self) -> None:
+        """Remove the files of an earlier run: two runs must not mix."""
+        folder, kept = self.folder / "pp", {Path(row["file"]).name for row in self.rows}
+        old = [] if self.begin else [self.folder / "index.html"]
+        if not self.begin:
+            old += [self.folder / f"{self.task.name}{suffix}" for suffix in drawing.ANIMATIONS]
+        own = re.compile(rf"{re.escape(self._prefix)}_iter_[0-9]+_pp\.png")
+        try:
+            frames = folder.iterdir() if folder.is_dir() else []
+            old += [path for path in frames if own.fullmatch(path.name) and path.name not in kept]
+            for path in old:
+                path.unlink(missing_ok=True)
+        except OSError as error:
+            raise OutputError(
+                f"cannot remove the old files in {self.folder}: {error.strerror}"
+            ) from error
+
+
+@contextmanager
+def noted_interrupts() -> Iterator[threading.Event]:
+    """Yield an event that Ctrl-C or SIGTERM sets. A second one ends the program."""
+    noted = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield noted  # signals can only be handled in the main thread
+        return
+
+    def note(_number: int, _stack: Any) -> None:
+        if noted.is_set():
+            raise KeyboardInterrupt
+        noted.set()
+
+    before = {n: signal.signal(n, note) for n in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield noted
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

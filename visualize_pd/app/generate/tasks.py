@@ -1,0 +1,58 @@
+"""The table of objectives: which task each one is, and which keys it reads."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+from ...core.checks import look_up
+from ...core.errors import ConfigError
+from ...models.classifier import Classifier
+from ...synthesis.settings import AscentSettings
+from ..config.schema import GenerateConfig
+from .class_images import class_images
+from .layer_images import dream_image, filter_images, inversion_image
+from .task import Task
+
+
+class Kind(NamedTuple):
+    """What one objective is made by (None for a drawing without ascent), and the keys it reads."""
+
+    task: Callable[[GenerateConfig, Classifier], Task] | None
+    reads: str
+    config: str
+
+
+STEPS = "iterations learning_rate cooling seed priors"
+IMAGE = f"{STEPS} lambda parametrisation fourier init init_std"
+OBJECTIVES = {
+    "class_image": Kind(class_images, f"{IMAGE} target", "class_image.yaml"),
+    "filter": Kind(filter_images, f"{IMAGE} layer channel position", "filter.yaml"),
+    "deep_dream": Kind(dream_image, f"{STEPS} init layer octaves octave_scale", "deep_dream.yaml"),
+    "inversion": Kind(inversion_image, f"{STEPS} init layer", "inversion.yaml"),
+    "weights": Kind(None, "layer", "first_layer.yaml"),
+}
+
+
+def find_kind(config: GenerateConfig) -> Kind:
+    """The objective of a config.
+
+    Raises `ConfigError` for an unknown one, and for a key of the config that it does not read.
+    """
+    kind = look_up("objective", config.objective, OBJECTIVES)
+    unread = sorted(set(_changed(config)) - {"objective", "model", *kind.reads.split()})
+    if unread:
+        raise ConfigError(
+            f"objective {config.objective} does not read {', '.join(unread)}; leave that out, or "
+            f"begin with --config configs/{kind.config}"
+        )
+    return kind
+
+
+def _changed(config: GenerateConfig) -> Iterator[str]:
+    """The keys of the ascent whose values are not the default ones, by their names in YAML."""
+    default: Any = AscentSettings()
+    for field in dataclasses.fields(AscentSettings):
+        if getattr(config, field.name) != getattr(default, field.name):
+            yield field.metadata["name"] or field.name

@@ -1,0 +1,1 @@
+"""One image and one class in, one map out."""

@@ -1,0 +1,53 @@
+"""What an image is compared with: the start of a path, the fill of a window."""
+
+from __future__ import annotations
+
+import numpy as np
+import paddle
+
+from ..core.checks import look_up
+from ..core.errors import ImageError
+
+
+def zero(images: paddle.Tensor) -> paddle.Tensor:
+    return paddle.zeros_like(images)
+
+
+def mean(images: paddle.Tensor) -> paddle.Tensor:
+    return images.mean(axis=[2, 3], keepdim=True).expand_as(images)
+
+
+def blurred(images: paddle.Tensor) -> paddle.Tensor:
+    """Gaussian blur, its σ a sixteenth of the longer side, without darkening at the edges."""
+    sigma = max(images.shape[2:]) / 16
+
+    def blur(size: int) -> paddle.Tensor:
+        places = np.arange(size)
+        weights = np.exp(-((places[:, None] - places) ** 2) / (2 * sigma**2))
+        return paddle.to_tensor(weights / weights.sum(1, keepdims=True), dtype=images.dtype)
+
+    height, width = images.shape[2:]
+    return paddle.matmul(paddle.matmul(blur(height), images), blur(width), transpose_y=True)
+
+
+BASELINES = {"zero": zero, "mean": mean, "blurred": blurred}
+
+
+def make_baseline(baseline: str | paddle.Tensor, images: paddle.Tensor) -> paddle.Tensor:
+    """`zero` (the training set's mean colour), `mean` (each image's own), `blurred`, or a tensor.
+
+    A tensor is one image for all, `[1, C, H, W]`, or one for each. Raises `ConfigError` for an
+    unknown name, `ImageError` for a tensor of another shape.
+    """
+    if not isinstance(baseline, paddle.Tensor):
+        return look_up("baseline", baseline, BASELINES)(images).detach()
+    if baseline.shape not in (images.shape, [1, *images.shape[1:]]):
+        raise ImageError(f"a baseline of {baseline.shape} does not fit images of {images.shape}")
+    return baseline.detach().astype(images.dtype).expand_as(images)
+
+
+def uniform(images: paddle.Tensor, random: np.random.Generator) -> paddle.Tensor:
+    """Noise, the same for each image, between the lowest and highest value of its channels."""
+    low, high = (f(images, axis=[2, 3], keepdim=True) for f in (paddle.min, paddle.max))
+    noise = paddle.to_tensor(random.random(images.shape[1:], dtype="float32")).astype(images.dtype)
+    return (low + noise * (high - low)).detach()

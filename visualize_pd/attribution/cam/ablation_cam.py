@@ -1,0 +1,40 @@
+"""Ablation-CAM: the score without each feature map."""
+
+from __future__ import annotations
+
+import numpy as np
+import paddle
+
+from ...network.batching import batches
+from ...network.partial_forward import PartialForward
+from ...network.scores import class_scores, logits_of, resolve_targets, score_function
+from .pipeline import CamInputs, cam
+
+
+@cam(gradients=False)
+def ablation_cam(inputs: CamInputs, *, batch_size: int = 32) -> paddle.Tensor:
+    """Ablation-CAM (Desai & Ramaswamy 2020, equation 3): w_k = (S_c − S_c without A_k) / |S_c|.
+
+    Only the layers behind the maps run again, once for each channel that is not zero.
+    """
+    images, (count, channels) = inputs.forward.images.detach(), inputs.activations.shape[:2]
+    weights = paddle.zeros([count, channels, 1, 1], dtype=inputs.activations.dtype)
+    zero = (inputs.activations == 0).all(axis=[2, 3]).numpy()
+    with score_function(inputs.network):
+        for n in range(count):
+            rest = PartialForward(inputs.network, inputs.layer, images[n : n + 1], inputs.call)
+            maps, target = inputs.activations[n : n + 1], inputs.forward.targets[n : n + 1]
+            drops = np.zeros(channels)
+            live = np.flatnonzero(~zero[n])
+            for part in batches(len(live), batch_size, "leaving out channels"):
+                kept = np.ones((part.stop - part.start, channels, 1, 1), dtype="float32")
+                kept[np.arange(len(kept)), live[part]] = 0
+                logits = logits_of(rest(maps * paddle.to_tensor(kept).astype(maps.dtype)))
+                chosen = resolve_targets(target.expand([len(kept)]), logits)
+                without = class_scores(logits, chosen, inputs.score)
+                drops[live[part]] = (inputs.forward.scores[n] - without).numpy()
+            scale = abs(inputs.forward.scores[n].item()) or 1.0
+            weights[n] = paddle.to_tensor(
+                (drops / scale).reshape(channels, 1, 1), dtype=weights.dtype
+            )
+    return weights * inputs.activations

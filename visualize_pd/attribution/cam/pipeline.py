@@ -1,0 +1,146 @@
+"""The pipeline that all class activation maps share. A method is one rule.
+
+A rule turns the feature maps A of a layer into contributions `[N, K, h, w]`. Their sum over the
+channels is the map. The pipeline finds the layer, applies ReLU to the map, enlarges it and averages
+over layers and views.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import paddle
+from paddle.nn import functional
+
+from ...network.feature_maps import feature_maps_of, last_feature_maps
+from ...network.gradients import ForwardPass, differentiate, input_gradient, record_forward
+from ...network.layers import Calls, find_layers
+from .principal_component import principal_component
+from .views import views_of
+
+
+class CamInputs(NamedTuple):
+    """What a rule may use: the feature maps A of one layer, ∂S_c/∂A, and where they come from.
+
+    `activations` and `gradients` are `[N, K, h, w]`; a rule made with `gradients=False` may find
+    None there. `call` counts the layer's calls in the forward pass, from 0 on.
+    """
+
+    activations: paddle.Tensor
+    gradients: paddle.Tensor
+    layer: paddle.nn.Layer
+    call: int
+    network: paddle.nn.Layer
+    forward: ForwardPass
+    score: str
+
+
+SHARED = """\
+    Returns `[N, 1, H, W]` at the size of the images, after ReLU, not rescaled.
+
+    `target_layer`: the name of a layer, or several names; by default the last convolutional feature
+    maps. `aug_smooth` averages over mirrored, dimmed and brightened copies of the image, `zooms`
+    over further sizes (shares of the image's size). Before an average each map is divided by its
+    maximum, so that all count alike. `eigen_smooth` takes the first principal component of the
+    contributions in place of their sum. `guided` multiplies by guided backprop: `[N, C, H, W]`.
+    `score`, what is explained: logit, probability or log_probability.
+
+    Raises `ConfigError` for an unknown layer, `ModelError` for a network without feature maps.
+    """
+
+
+def cam(rule: Callable | None = None, *, gradients: bool = True) -> Callable:
+    """Make a method of a rule `(inputs: CamInputs, **options) → contributions [N, K, h, w]`.
+
+    `gradients=False`: the rule does not use ∂S_c/∂A.
+    """
+    if rule is None:
+        return lambda rule: cam(rule, gradients=gradients)
+
+    def method(
+        network: paddle.nn.Layer,
+        images: paddle.Tensor,
+        targets: Any = None,
+        *,
+        target_layer: str | Sequence[str] | None = None,
+        score: str = "logit",
+        eigen_smooth: bool = False,
+        aug_smooth: bool = False,
+        zooms: float | Sequence[float] = (),
+        guided: bool = False,
+        **options: Any,
+    ) -> paddle.Tensor:
+        views = views_of(images, aug_smooth, zooms)
+        chosen = targets
+        total: Any = 0.0
+        for view, back in views:
+            found, chosen = _layers(network, view, chosen, target_layer, score, gradients)
+            for inputs in found:
+                contributions = rule(inputs, **options)
+                if eigen_smooth:
+                    contributions = principal_component(contributions)
+                small = contributions.sum(axis=1, keepdim=True).clip(min=0)
+                size = view.shape[2:]
+                heat = functional.interpolate(small, size=size, mode="bilinear").detach()
+                if len(found) * len(views) > 1:
+                    heat = _to_one(heat) / (len(found) * len(views))
+                total = total + back(heat)
+        if guided:
+            total = total * input_gradient(network, images, chosen, score=score, relu="guided")
+        return total
+
+    method.__name__ = method.__qualname__ = rule.__name__
+    method.__module__ = rule.__module__
+    method.__doc__ = f"{(rule.__doc__ or '').rstrip()}\n\n{SHARED}"
+    common = inspect.signature(method)
+    own = [p for p in inspect.signature(rule).parameters.values() if p.kind is p.KEYWORD_ONLY]
+    shared = [p for p in common.parameters.values() if p.kind is not p.VAR_KEYWORD]
+    method.__signature__ = common.replace(parameters=[*shared, *own])  # type: ignore[attr-defined]
+    return method
+
+
+def _layers(
+    network: paddle.nn.Layer,
+    images: paddle.Tensor,
+    targets: Any,
+    names: str | Sequence[str] | None,
+    score: str,
+    gradients: bool,
+) -> tuple[list[CamInputs], paddle.Tensor]:
+    """Do one pass; return what a rule may use at each layer, and the classes of the images."""
+    layers = network.sublayers() if names is None else find_layers(network, names)
+    forward = record_forward(network, images, targets, score=score, layers=layers)
+    slopes: list[Any]
+    if names is None:
+        layer, maps, slope = last_feature_maps(forward.calls, forward.scores)
+        found, slopes = [(layer, maps)], [slope]
+    else:
+        names = [names] if isinstance(names, str) else names
+        found = [
+            (layer, feature_maps_of(layer, forward.calls, name))
+            for layer, name in zip(layers, names)
+        ]
+        slopes = [None] * len(found)
+        if gradients:
+            slopes = differentiate(forward.scores, [maps for _, maps in found])
+    numbers = [_number(layer, maps, forward.calls) for layer, maps in found]
+    forward = forward._replace(scores=forward.scores.detach(), calls=())
+    inputs = [
+        CamInputs(maps.detach(), slope, layer, number, network, forward, score)
+        for (layer, maps), slope, number in zip(found, slopes, numbers)
+    ]
+    return inputs, forward.targets
+
+
+def _number(layer: paddle.nn.Layer, maps: paddle.Tensor, calls: Calls) -> int:
+    """Which call of a layer, from 0 on, returned these maps."""
+    outputs = [output for called, output in calls if called is layer]
+    return next(number for number, output in enumerate(outputs) if output is maps)
+
+
+def _to_one(heat: paddle.Tensor) -> paddle.Tensor:
+    """Each map divided by its maximum, so that several count alike in an average."""
+    high = heat.max(axis=[1, 2, 3], keepdim=True)
+    return heat / paddle.where(high > 0, high, paddle.ones_like(high))

@@ -1,0 +1,48 @@
+"""Score-CAM: feature maps as masks of the image."""
+
+from __future__ import annotations
+
+import numpy as np
+import paddle
+from paddle.nn import functional
+
+from ...network.batching import batches
+from ...network.scores import score_function
+from .pipeline import CamInputs, cam
+
+
+@cam(gradients=False)
+def score_cam(inputs: CamInputs, *, batch_size: int = 32) -> paddle.Tensor:
+    """Score-CAM (Wang et al. 2020, equation 8): α = softmax over k of S_c(I ⊙ A_k in [0, 1]).
+
+    One pass for each channel, but for flat ones, which all hide the image alike.
+    """
+    images, (count, channels) = inputs.forward.images.detach(), inputs.activations.shape[:2]
+    weights = paddle.zeros([count, channels, 1, 1], dtype=inputs.activations.dtype)
+    low, high = (f(inputs.activations, axis=[2, 3], keepdim=True) for f in (paddle.min, paddle.max))
+    flat = (low == high).numpy().reshape(count, channels)
+    with score_function(inputs.network) as score_of:
+        for n in range(count):
+            image, target = images[n : n + 1], inputs.forward.targets[n : n + 1]
+            nothing, _ = score_of(paddle.zeros_like(image), target, inputs.score)
+            scores = np.full(channels, nothing.item())
+            live = np.flatnonzero(~flat[n])
+            for part in batches(len(live), batch_size, "masking by channels"):
+                chosen = paddle.to_tensor(live[part])
+                small = paddle.index_select(inputs.activations[n], chosen).unsqueeze(1)
+                mask = functional.interpolate(small, size=image.shape[2:], mode="bilinear")
+                shape = [len(chosen), *image.shape[1:]]
+                masked = image.expand(shape) * _stretched(mask).expand(shape)
+                each, _ = score_of(masked, target.expand([len(chosen)]), inputs.score)
+                scores[live[part]] = each.numpy()
+            shares = np.exp(scores - scores.max())
+            weights[n] = paddle.to_tensor(
+                (shares / shares.sum()).reshape(channels, 1, 1), dtype=weights.dtype
+            )
+    return weights * inputs.activations
+
+
+def _stretched(maps: paddle.Tensor) -> paddle.Tensor:
+    """Each map from its lowest value, 0, to its highest, 1; a flat one becomes 0."""
+    low, high = (f(maps, axis=[1, 2, 3], keepdim=True) for f in (paddle.min, paddle.max))
+    return (maps - low) / paddle.where(high > low, high - low, paddle.ones_like(high))

@@ -1,0 +1,46 @@
+"""Copies of an image for test-time smoothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import paddle
+from paddle.nn import functional
+
+from ...core.errors import ConfigError
+from ...network.scores import check_images
+
+View = tuple[paddle.Tensor, Callable[[paddle.Tensor], paddle.Tensor]]
+
+
+def views_of(images: paddle.Tensor, aug_smooth: bool, zooms: float | Sequence[float]) -> list[View]:
+    """The views of test-time smoothing, the plain one first, each with its way back for a map.
+
+    `aug_smooth`: as it is and mirrored, × 1, 0.9 and 1.1 of the normalised values, as in
+    pytorch-grad-cam; all of them once more at each of `zooms`, shares of the image's size.
+    """
+    check_images(images)
+    shares: list[Any] = list(zooms) if isinstance(zooms, (list, tuple)) else [zooms]
+    if not all(type(share) in (int, float) and 0 < share <= 8 for share in shares):
+        raise ConfigError(f"zooms must be numbers over 0, not {shares}")
+    full = images.shape[2:]
+
+    def view(flip: bool, factor: float, zoom: float) -> View:
+        seen = paddle.flip(images, axis=[3]) if flip else images
+        seen = seen * factor if factor != 1 else seen
+        size = [max(1, round(side * zoom)) for side in full]
+        if size != full:
+            seen = functional.interpolate(seen, size=size, mode="bilinear")
+
+        def back(heat: paddle.Tensor) -> paddle.Tensor:
+            if size != full:
+                heat = functional.interpolate(heat, size=full, mode="bilinear")
+            return paddle.flip(heat, axis=[3]) if flip else heat
+
+        return seen, back
+
+    flips, factors = ((False, True), (1.0, 0.9, 1.1)) if aug_smooth else ((False,), (1.0,))
+    return [
+        view(flip, factor, zoom) for zoom in (1.0, *shares) for flip in flips for factor in factors
+    ]

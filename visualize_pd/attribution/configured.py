@@ -1,0 +1,137 @@
+"""A method with its options, as a config names it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import paddle
+
+from ..core.checks import did_you_mean, look_up, options_of
+from ..core.errors import ConfigError
+from ..core.files import expand_home
+from ..core.images import load_image
+from ..models.classifier import Classifier
+from ..network.scores import SCORES
+from .baselines import BASELINES
+from .gradient.integrated_gradients import QUADRATURES
+from .gradient.smooth_grad import AVERAGES, GRADIENT_METHODS
+from .methods import METHODS, TITLES
+from .reduction import reduce
+
+TABLES: dict[str, Mapping[str, Any]] = {
+    "score": SCORES,
+    "quadrature": QUADRATURES,
+    "average": AVERAGES,
+}
+
+
+class ConfiguredMethod(NamedTuple):
+    """A method with its options.
+
+    `channel` and `sign` stand apart in `reduction`, because a figure shows the map with and without
+    them. Methods that do not have these two options have an empty `reduction`.
+    """
+
+    name: str
+    options: dict[str, Any]
+    reduction: dict[str, str]
+
+    def attribution(
+        self, network: paddle.nn.Layer, images: paddle.Tensor, targets: Any
+    ) -> tuple[paddle.Tensor, paddle.Tensor | None]:
+        """The method's map before its reduction, and its completeness gap if it has one."""
+        method, options = METHODS[self.name], dict(self.options)
+        if self.reduction:
+            options.update(channel="none", sign="signed")
+        if "return_gap" in options_of(method):
+            return method(network, images, targets, **options, return_gap=True)
+        return method(network, images, targets, **options), None
+
+    def reduced(self, attribution: paddle.Tensor) -> paddle.Tensor:
+        """The map as `channel` and `sign` reduce it."""
+        return reduce(attribution, **self.reduction) if self.reduction else attribution
+
+    def with_baseline(self, classifier: Classifier) -> ConfiguredMethod:
+        """The same method; the image file that `baseline` may name is read."""
+        baseline = self.options.get("baseline")
+        if not isinstance(baseline, str) or baseline in (*BASELINES, "random"):
+            return self
+        if not os.path.isfile(expand_home(baseline)):
+            known = ", ".join((*BASELINES, "random"))
+            raise ConfigError(f"method.baseline '{baseline}' is no image file, nor one of {known}")
+        image = classifier.prepare([load_image(baseline)])
+        return self._replace(options={**self.options, "baseline": image})
+
+    @property
+    def quantity(self) -> str:
+        """What the map shows."""
+        return TITLES.get(self.name, self.name.replace("_", " "))
+
+    def column_title(self, with_options: bool = False) -> str:
+        """The title over a column of a grid. The options tell columns of one method apart."""
+        title = self.name if self.name in ("gradient", "saliency") else self.quantity
+        if with_options and self.options:
+            title += f" ({', '.join(_shown(*option) for option in self.options.items())})"
+        return title[0].upper() + title[1:]
+
+    def panel_titles(self) -> tuple[str, str]:
+        """The titles of the panel in colour and of the panel in one channel."""
+        quantity = self.quantity
+        channel, sign = self.reduction.get("channel"), self.reduction.get("sign")
+        part = f"{sign} " if channel == "none" and sign != "signed" else ""
+        together = f"{channel} of {sign} {quantity}" if channel in ("max", "sum") else quantity
+        if (channel, sign) == ("max", "absolute"):
+            together = f"max {quantity}"
+        by_channel = f"{part}{quantity} across RGB channels"
+        return by_channel[0].upper() + by_channel[1:], together[0].upper() + together[1:]
+
+
+def configure_method(method: str | Mapping, where: str = "method") -> ConfiguredMethod:
+    """Check a method's name, or its name and options. Raises `ConfigError` for unknown ones."""
+    options = {"name": method} if isinstance(method, str) else dict(method)
+    name = options.pop("name", None)
+    if not isinstance(name, str) or name not in METHODS:
+        raise ConfigError(f"unknown method '{name}'; {did_you_mean(str(name), METHODS)}")
+    known = options_of(METHODS[name])
+    known.pop("return_gap", None)
+    for option, value in options.items():
+        if option not in known:
+            raise ConfigError(f"unknown key '{where}.{option}'; {did_you_mean(str(option), known)}")
+        _check_option(option, value, known[option], where)
+    keys = [key for key in ("channel", "sign") if key in known]
+    reduction: dict[str, str] = {key: options.pop(key, known[key]) for key in keys}
+    choice = ConfiguredMethod(name, options, reduction)
+    choice.reduced(paddle.zeros([1, 1, 1, 1]))  # a wrong value shows before any work
+    return choice
+
+
+def _check_option(option: str, value: Any, default: Any, where: str) -> None:
+    """Raise `ConfigError` unless an option is of the kind that its default is."""
+    if option in TABLES:
+        look_up(option, value, TABLES[option])
+    elif option == "of":
+        inner = configure_method(value, f"{where}.of") if isinstance(value, (str, dict)) else None
+        look_up("method", inner.name if inner else value, GRADIENT_METHODS)
+    elif isinstance(default, bool):
+        if not isinstance(value, bool):
+            raise ConfigError(f"{where}.{option} must be true or false, not {value!r}")
+    elif isinstance(default, (int, float)):
+        if isinstance(value, bool) or not isinstance(value, (int, float)):
+            raise ConfigError(f"{where}.{option} must be a number, not {value!r}")
+    else:
+        several = isinstance(value, list) and option in ("target_layer", "zooms")
+        for item in value if several else [value]:
+            if isinstance(item, bool) or not isinstance(item, (str, int, float, type(None))):
+                raise ConfigError(f"{where}.{option} must be a single value, not {value!r}")
+
+
+def _shown(option: str, value: Any) -> str:
+    if isinstance(value, Mapping):
+        return ", ".join(str(part) for part in value.values())
+    if isinstance(value, str):
+        return value
+    if isinstance(value, (list, tuple)):
+        return " + ".join(map(str, value))
+    return option if value is True else f"{option} {value}"

@@ -1,0 +1,52 @@
+"""The gradient of one filter's activation."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import paddle
+
+from ...core.checks import check_count
+from ...core.errors import ConfigError
+from ...network.feature_maps import feature_maps_of, last_feature_maps
+from ...network.gradients import differentiate, record_forward
+from ...network.layers import find_layers
+from ..reduction import reduce
+
+
+def activation_gradient(
+    network: paddle.nn.Layer,
+    images: paddle.Tensor,
+    targets: Any = None,
+    *,
+    layer: str | None = None,
+    filter: int | None = None,
+    guided: bool = True,
+    channel: str = "none",
+    sign: str = "signed",
+) -> paddle.Tensor:
+    """∂ Σ A_k/∂I for one filter k of a layer, by guided backprop: what the filter sees here.
+
+    `[N, C, H, W]`. `targets` play no part. `layer`: its name, or None for the last convolutional
+    feature maps; `filter`: its channel, or None for the one that each image excites most. Raises
+    `ConfigError` for a layer or a filter that the network does not have.
+    """
+    layers = network.sublayers() if layer is None else find_layers(network, layer)
+    passed = record_forward(network, images, relu="guided" if guided else None, layers=layers)
+    if layer is None:
+        maps = last_feature_maps(passed.calls, passed.scores).maps
+    else:
+        maps = feature_maps_of(layers[0], passed.calls, layer)
+    with paddle.enable_grad():
+        excitations = maps.sum(axis=[2, 3])
+    if filter is None:
+        chosen = excitations.detach().argmax(axis=1)
+    else:
+        check_count("filter", filter, 0)
+        if filter >= maps.shape[1]:
+            raise ConfigError(f"no filter {filter}; this layer has {maps.shape[1]}, from 0 on")
+        chosen = paddle.full([len(images)], filter, dtype="int64")
+    with paddle.enable_grad():
+        scores = paddle.take_along_axis(excitations, chosen.unsqueeze(1), axis=1)
+    (attribution,) = differentiate(scores, [passed.images])
+    return reduce(attribution, channel, sign)

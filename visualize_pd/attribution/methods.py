@@ -1,0 +1,62 @@
+"""The table of methods."""
+
+from __future__ import annotations
+
+from .cam.ablation_cam import ablation_cam
+from .cam.eigen_cam import eigen_cam, eigen_grad_cam
+from .cam.grad_cam import grad_cam, grad_cam_pp, guided_grad_cam, layer_cam, xgrad_cam
+from .cam.score_cam import score_cam
+from .gradient.activation_gradient import activation_gradient
+from .gradient.gradient import grad_times_input, gradient, saliency
+from .gradient.guided_backprop import deconvnet, guided_backprop
+from .gradient.integrated_gradients import integrated_gradients
+from .gradient.smooth_grad import smooth_grad
+from .perturbation.occlusion import occlusion
+from .perturbation.rise import rise
+
+# The names used in YAML. A new method: its function, its line here, its test, a YAML.
+METHODS = {
+    "gradient": gradient,
+    "saliency": saliency,
+    "grad_times_input": grad_times_input,
+    "guided_backprop": guided_backprop,
+    "deconvnet": deconvnet,
+    "integrated_gradients": integrated_gradients,
+    "smooth_grad": smooth_grad,
+    "activation_gradient": activation_gradient,
+    "grad_cam": grad_cam,
+    "grad_cam_pp": grad_cam_pp,
+    "xgrad_cam": xgrad_cam,
+    "layer_cam": layer_cam,
+    "eigen_cam": eigen_cam,
+    "eigen_grad_cam": eigen_grad_cam,
+    "score_cam": score_cam,
+    "ablation_cam": ablation_cam,
+    "guided_grad_cam": guided_grad_cam,
+    "occlusion": occlusion,
+    "rise": rise,
+}
+
+
+# What a method's panels show, where that is not its name.
+TITLES = {
+    "gradient": "gradients",
+    "saliency": "gradients",
+    "grad_times_input": "gradient x input",
+    "deconvnet": "deconvnet signal",
+    "smooth_grad": "SmoothGrad",
+    "activation_gradient": "filter gradients",
+    "grad_cam": "Grad-CAM",
+    "grad_cam_pp": "Grad-CAM++",
+    "xgrad_cam": "XGrad-CAM",
+    "layer_cam": "Layer-CAM",
+    "eigen_cam": "Eigen-CAM",
+    "eigen_grad_cam": "Eigen-Grad-CAM",
+    "score_cam": "Score-CAM",
+    "ablation_cam": "Ablation-CAM",
+    "guided_grad_cam": "guided Grad-CAM",
+    "rise": "RISE",
+}
+
+
+WITHOUT_CLASS = {"eigen_cam", "activation_gradient"}

@@ -1,0 +1,30 @@
+"""How the channels of a map are put together."""
+
+from __future__ import annotations
+
+import paddle
+
+from ..core.checks import look_up
+
+CHANNELS = {
+    "max": lambda maps: maps.max(axis=1, keepdim=True),
+    "sum": lambda maps: maps.sum(axis=1, keepdim=True),
+    "none": lambda maps: maps,
+}
+
+
+SIGNS = {
+    "absolute": paddle.abs,
+    "positive": lambda maps: maps.clip(min=0),
+    "negative": lambda maps: (-maps).clip(min=0),
+    "signed": lambda maps: maps,
+}
+
+
+def reduce(attribution: paddle.Tensor, channel: str, sign: str) -> paddle.Tensor:
+    """Take the `sign` part of an attribution, then put its channels together.
+
+    `channel`: max, sum or none; `sign`: absolute, positive, negative (its size) or signed.
+    """
+    part, together = look_up("sign", sign, SIGNS), look_up("channel", channel, CHANNELS)
+    return together(part(attribution))

@@ -1,0 +1,43 @@
+"""Errors that a person can cause. Each message is one sentence: what is wrong, and what to do."""
+
+from __future__ import annotations
+
+
+class VisualizeError(Exception):
+    """Base of every error that the package raises on purpose."""
+
+
+class ConfigError(VisualizeError):
+    """A configuration that cannot be read or does not make sense."""
+
+
+class DeviceError(VisualizeError):
+    """A device that this machine or this Paddle does not have."""
+
+
+class ImageError(VisualizeError):
+    """A picture that is missing, damaged or unusable."""
+
+
+class ModelError(VisualizeError):
+    """A network that cannot be found, built or used."""
+
+
+class OutputError(VisualizeError):
+    """A result that cannot be written."""
+
+
+class TargetError(VisualizeError):
+    """A class that the network does not have."""
+
+
+class WeightsError(VisualizeError):
+    """Weights that are missing, damaged, hostile or made for another network."""
+
+
+class WeightsMissingError(WeightsError):
+    """No weights at hand, and none could be downloaded: the case for a fallback network."""
+
+
+class PaddleMissingError(VisualizeError, ImportError):
+    """PaddlePaddle is not installed."""

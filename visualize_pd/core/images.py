@@ -1,0 +1,228 @@
+"""Image files ↔ tensors. One mean/std pair normalises, and its exact inverse restores."""
+
+from __future__ import annotations
+
+import glob
+import os
+import warnings
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import paddle
+from PIL import Image, ImageOps
+
+from .errors import ImageError
+from .files import expand_home, is_pipe_or_device
+
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+
+
+IMAGENET_STD = (0.229, 0.224, 0.225)
+
+
+MIN_SIDE = 8
+
+
+MAX_PIXELS = 89_000_000
+
+
+def find_images(sources: str | Sequence[str]) -> list[Path]:
+    """Files, folders and globs (`**` goes down) → picture files, each once, in a stable order.
+
+    A file that is named outright is returned even if it is missing, so that loading it can say so.
+    Raises `ImageError` for a folder without pictures and a glob without matches.
+    """
+    found: dict[str, Path] = {}
+    sources = [sources] if isinstance(sources, str) else sources
+    for source in map(expand_home, filter(None, sources)):
+        path = Path(source)
+        if os.path.isdir(path):
+            matches = _pictures(_listed(path))
+            if not matches:
+                raise ImageError(f"the folder {path} holds no pictures")
+        elif glob.has_magic(source) and not os.path.exists(path):
+            matches = _pictures(_matches(source))
+            if not matches:
+                raise ImageError(f"no picture matches {source}")
+        else:
+            matches = [path]
+        for match in matches:
+            found.setdefault(os.path.abspath(match), match)
+    if not found:
+        raise ImageError("no images given; set images to a file, a folder or a glob")
+    return list(found.values())
+
+
+def distinct_names(paths: Sequence[Path]) -> dict[Path, str]:
+    """A name for each path: its stem, with a number where stems of several folders are alike."""
+    names: dict[Path, str] = {}
+    taken = set()
+    for path in paths:
+        name, number = path.stem, 1
+        while name.lower() in taken:
+            number += 1
+            name = f"{path.stem}_{number}"
+        taken.add(name.lower())
+        names[path] = name
+    return names
+
+
+def load_image(path: str | Path, within: tuple[int, int] | None = None) -> Image.Image:
+    """Open a picture of any mode as 8-bit RGB, upright as its EXIF says, transparency on white.
+
+    `within` is a size that it will be shrunk into: a JPEG is then read faster, at some size above.
+    Raises `ImageError` for a file that is missing, damaged, no picture, under 8 pixels a side or
+    over 89 million pixels in all.
+    """
+    with _opened(path) as image:
+        if within:
+            image.draft(None, within)
+        image.load()
+        return _rgb(_upright(image), image.format)
+
+
+def load_mask(path: str | Path, size: tuple[int, int]) -> Image.Image:
+    """Open a mask of `size`, `(width, height)`: its alpha, or its grey values, 8-bit.
+
+    Raises `ImageError` for a file that is missing, damaged, no picture or of another size.
+    """
+    with _opened(path) as image:
+        transparent = {"A", "a"} & {*image.getbands()} or "transparency" in image.info
+        if transparent:
+            mask = image.convert("RGBA").getchannel("A")
+        else:
+            mask = _rgb(image, image.format).convert("L")
+    if mask.size != tuple(size):
+        raise ImageError(f"the mask {path} is {mask.size}, its picture {tuple(size)}")
+    return mask
+
+
+def crop(image: Image.Image, size: int, resize: int, resample: str = "bicubic") -> Image.Image:
+    """Resize the short side to `resize`, cut out the centre of `size` × `size`; in one step."""
+    side = min(image.size) * size / resize
+    left, top = (image.width - side) / 2, (image.height - side) / 2
+    box = (
+        max(left, 0),
+        max(top, 0),
+        min(left + side, image.width),
+        min(top + side, image.height),
+    )
+    return image.resize((size, size), getattr(Image.Resampling, resample.upper()), box=box)
+
+
+def to_tensor(
+    pictures: Sequence[Image.Image],
+    mean: Sequence[float] = IMAGENET_MEAN,
+    std: Sequence[float] = IMAGENET_STD,
+) -> paddle.Tensor:
+    """Pictures of one size → `[N, C, H, W]` float32, (pixel / 255 − mean) / std.
+
+    A single mean makes it grey: `[N, 1, H, W]`.
+    """
+    mode = "L" if len(mean) == 1 else "RGB"
+    pixels = [np.asarray(picture.convert(mode), dtype="float32") / 255 for picture in pictures]
+    stack = np.stack(pixels).reshape(len(pixels), *pixels[0].shape[:2], len(mean))
+    normalised = (stack - np.asarray(mean, "float32")) / np.asarray(std, "float32")
+    return paddle.to_tensor(np.ascontiguousarray(normalised.transpose(0, 3, 1, 2)))
+
+
+def to_pixels(
+    images: paddle.Tensor,
+    mean: Sequence[float] = IMAGENET_MEAN,
+    std: Sequence[float] = IMAGENET_STD,
+) -> np.ndarray:
+    """The inverse of `to_tensor`: `[N, H, W, 3]` uint8; what leaves the pixel range is clipped."""
+    scaled = images.numpy().transpose(0, 2, 3, 1) * np.asarray(std, "float32")
+    pixels = np.clip(np.round((scaled + np.asarray(mean, "float32")) * 255), 0, 255).astype("uint8")
+    return np.repeat(pixels, 3, axis=3) if pixels.shape[3] == 1 else pixels
+
+
+@contextmanager
+def _opened(path: str | Path) -> Iterator[Image.Image]:
+    """A picture whose pixels are still to be read; what goes wrong is an `ImageError`."""
+    path = Path(expand_home(path))
+    try:
+        if is_pipe_or_device(path):
+            raise ImageError(f"{path} is a pipe or a device, not a picture")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # the limits below are ours
+            with Image.open(path) as image:
+                if image.format == "EPS":
+                    raise ImageError(f"{path} is a program, which is not run; save it as .png")
+                _check_size(image, path)
+                yield image
+    except ImageError:
+        raise
+    except FileNotFoundError:
+        raise ImageError(f"no such image: {path}") from None
+    except Image.DecompressionBombError:
+        raise ImageError(f"{path} has over {MAX_PIXELS:,} pixels; make it smaller") from None
+    except Image.UnidentifiedImageError:
+        raise ImageError(f"{path} is not a picture that Pillow can read") from None
+    except Exception as error:  # decoders raise nearly anything on damaged files
+        raise ImageError(f"cannot read {path}: {_sentence(error)}") from error
+
+
+def _matches(pattern: str) -> list[Path]:
+    try:
+        return [Path(name) for name in glob.glob(pattern, recursive=True)]
+    except (ValueError, RecursionError):  # it holds what no name can, or thousands of folders
+        return []
+
+
+def _listed(folder: Path) -> list[Path]:
+    try:
+        return list(folder.iterdir())
+    except OSError as error:
+        raise ImageError(f"cannot read the folder {folder}: {error.strerror or error}") from error
+
+
+def _pictures(paths: Iterable[Path]) -> list[Path]:
+    endings = Image.registered_extensions()  # it also fills Image.OPEN
+    formats = set(Image.OPEN) - {"HDF5", "MPEG", "GRIB", "BUFR", "WMF", "EPS"}
+    known = {ending for ending, kind in endings.items() if kind in formats}
+    hits = (p for p in paths if p.suffix.lower() in known and not p.name.startswith("."))
+    return sorted(filter(os.path.isfile, hits))
+
+
+def _check_size(image: Image.Image, path: Path) -> None:
+    width, height = image.size
+    if min(width, height) < MIN_SIDE:
+        raise ImageError(f"{path} is {width}×{height}; at least {MIN_SIDE}×{MIN_SIDE} is needed")
+    if width * height > MAX_PIXELS:
+        raise ImageError(f"{path} has over {MAX_PIXELS:,} pixels; make it smaller")
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    try:
+        return ImageOps.exif_transpose(image)
+    except Exception:  # a picture is still good when its EXIF block is not
+        return image
+
+
+def _rgb(image: Image.Image, file_format: str | None) -> Image.Image:
+    if image.mode.startswith("I") or image.mode == "F":
+        values = np.asarray(image, dtype="float64")
+        sixteen = image.mode.startswith("I;16") or file_format == "PNG"  # older Pillows' mode is I
+        full = 65535 if sixteen else None
+        return Image.fromarray(_eight_bit(values, full)).convert("RGB")
+    if image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info:
+        image = image.convert("RGBA")
+        white = Image.new("RGBA", image.size, "white")
+        return Image.alpha_composite(white, image).convert("RGB")
+    return image.convert("RGB")
+
+
+def _eight_bit(values: np.ndarray, full: float | None = None) -> np.ndarray:
+    """16-bit greys by their full range; other numbers by the smallest usual range they fit in."""
+    values = np.nan_to_num(values, nan=0, posinf=0, neginf=0)
+    peak = values.max()
+    full = full or next((top for top in (1, 255, 65535) if peak <= top), peak)
+    return np.clip(values * (255 / full), 0, 255).round().astype("uint8")
+
+
+def _sentence(error: Exception) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__

@@ -1,0 +1,147 @@
+"""Paddle's device, CPU threads and memory, set before any work.
+
+Importing this module imports Paddle. Three things are set, unless the person has set them already:
+Paddle's number of CPU threads, which is one by default; the path that its MKL takes on AMD
+processors, which is a slow one; and what glibc does with freed memory, which it returns to the
+system after each large tensor.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import platform
+import re
+import sys
+import warnings
+from contextlib import suppress
+from pathlib import Path
+
+import threadpoolctl
+
+from .errors import DeviceError, PaddleMissingError
+
+
+def _person_chose_threads() -> bool:
+    """Whether OMP_NUM_THREADS holds a person's choice; Paddle itself writes a 1 into it."""
+    chosen = os.environ.get("OMP_NUM_THREADS")
+    return chosen is not None and not ("paddle" in sys.modules and chosen == "1")
+
+
+def _is_amd() -> bool:
+    try:
+        return "AuthenticAMD" in Path("/proc/cpuinfo").read_text(errors="replace")
+    except OSError:
+        return "AuthenticAMD" in platform.processor()
+
+
+def _available_cpus(cgroup: Path = Path("/sys/fs/cgroup")) -> int:
+    """The processors this process may use: those it is bound to, within a container's quota."""
+    bound = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    files = (["cpu.max"], ["cpu/cpu.cfs_quota_us", "cpu/cpu.cfs_period_us"])  # cgroups 2 and 1
+    for names in files:
+        with suppress(OSError, ValueError):
+            quota, period = " ".join((cgroup / name).read_text() for name in names).split()
+            if int(quota) > 0:
+                return max(1, min(bound or 1, int(quota) // int(period)))
+    return bound or 1
+
+
+def _keep_freed_memory() -> None:
+    """Let glibc use freed memory again in place of asking the system for new, empty pages."""
+    tuned = [name for name in os.environ if name == "GLIBC_TUNABLES" or name.startswith("MALLOC_")]
+    if platform.libc_ver()[0] == "glibc" and not tuned:
+        mallopt, trim_threshold, mmap_threshold, size = ctypes.CDLL(None).mallopt, -1, -3, 1 << 30
+        mallopt(mmap_threshold, size)
+        mallopt(trim_threshold, size)
+
+
+def _local(what: str, default: int) -> int:
+    """RANK or SIZE: of this process, among those that a launcher started on this machine."""
+    value = os.environ.get(f"PADDLE_LOCAL_{what}", "")
+    return max(int(value), default) if re.fullmatch(r"[0-9]{1,5}", value) else default
+
+
+def _too_old(version: str) -> bool:
+    """Whether a Paddle is older than 2.6; a build from its sources calls itself 0.0.0."""
+    numbers = tuple(map(int, re.findall(r"[0-9]+", version)[:2]))
+    return (0, 0) < numbers < (2, 6)
+
+
+_set_threads = not _person_chose_threads()
+
+
+if _is_amd():
+    # MKL reads it at its first call: the AVX2 path, as on Intel processors.
+    os.environ.setdefault("MKL_DEBUG_CPU_TYPE", "5")
+
+
+try:
+    with warnings.catch_warnings(record=True) as _raised:
+        import paddle
+except ModuleNotFoundError as error:
+    if error.name != "paddle":
+        raise
+    raise PaddleMissingError(
+        "PaddlePaddle is not installed; in the project's folder run "
+        'pip install -e ".[cpu]", or pip install -e ".[gpu]" on a machine with an NVIDIA GPU'
+    ) from None
+
+
+for _warning in _raised:
+    if "ccache" not in str(_warning.message):  # of no use to people who compile nothing
+        warnings.warn_explicit(
+            _warning.message, _warning.category, _warning.filename, _warning.lineno
+        )
+
+
+if _too_old(paddle.__version__):
+    warnings.warn(
+        f"visualize_pd needs PaddlePaddle 2.6.2; {paddle.__version__} is older", stacklevel=2
+    )
+
+
+_keep_freed_memory()
+
+
+if _set_threads:
+    threadpoolctl.threadpool_limits(max(1, _available_cpus() // _local("SIZE", 1)))
+
+
+def share_of_run() -> tuple[int, int]:
+    """This process's number among those that `paddle.distributed.launch` started, and how many."""
+    return paddle.distributed.get_rank(), paddle.distributed.get_world_size()
+
+
+def gpu_count() -> int:
+    """The number of GPUs that this Paddle can use: 0 for a CPU build or without a driver."""
+    if not paddle.device.is_compiled_with_cuda():
+        return 0
+    try:
+        return paddle.device.cuda.device_count()
+    except (RuntimeError, OSError, ValueError):
+        return 0
+
+
+def use_device(device: str = "auto") -> str:
+    """Make `auto`, `cpu`, `gpu` or `gpu:N` the place of all further work; return its Paddle name.
+
+    `auto` is the first GPU, or the CPU where there is no GPU. Of several processes on one machine
+    each takes its own GPU. Raises `DeviceError` for another name, and for a GPU that is not there.
+    """
+    kind, _, index = str(device).partition(":")
+    if not re.fullmatch(r"auto|cpu|gpu(:[0-9]{1,3})?", str(device)):
+        raise DeviceError(f"unknown device '{device}'; use auto, cpu, gpu or gpu:N")
+    gpus = gpu_count()
+    if kind == "auto":
+        kind = "gpu" if gpus else "cpu"
+    if kind == "cpu":
+        paddle.device.set_device("cpu")
+        return "cpu"
+    if int(index or 0) >= gpus:
+        found = f"only {gpus} GPU(s)" if gpus else "no GPU"
+        build = "" if paddle.device.is_compiled_with_cuda() else ", and Paddle is its CPU build"
+        raise DeviceError(f"device '{device}' asked for, but {found} found{build}; use device=cpu")
+    name = f"gpu:{int(index or _local('RANK', 0) % gpus)}"
+    paddle.device.set_device(name)
+    return name

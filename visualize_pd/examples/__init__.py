@@ -1,1 +1,0 @@
-"""Worked examples, each of them a command."""

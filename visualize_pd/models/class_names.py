@@ -1,0 +1,58 @@
+"""Classes by their names."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Sequence
+
+from ..core.errors import TargetError
+
+
+def parse_target(target: str | int, labels: Sequence[str] | None) -> int | None:
+    """What a config asks for: `predicted` → None; an index, or a class by its name → the index."""
+    if target == "predicted":
+        return None
+    if isinstance(target, str) and not re.fullmatch(r"\s*[-+]?[0-9]{1,18}\s*", target):
+        return find_class(target, labels)
+    return int(target)
+
+
+def find_class(name: str, labels: Sequence[str] | None) -> int:
+    """The index of a class by one of its names, whatever the case, underscores and hyphens.
+
+    `labels` hold synonyms separated by commas. Raises `TargetError` for an unknown name, with the
+    closest ones, and for one that several classes share.
+    """
+    if not labels:
+        raise TargetError(f"no class names are known for this network; give an index, not '{name}'")
+    names = [[_plain(synonym) for synonym in label.split(",")] for label in labels]
+    wanted = _plain(name)
+    hits = [index for index, synonyms in enumerate(names) if wanted and wanted in synonyms]
+    if len(hits) == 1:
+        return hits[0]
+    if hits:
+        raise TargetError(f"'{name}' may be {_listed(hits, labels)}; give the index")
+    padded = [f" {' , '.join(synonyms)} " for synonyms in names]
+    near = [index for index, text in enumerate(padded) if f" {wanted} " in text]  # whole words
+    near += [index for index, text in enumerate(padded) if wanted in text]
+    for close in difflib.get_close_matches(
+        wanted, [s for group in names for s in group], n=5, cutoff=0.75
+    ):
+        near += [index for index, synonyms in enumerate(names) if close in synonyms]
+    near = list(dict.fromkeys(near))[:5]
+    hint = f"did you mean {_listed(near, labels)}?" if near and wanted else "give an index"
+    raise TargetError(f"unknown class '{name}'; {hint}")
+
+
+def short_name(label: str) -> str:
+    """The first of a label's synonyms."""
+    return label.split(",")[0].strip()
+
+
+def _plain(text: str) -> str:
+    return " ".join(re.sub(r"[\W_]+", " ", text.lower()).split())
+
+
+def _listed(indices: Sequence[int], labels: Sequence[str]) -> str:
+    return " or ".join(f"{short_name(labels[index])} ({index})" for index in indices)

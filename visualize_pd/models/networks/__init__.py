@@ -1,0 +1,1 @@
+"""Networks that Paddle does not have, or not with these weights."""

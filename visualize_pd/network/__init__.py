@@ -1,0 +1,1 @@
+"""What is done to a network and undone again: hooks, gradients, layers, scores, batches."""

@@ -1,0 +1,157 @@
+"""Passes without gradients by a compiled copy of the network.
+
+Paddle's inference engine runs the copy with oneDNN, which Paddle does not use otherwise. It is
+several times faster for most networks, above all for depthwise convolutions.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import time
+import warnings
+import weakref
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import paddle
+
+from .onednn import as_tensor, create_runner, threads
+from .switch import is_fast
+
+Run = Callable[[paddle.Tensor], paddle.Tensor]
+
+# Compiling takes one or two seconds. It begins when the plain passes have taken as long. So it can
+# at worst double the time of a run, and short runs never compile.
+COMPILE_AFTER_SECONDS = 2.0
+TOLERANCE = 1e-5  # of the largest logit
+WORTH_IT = 0.9  # of the time of a plain pass
+
+
+class _Copy:
+    """The compiled copy of a network for one size of images, and what led to it."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0  # that plain passes have taken
+        self.run: Run | None = None
+        self.refused = False
+
+
+_COPIES: weakref.WeakKeyDictionary = weakref.WeakKeyDictionary()
+
+
+class CompiledForward:
+    """`images → what the network returns`, or only its logits once a compiled copy runs.
+
+    Made for one `with` block, in which the network is frozen and no gradients are recorded.
+    `logits_of` finds the logits in what the network returns. A copy is used if it gives the logits
+    of the network, to 1e-5 of the largest one, and is faster. It is compared again in each block,
+    because the weights may have changed since the last one.
+    """
+
+    def __init__(self, network: paddle.nn.Layer, logits_of: Callable[[Any], paddle.Tensor]):
+        self.network, self.logits_of = network, logits_of
+        self.checked = False
+
+    def __call__(self, images: paddle.Tensor) -> Any:
+        if not _can_be_fast(self.network, images):
+            return self.network(images)
+        copies = _COPIES.setdefault(self.network, {})
+        copy = copies.setdefault(tuple(images.shape[1:]), _Copy())
+        if copy.run and not self.checked:
+            first = images[:1]
+            if _alike(copy.run(first), self.logits_of(self.network(first))):
+                self.checked = True
+            else:
+                copy.seconds, copy.run = 0.0, None
+        if copy.run:
+            return copy.run(images)
+        start = time.perf_counter()
+        output = self.network(images)
+        seconds = time.perf_counter() - start
+        copy.seconds += seconds
+        if copy.seconds > COMPILE_AFTER_SECONDS and not copy.refused:
+            copy.run = _compiled(self.network, images, self.logits_of(output), seconds)
+            copy.refused = copy.run is None
+            self.checked = True
+        return output
+
+
+def _can_be_fast(network: paddle.nn.Layer, images: paddle.Tensor) -> bool:
+    """On a CPU, in single precision, and no hook looks at what layers return."""
+    return (
+        is_fast()
+        and images.place.is_cpu_place()
+        and images.dtype == paddle.float32
+        and not any(
+            layer._forward_pre_hooks or layer._forward_post_hooks
+            for layer in network.sublayers(include_self=True)
+        )
+    )
+
+
+def _alike(logits: paddle.Tensor, expected: paddle.Tensor) -> bool:
+    if logits.shape != expected.shape:
+        return False
+    return bool((logits - expected).abs().max() <= TOLERANCE * expected.abs().max())
+
+
+def _compiled(
+    network: paddle.nn.Layer, images: paddle.Tensor, expected: paddle.Tensor, seconds: float
+) -> Run | None:
+    """A compiled copy; None if there can be none, if its logits differ, or if it is not faster."""
+    try:
+        with _silent():
+            run = _compile(network, images.shape[1:])
+            right = _alike(run(images), expected)  # also the first call, which is slower
+        start = time.perf_counter()
+        run(images)
+    except Exception:  # some networks cannot be compiled; they run as they are
+        return None
+    return run if right and time.perf_counter() - start < WORTH_IT * seconds else None
+
+
+class _Traced(paddle.nn.Layer):
+    """Records what a network does; `not_to_static` keeps Paddle from rewriting its methods."""
+
+    def __init__(self, network: paddle.nn.Layer):
+        super().__init__()
+        self.network = network
+        self.training = False
+
+    @paddle.jit.not_to_static
+    def forward(self, images: paddle.Tensor) -> Any:
+        return self.network(images)
+
+
+def _compile(network: paddle.nn.Layer, shape: list[int]) -> Run:
+    spec = paddle.static.InputSpec([None, *shape], "float32", name="images")
+    with tempfile.TemporaryDirectory() as folder:
+        paddle.jit.save(_Traced(network), os.path.join(folder, "network"), input_spec=[spec])
+        (program,) = (
+            path for path in Path(folder).iterdir() if path.suffix in (".json", ".pdmodel")
+        )
+        config = paddle.inference.Config(str(program), str(program.with_suffix(".pdiparams")))
+        run = create_runner(config, ["images"], threads())
+
+    def logits(images: paddle.Tensor) -> paddle.Tensor:
+        found = run(images)
+        return as_tensor(found[:, None] if found.ndim == 1 else found)
+
+    return logits
+
+
+@contextmanager
+def _silent() -> Iterator[None]:
+    """Without the warnings of Paddle's compiler, which it also writes to stderr past Python."""
+    before = os.dup(2)
+    try:
+        with open(os.devnull, "wb") as nowhere, warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            os.dup2(nowhere.fileno(), 2)
+            yield
+    finally:
+        os.dup2(before, 2)
+        os.close(before)

@@ -1,0 +1,68 @@
+"""Which outputs of a network are feature maps, and which are the last ones."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import paddle
+
+from ..core.errors import ConfigError, ModelError
+from .gradients import gradients_or_none
+from .layers import Calls
+
+
+def is_feature_maps(output: Any) -> bool:
+    """Whether a layer's output is `[N, C, H, W]`."""
+    return isinstance(output, paddle.Tensor) and output.ndim == 4
+
+
+def feature_maps_of(layer: paddle.nn.Layer, calls: Calls, name: str) -> paddle.Tensor:
+    """The last `[N, C, H, W]` that a layer returned; `ConfigError` where there is none."""
+    outputs = [output for called, output in calls if called is layer]
+    if not outputs:
+        raise ConfigError(f"the network never calls its layer '{name}'")
+    maps = [output for output in outputs if is_feature_maps(output)]
+    if not maps:
+        shape = getattr(outputs[-1], "shape", type(outputs[-1]).__name__)
+        raise ConfigError(f"layer '{name}' returns {shape}, not feature maps [N, C, H, W]")
+    return maps[-1]
+
+
+class FeatureMaps(NamedTuple):
+    """Feature maps, the layer that returned them, and ∂ Σ scores / ∂ maps."""
+
+    layer: paddle.nn.Layer
+    maps: paddle.Tensor
+    slope: paddle.Tensor
+
+
+def last_feature_maps(calls: Calls, scores: paddle.Tensor) -> FeatureMaps:
+    """The last convolutional feature maps that the scores depend on.
+
+    That is the last output as large as that of the last convolution, so after its activation,
+    normalisation and shortcut, and before any pooling. Raises `ModelError` where there is none.
+    """
+    every = [(layer, out) for layer, out in calls if is_feature_maps(out)]
+    spatial = [(layer, out) for layer, out in every if out.shape[2] * out.shape[3] > 1]
+    convolved = [(layer, out) for layer, out in spatial if isinstance(layer, paddle.nn.Conv2D)]
+    candidates = [call for calls in (convolved, spatial, every) for call in reversed(calls)]
+    if not candidates:
+        raise ModelError(
+            "the network has no convolutional feature maps for this; try another method"
+        )
+
+    def as_large(last: paddle.Tensor) -> list[tuple[paddle.nn.Layer, paddle.Tensor]]:
+        begin = next(place for place, (_, out) in enumerate(every) if out is last)
+        return [(layer, out) for layer, out in every[begin:] if out.shape[2:] == last.shape[2:]]
+
+    for _, last in candidates:
+        alike = as_large(last)
+        slopes = gradients_or_none(scores, [out for _, out in alike], again=True)
+        if slopes[0] is not None:
+            return [
+                FeatureMaps(layer, out, slope)
+                for (layer, out), slope in zip(alike, slopes)
+                if slope is not None
+            ][-1]
+    layer, maps = as_large(candidates[0][1])[-1]
+    return FeatureMaps(layer, maps, paddle.zeros_like(maps))

@@ -1,0 +1,111 @@
+"""The only caller of `paddle.grad`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import paddle
+
+from ..core.errors import ModelError
+from .fast import fast_layers
+from .hooks import capture_outputs, frozen
+from .layers import Calls
+from .relu_rules import REACHED, check_reach, relu_rule
+from .scores import check_images, class_scores, read_logits, resolve_targets
+
+
+class ForwardPass(NamedTuple):
+    """A recorded forward pass: gradients can be taken of `scores`, with respect to its tensors."""
+
+    images: paddle.Tensor
+    logits: paddle.Tensor
+    targets: paddle.Tensor
+    scores: paddle.Tensor
+    calls: Calls
+
+
+def record_forward(
+    network: paddle.nn.Layer,
+    images: paddle.Tensor,
+    targets: Any = None,
+    *,
+    score: str = "logit",
+    relu: str | None = None,
+    layers: Sequence[paddle.nn.Layer] = (),
+) -> ForwardPass:
+    """Run a network forwards for gradients, and keep what `layers` return.
+
+    `score`: logit, probability or log_probability; `relu`: None, guided or deconvnet. Raises
+    `ImageError` for images that are not a batch, `TargetError` for a class that the network does
+    not have, `ModelError` for other outputs than logits and for a ReLU that a rule cannot reach.
+    """
+    check_images(images)
+    _check_layers(network)
+    with (
+        frozen(network),
+        fast_layers(),
+        paddle.enable_grad(),
+        relu_rule(relu),
+        capture_outputs(*layers) as calls,
+    ):
+        images = images.detach()
+        images.stop_gradient = False
+        logits = read_logits(network(images), images)
+        chosen = resolve_targets(targets, logits)
+        scores = class_scores(logits, chosen, score)
+    if relu and relu not in REACHED.get(network, ()):
+        check_reach(network, images, relu)
+    return ForwardPass(images, logits, chosen, scores, calls)
+
+
+def _check_layers(network: paddle.nn.Layer) -> None:
+    """Raise `ModelError` for a compiled network: Paddle takes no gradient of its input."""
+    for layer in network.sublayers(include_self=True):
+        compiled = type(layer.forward).__name__.endswith("StaticFunction")
+        if compiled or type(layer).__name__.endswith("TranslatedLayer"):
+            raise ModelError(
+                "the network is compiled (paddle.jit): no gradient comes back to the image; "
+                "give the network as it was before that"
+            )
+
+
+def differentiate(scores: paddle.Tensor, tensors: Sequence[paddle.Tensor]) -> list[paddle.Tensor]:
+    """∂ Σ scores / ∂ each tensor; zeros for one that the scores do not depend on."""
+    return [
+        paddle.zeros_like(tensor).detach() if slope is None else slope
+        for tensor, slope in zip(tensors, gradients_or_none(scores, tensors))
+    ]
+
+
+def gradients_or_none(
+    scores: paddle.Tensor, tensors: Sequence[paddle.Tensor], again: bool = False
+) -> list[paddle.Tensor | None]:
+    """None for a tensor that the scores do not depend on; `again`: it can be asked once more."""
+    reached = {id(tensor): tensor for tensor in tensors if not tensor.stop_gradient}
+    found: dict[int, Any] = {}
+    if reached and not scores.stop_gradient:
+        with paddle.enable_grad():
+            slopes = paddle.grad(
+                scores.sum(), list(reached.values()), retain_graph=again, allow_unused=True
+            )
+        found = dict(zip(reached, slopes))
+    return [found.get(id(tensor)) for tensor in tensors]
+
+
+def input_gradient(
+    network: paddle.nn.Layer,
+    images: paddle.Tensor,
+    targets: Any = None,
+    *,
+    score: str = "logit",
+    relu: str | None = None,
+) -> paddle.Tensor:
+    """∂S_c/∂I, `[N, C, H, W]`, of each image's class, in one pass each way.
+
+    `targets`: an int, N ints, or None for each image's top-1 class. Where the score does not
+    depend on the image the gradient is zero. Options and errors as in `record`.
+    """
+    passed = record_forward(network, images, targets, score=score, relu=relu)
+    (gradient,) = differentiate(passed.scores, [passed.images])
+    return gradient

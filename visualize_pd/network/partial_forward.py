@@ -1,0 +1,126 @@
+"""Only the part of a network after one layer is run again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import paddle
+
+from ..core.errors import ModelError
+
+
+@dataclass
+class _Call:
+    layer: paddle.nn.Layer
+    output: Any = None
+    after: int = 0  # the number of calls that had begun when this one ended
+
+
+class PartialForward:
+    """What a network does after one call of a layer, so that altered outputs of it run alone.
+
+    Made from one pass over `image`, `[1, C, H, W]`; `call`: which of the layer's calls. What had
+    been called and had returned before it is not called again: what it returned stands in for it.
+    """
+
+    def __init__(
+        self,
+        network: paddle.nn.Layer,
+        layer: paddle.nn.Layer,
+        image: paddle.Tensor,
+        call: int = -1,
+    ):
+        self.network, self.image = network, image
+        self.calls: list[_Call] = []
+        with _forwards(network, self._recorded):
+            network(image)
+        self.at = [i for i, made in enumerate(self.calls) if made.layer is layer][call]
+        self.before = {i: self.calls[i].output for i in self._skipped()}
+        for made in self.calls:
+            made.output = None
+        self.repeated: dict[int, Any] = {}
+        self.count = 0
+
+    def __call__(self, altered: paddle.Tensor) -> Any:
+        """`[B, …]` outputs of the layer → what the network returns for them."""
+        self.altered, self.cursor = altered, 0
+        versions: list[int] = []
+        _each(list(self.repeated.values()), lambda out: versions.append(out.inplace_version))
+        if self.count != altered.shape[0] or any(versions):  # or the network wrote into one
+            self.count = altered.shape[0]
+            self.repeated = {i: self._repeat(output) for i, output in self.before.items()}
+        with _forwards(self.network, self._replayed):
+            return self.network(self._repeat(self.image))
+
+    def _skipped(self) -> Iterator[int]:
+        index = 0
+        while index < self.at:
+            ended_before = self.calls[index].after <= self.at
+            if ended_before:
+                yield index
+            index = self.calls[index].after if ended_before else index + 1
+
+    def _repeat(self, output: Any) -> Any:
+        def repeat(tensor: paddle.Tensor) -> paddle.Tensor:
+            if tensor.ndim == 0 or tensor.shape[0] != 1:
+                return tensor.clone()
+            return tensor.expand([self.count, *tensor.shape[1:]])
+
+        return _each(output, repeat)
+
+    def _recorded(self, layer: paddle.nn.Layer, forward: Callable) -> Callable:
+        def run(*inputs: Any, **options: Any) -> Any:
+            call = _Call(layer)
+            self.calls.append(call)
+            output = forward(*inputs, **options)
+            call.output = _each(output, paddle.Tensor.clone)
+            call.after = len(self.calls)
+            return output
+
+        return run
+
+    def _replayed(self, layer: paddle.nn.Layer, forward: Callable) -> Callable:
+        def run(*inputs: Any, **options: Any) -> Any:
+            index = self.cursor
+            if index >= len(self.calls) or self.calls[index].layer is not layer:
+                raise ModelError("the network takes another way through its layers the second time")
+            if index == self.at:
+                self.cursor = self.calls[index].after
+                return self.altered
+            if index in self.repeated:
+                self.cursor = self.calls[index].after
+                return self.repeated[index]
+            self.cursor += 1
+            return forward(*inputs, **options)
+
+        return run
+
+
+def _each(output: Any, change: Callable) -> Any:
+    """An output with every tensor in it changed."""
+    if isinstance(output, paddle.Tensor):
+        return change(output)
+    if isinstance(output, (tuple, list)):
+        items = [_each(item, change) for item in output]
+        return type(output)(*items) if hasattr(output, "_fields") else type(output)(items)
+    return output
+
+
+@contextmanager
+def _forwards(network: paddle.nn.Layer, replace: Callable) -> Iterator[None]:
+    """Within the block each layer's `forward` is what `replace(layer, forward)` makes of it."""
+    layers = network.sublayers()
+    own = [layer.__dict__.get("forward") for layer in layers]
+    try:
+        for layer in layers:
+            layer.__dict__["forward"] = replace(layer, layer.forward)
+        yield
+    finally:
+        for layer, forward in zip(layers, own):
+            if forward is None:
+                layer.__dict__.pop("forward", None)
+            else:
+                layer.__dict__["forward"] = forward

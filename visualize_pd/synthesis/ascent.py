@@ -1,0 +1,178 @@
+"""Gradient ascent on an image: one Adam loop that yields frames."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import paddle
+
+from ..core.errors import ConfigError
+from ..network.fast import fast_layers
+from ..network.hooks import frozen
+from .objectives import Objective
+from .parametrisations import Parametrisation, Pixels
+from .settings import Steps, grouped
+
+# In quotes: Paddle 2.6 crashes where numpy.random is first loaded after it.
+Transform = Callable[[paddle.Tensor, "np.random.Generator"], paddle.Tensor]
+Penalty = Callable[[paddle.Tensor], paddle.Tensor]
+PixelStep = Callable[[paddle.Tensor, paddle.Tensor, int], paddle.Tensor]
+
+# What Adam keeps from one step to the next. Before its first step it keeps nothing.
+MOMENTS = {"moment1_0", "moment2_0", "beta1_pow_acc_0", "beta2_pow_acc_0"}
+
+
+class Frame(NamedTuple):
+    """The images `[N, C, H, W]` after `iteration` steps, normalised, and their scores.
+
+    A score is that of the transformed image, as the network saw it. `state` holds what an ascent
+    needs to continue from here.
+    """
+
+    iteration: int
+    image: paddle.Tensor
+    scores: list[float]
+    state: dict[str, paddle.Tensor]
+
+    @property
+    def score(self) -> float:
+        """The sum of the scores, which the ascent raises."""
+        return math.fsum(self.scores)
+
+
+def noise(shape: tuple[int, ...], std: float = 0.01, seed: int = 0) -> paddle.Tensor:
+    """Gaussian noise around the mean colour, in normalised units; the same on every device."""
+    values = np.random.default_rng(seed).normal(0, std, shape)
+    return paddle.to_tensor(values.astype("float32"))
+
+
+def ascend(
+    network: paddle.nn.Layer,
+    objective: Objective,
+    parametrisation: Parametrisation,
+    *,
+    transforms: Sequence[Transform] = (),
+    penalties: Sequence[tuple[float, Penalty]] = (),
+    pixel_steps: Sequence[PixelStep] = (),
+    resume: Frame | None = None,
+    **options: Any,
+) -> Iterator[Frame]:
+    """Yield the frames of arg max_I Σ objective(transformed I) − Σ weight · penalty(I), from 0 on.
+
+    One Adam optimiser does all steps. The other options are the keys of `Steps`: `iterations`,
+    `learning_rate`, `cooling`, `seed`. In each step the network sees the image as the `transforms`,
+    `(images, random) → images`, change it. After each step `pixel_steps`, `(images, gradient,
+    iteration) → images`, may change the image itself; this needs `Pixels`. The same seed on the
+    same device gives the same frames. `resume` continues from a frame of an earlier ascent, and
+    gives the same frames as that ascent would have. Raises `ConfigError` for pixel steps without
+    pixels.
+    """
+    (steps,) = grouped(options, steps=Steps())
+    if pixel_steps and not isinstance(parametrisation, Pixels):
+        raise ConfigError(
+            "blur, small_norm, small_contribution and clamp of the priors change pixels between "
+            "steps; use parametrisation=pixels"
+        )
+    variable = parametrisation.variable
+    adam = paddle.optimizer.Adam(steps.learning_rate, parameters=[variable])
+    if resume:
+        _restore(variable, adam, resume.state)
+    for iteration in range(resume.iteration if resume else 0, steps.iterations + 1):
+        # The random numbers of a step do not depend on earlier steps, so an ascent can be resumed.
+        random = np.random.default_rng([steps.seed, 1, iteration])
+        with frozen(network), fast_layers(), paddle.enable_grad():
+            image = seen = parametrisation.image()
+            for transform in transforms:
+                seen = transform(seen, random)
+            scores = objective(network, seen)
+            loss = -scores.sum()
+            for weight, penalty in penalties:
+                if weight:
+                    loss = loss + weight * penalty(image)
+            if iteration < steps.iterations:
+                loss.backward()
+        state = _state(variable, adam)
+        yield Frame(iteration, image.detach().clone(), scores.numpy().tolist(), state)
+        if iteration < steps.iterations:
+            adam.set_lr(_learning_rate(steps, iteration))
+            _step(adam, variable, pixel_steps, iteration + 1)
+
+
+def _learning_rate(steps: Steps, iteration: int) -> float:
+    """From the whole learning rate at the start down to its share `cooling`, by a cosine."""
+    falling = (1 + math.cos(math.pi * iteration / steps.iterations)) / 2
+    return steps.learning_rate * (steps.cooling + (1 - steps.cooling) * falling)
+
+
+def _step(
+    adam: paddle.optimizer.Adam,
+    variable: paddle.Tensor,
+    pixel_steps: Sequence[PixelStep],
+    iteration: int,
+) -> None:
+    adam.step()
+    gradient = variable.grad
+    if gradient is None:  # nothing depends on the image
+        gradient = paddle.zeros_like(variable)
+    for change in pixel_steps:
+        variable.set_value(change(variable.detach(), gradient, iteration))
+    adam.clear_grad()
+
+
+def ascend_together(
+    ascents: Sequence[Callable[[Frame | None], Iterator[Frame]]], resume: Frame | None = None
+) -> Iterator[Frame]:
+    """Several ascents as one: a step of each in turn, and one frame with all their images.
+
+    So only one of them needs memory for a pass at a time. `ascents`: functions of the frame to
+    resume from.
+    """
+    parts = [_part(resume, number) for number in range(len(ascents))]
+    for frames in zip(*(ascent(part) for ascent, part in zip(ascents, parts))):
+        yield Frame(
+            frames[0].iteration,
+            paddle.concat([frame.image for frame in frames]),
+            [score for frame in frames for score in frame.scores],
+            {
+                f"{n}.{key}": value
+                for n, frame in enumerate(frames)
+                for key, value in frame.state.items()
+            },
+        )
+
+
+def _part(frame: Frame | None, number: int) -> Frame | None:
+    """The frame of one of the ascents in a frame of `ascend_together`."""
+    if frame is None:
+        return None
+    start = f"{number}."
+    state = {
+        key[len(start) :]: value for key, value in frame.state.items() if key.startswith(start)
+    }
+    return frame._replace(state=state)
+
+
+def _state(variable: paddle.Tensor, adam: paddle.optimizer.Adam) -> dict[str, paddle.Tensor]:
+    """Copies of what is changed, and of Adam's moments and powers, by names of their own."""
+    moments = adam.state_dict().items()
+    found = {key[len(variable.name) + 1 :]: value.clone() for key, value in moments}
+    return {"variable": variable.detach().clone(), **found}
+
+
+def _restore(
+    variable: paddle.Tensor, adam: paddle.optimizer.Adam, state: Mapping[str, paddle.Tensor]
+) -> None:
+    """The inverse of `_state`."""
+    moments = dict(state)
+    start = moments.pop("variable", None)
+    fit = (
+        value.dtype == variable.dtype and value.shape == ([1] if "_pow_" in key else variable.shape)
+        for key, value in state.items()
+    )
+    if start is None or not all(fit) or (moments and not moments.keys() >= MOMENTS):
+        raise ConfigError("the frame to resume from is one of another ascent")
+    variable.set_value(start)
+    adam.set_state_dict({f"{variable.name}_{key}": value for key, value in moments.items()})

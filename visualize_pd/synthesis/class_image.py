@@ -1,0 +1,47 @@
+"""An image of a class (Simonyan et al. 2013, section 2)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import paddle
+
+from .ascent import Frame, noise
+from .builder import build_ascent
+from .objectives import class_score
+from .parametrisations import Parametrisation, Pixels
+from .settings import Priors, Steps, grouped
+
+
+def class_image(
+    network: paddle.nn.Layer,
+    target: int | Sequence[int],
+    *,
+    init: paddle.Tensor | None = None,
+    l2: float = 1e-3,
+    parametrisation: Callable[[paddle.Tensor], Parametrisation] = Pixels,
+    resume: Frame | None = None,
+    **options: Any,
+) -> Iterator[Frame]:
+    """Yield the frames of arg max_I S_c(I) − λ‖I‖²₂ (Simonyan et al. 2013, equation 1), from 0 on.
+
+    λ is `l2`. Several targets make an image each, the same as alone. `init`: the image to start
+    from, by default faint `noise` of 224 × 224. The other options are the keys of `Steps`
+    (`iterations`, `learning_rate`, `cooling`, `seed`) and of `Priors` (`shift`, `total_variation`,
+    …), singly or as `steps` and `priors`. `total_variation=0, shift=0` leaves the paper's equation
+    alone. Raises `TargetError` for a class that the network does not have.
+    """
+    steps, priors = grouped(options, steps=Steps(), priors=Priors())
+    count = 1 if isinstance(target, int) else len(target)
+    start = noise((1, 3, 224, 224), seed=steps.seed) if init is None else init
+    yield from build_ascent(
+        network,
+        class_score(target),
+        paddle.concat([start] * count),
+        steps,
+        priors,
+        l2=l2,
+        parametrisation=parametrisation,
+        resume=resume,
+    )

@@ -1,0 +1,41 @@
+"""An image that a layer cannot tell from a photograph (Mahendran & Vedaldi 2014)."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from typing import Any
+
+import paddle
+
+from .ascent import Frame, noise
+from .builder import build_ascent
+from .objectives import feature_similarity
+from .settings import Priors, Steps, grouped
+
+BETA = 2.0
+
+
+def inversion(
+    network: paddle.nn.Layer,
+    layer: str,
+    image: paddle.Tensor,
+    *,
+    init: paddle.Tensor | None = None,
+    resume: Frame | None = None,
+    **options: Any,
+) -> Iterator[Frame]:
+    """An image that a layer cannot tell from `image` (Mahendran & Vedaldi 2014, equation 1).
+
+    arg min_I ‖Φ(I) − Φ(I₀)‖² / ‖Φ(I₀)‖² + `alpha_norm` · ‖I‖_α^α + `total_variation` · R_Vβ(I),
+    from `noise`. The other options are the keys of `Steps` (`iterations`, here by default 200) and
+    of `Priors` (here by default `shift` 2, `alpha_norm` 1e-7, `total_variation` 1e-5, `beta` 2).
+    A frame's score is −the distance of the features.
+    """
+    defaults = Priors(shift=2, alpha_norm=1e-7, total_variation=1e-5)
+    steps, priors = grouped(options, steps=Steps(iterations=200), priors=defaults)
+    if priors.beta is None:
+        priors = dataclasses.replace(priors, beta=BETA)
+    start = noise(tuple(image.shape), seed=steps.seed) if init is None else init
+    objective = feature_similarity(network, layer, image)
+    yield from build_ascent(network, objective, start, steps, priors, resume=resume)

@@ -1,0 +1,118 @@
+"""What an image is made for: functions `(network, images) → [N]` scores to be raised."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Mapping, Sequence
+from functools import reduce
+from typing import Any
+
+import paddle
+
+from ..core.checks import check_count
+from ..core.errors import ConfigError
+from ..network.feature_maps import feature_maps_of
+from ..network.hooks import capture_outputs, frozen
+from ..network.layers import find_layers
+from ..network.scores import class_scores, read_logits, resolve_targets
+
+Objective = Callable[[paddle.nn.Layer, paddle.Tensor], paddle.Tensor]
+
+
+def class_score(targets: int | Sequence[int], score: str = "logit") -> Objective:
+    """S_c(I) of one class, or of a class for each image (Simonyan et al. 2013, equation 1)."""
+
+    def objective(network: paddle.nn.Layer, images: paddle.Tensor) -> paddle.Tensor:
+        logits = read_logits(network(images), images)
+        return class_scores(logits, resolve_targets(targets, logits), score)
+
+    return objective
+
+
+def mixed_score(weights: Mapping[int, float], score: str = "logit") -> Objective:
+    """Σ_c weight_c · S_c(I): one image for several classes."""
+    if not weights:
+        raise ConfigError("no class to mix")
+
+    def objective(network: paddle.nn.Layer, images: paddle.Tensor) -> paddle.Tensor:
+        logits = read_logits(network(images), images)
+        each = (
+            weight * class_scores(logits, resolve_targets(target, logits), score)
+            for target, weight in weights.items()
+        )
+        return reduce(operator.add, each)
+
+    return objective
+
+
+def filter_response(
+    layer: str, channel: int | Sequence[int], position: tuple[int, int] | None = None
+) -> Objective:
+    """A channel's mean over its feature map, or one neuron of it at `(row, column)`.
+
+    Erhan et al. 2009. `channel`: one, or one for each image. Raises `ConfigError` for a layer, a
+    channel or a position that the network does not have.
+    """
+
+    def objective(network: paddle.nn.Layer, images: paddle.Tensor) -> paddle.Tensor:
+        (found,) = find_layers(network, layer)
+        with capture_outputs(found) as calls:
+            network(images)
+        maps = feature_maps_of(found, calls, layer)
+        count, channels, height, width = maps.shape
+        wanted = list(channel) if isinstance(channel, Sequence) else [channel] * count
+        if len(wanted) != count:
+            raise ConfigError(f"{len(wanted)} channels for {count} images; give one for each")
+        for number in wanted:
+            check_count("channel", number, 0)
+            if number >= channels:
+                raise ConfigError(f"no channel {number}; layer '{layer}' has {channels}, from 0 on")
+        if position is None:
+            responses = maps.mean(axis=[2, 3])
+        else:
+            row, column = position
+            if not (0 <= row < height and 0 <= column < width):
+                raise ConfigError(f"no neuron at {position}; the maps are {height} × {width}")
+            responses = maps[:, :, row, column]
+        chosen = paddle.to_tensor(wanted, dtype="int64").unsqueeze(1)
+        return paddle.take_along_axis(responses, chosen, axis=1).squeeze(1)
+
+    return objective
+
+
+def layer_energy(layer: str) -> Objective:
+    """½ · mean of A²: all that a layer sees, amplified (DeepDream, Mordvintsev et al. 2015)."""
+
+    def objective(network: paddle.nn.Layer, images: paddle.Tensor) -> paddle.Tensor:
+        outputs = _output(network, images, layer)
+        return (outputs * outputs).flatten(1).mean(axis=1) / 2
+
+    return objective
+
+
+def feature_similarity(network: paddle.nn.Layer, layer: str, images: paddle.Tensor) -> Objective:
+    """−‖Φ(I) − Φ(I₀)‖² / ‖Φ(I₀)‖² of a layer's output Φ (Mahendran & Vedaldi 2014, equation 2).
+
+    `images` are I₀, one for each image that is made.
+    """
+    with frozen(network), paddle.no_grad():
+        wanted = _output(network, images, layer).flatten(1)
+    size = (wanted * wanted).sum(axis=1)
+    size = paddle.where(size > 0, size, paddle.ones_like(size))
+
+    def objective(network: paddle.nn.Layer, images: paddle.Tensor) -> paddle.Tensor:
+        difference = _output(network, images, layer).flatten(1) - wanted
+        return -(difference * difference).sum(axis=1) / size
+
+    return objective
+
+
+def _output(network: paddle.nn.Layer, images: paddle.Tensor, layer: str) -> Any:
+    """What a layer returned last, a row or map for each image."""
+    (found,) = find_layers(network, layer)
+    with capture_outputs(found) as calls:
+        network(images)
+    outputs = [output for _, output in calls if isinstance(output, paddle.Tensor)]
+    if not outputs or outputs[-1].ndim < 2 or outputs[-1].shape[0] != images.shape[0]:
+        raise ConfigError(f"layer '{layer}' returns nothing for each image; name another")
+    return outputs[-1]

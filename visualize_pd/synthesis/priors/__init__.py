@@ -1,0 +1,1 @@
+"""What keeps a synthetic image natural."""

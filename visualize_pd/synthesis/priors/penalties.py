@@ -1,0 +1,45 @@
+"""Penalties: functions of the images `[N, C, H, W]` that are subtracted from the score."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import paddle
+from paddle.nn import functional
+
+
+def l2_norm(images: paddle.Tensor) -> paddle.Tensor:
+    """‖I‖²₂, summed over the batch (Simonyan et al. 2013, equation 1)."""
+    return (images * images).sum()
+
+
+def alpha_norm(images: paddle.Tensor, alpha: float = 6) -> paddle.Tensor:
+    """‖I‖_α^α, over the batch: far from the mean colour costs most (Mahendran & Vedaldi 2014)."""
+    return (images.abs() ** alpha).sum()
+
+
+def total_variation(images: paddle.Tensor, beta: float = 1) -> paddle.Tensor:
+    """Σ |I(y+1, x) − I(y, x)|^β + |I(y, x+1) − I(y, x)|^β, over the batch.
+
+    β = 1: Rudin et al. 1992; β = 2: Mahendran & Vedaldi 2014, equation 4.
+    """
+    changes = (change.abs() for change in _changes(images))
+    down, right = ((change if beta == 1 else change**beta).sum() for change in changes)
+    return down + right
+
+
+def _changes(images: paddle.Tensor) -> Iterator[paddle.Tensor]:
+    """I(next) − I, down and to the right, by convolutions: slices have a slow backward pass."""
+    count, channels, height, width = images.shape
+    planes = images.reshape([count * channels, 1, height, width])
+    step = paddle.to_tensor([-1.0, 1.0], dtype=images.dtype)
+    for shape in ([1, 1, 2, 1], [1, 1, 1, 2]):
+        yield functional.conv2d(planes, step.reshape(shape))
+
+
+# The keys are those of `Priors` that hold the weights. A new penalty: its function, its line here,
+# and its weight in `Priors`.
+PENALTIES: dict[str, Callable[..., paddle.Tensor]] = {
+    "alpha_norm": lambda images, priors: alpha_norm(images, priors.alpha),
+    "total_variation": lambda images, priors: total_variation(images, priors.beta or 1),
+}

@@ -1,0 +1,47 @@
+"""Transforms: what is done to the image before the network sees it, new in each step."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import paddle
+from paddle.nn import functional
+
+
+def random_shift(images: paddle.Tensor, limit: int, random: np.random.Generator) -> paddle.Tensor:
+    """Roll by up to `limit` pixels each way; what leaves at one edge enters at the other."""
+    if limit == 0:
+        return images
+    down, right = random.integers(-limit, limit + 1, size=2)
+    return paddle.roll(images, shifts=[int(down), int(right)], axis=[2, 3])
+
+
+def random_view(
+    images: paddle.Tensor,
+    rotation: float,
+    zoom: tuple[float, float],
+    random: np.random.Generator,
+) -> paddle.Tensor:
+    """Turn by up to `rotation` degrees each way, enlarge by a factor in `zoom`, about the centre.
+
+    The whole batch alike; what comes in over an edge is the image mirrored there.
+    """
+    if rotation == 0 and tuple(zoom) == (1, 1):
+        return images
+    angle, factor = np.radians(random.uniform(-rotation, rotation)), random.uniform(*zoom)
+    count, _, height, width = images.shape
+    down, right = (np.arange(size) - (size - 1) / 2 for size in (height, width))
+    down, right = down[:, None] / factor, right[None] / factor
+    cos, sin = np.cos(angle), np.sin(angle)
+    x, y = cos * right - sin * down, sin * right + cos * down
+    places = np.stack([x * 2 / width, y * 2 / height], axis=-1).astype("float32")
+    grid = paddle.to_tensor(np.tile(places, (count, 1, 1, 1)), dtype=images.dtype)
+    return functional.grid_sample(images, grid, padding_mode="reflection", align_corners=False)
+
+
+# In the order in which they are applied.
+TRANSFORMS: list[Any] = [
+    lambda images, random, priors: random_shift(images, priors.shift, random),
+    lambda images, random, priors: random_view(images, priors.rotation, tuple(priors.zoom), random),
+]

@@ -1,0 +1,166 @@
+"""The settings of an ascent. Configs and Python calls share them."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Any, Optional, Union
+
+from ..core.config import key
+from ..models.config import ModelConfig
+
+
+@dataclass(frozen=True)
+class Steps:
+    """How the optimiser, Adam, climbs."""
+
+    iterations: int = key(160, "steps of Adam", minimum=1)
+    learning_rate: float = key(0.1, "Adam's learning rate, in normalised units a step", above=0)
+    cooling: float = key(
+        1.0,
+        "share of the learning rate that is left at the end; it falls by a cosine",
+        minimum=0,
+        maximum=1,
+    )
+    seed: int = key(
+        0,
+        "of the noise and of the transforms. The same seed gives the same frames on the same "
+        "machine with the same number of threads, but not with random weights",
+        minimum=0,
+    )
+
+
+@dataclass(frozen=True)
+class Priors:
+    """`priors`: what keeps a synthetic image natural."""
+
+    shift: int = key(
+        16,
+        "each step rolls the image by up to so many pixels; 0 switches it off",
+        minimum=0,
+        maximum=4096,
+    )
+    rotation: float = key(
+        0.0, "each step turns the image by up to so many degrees", minimum=0, maximum=180
+    )
+    zoom: list[float] = key(
+        lambda: [1.0, 1.0],
+        "each step enlarges the image by a factor between these two",
+        minimum=0.1,
+        maximum=10,
+    )
+    total_variation: float = key(
+        0.015, "weight of the total variation; 0 switches it off", minimum=0
+    )
+    beta: Optional[float] = key(
+        None,
+        "exponent of the differences in the total variation; by default 1, for an inversion 2",
+        minimum=1,
+        maximum=10,
+    )
+    alpha_norm: float = key(0.0, "weight of Σ I^α, which holds back extreme colours", minimum=0)
+    alpha: float = key(6.0, "the α of `priors.alpha_norm`", minimum=1, maximum=20)
+    blur: float = key(
+        0.0,
+        "σ in pixels of a blur of the image after every `priors.blur_every` steps. This key and "
+        "the next four need `parametrisation=pixels`",
+        minimum=0,
+        maximum=100,
+    )
+    blur_every: int = key(4, "steps from one blur to the next", minimum=1)
+    small_norm: float = key(
+        0.0,
+        "share of the pixels, those with the smallest norm, that become the mean colour after "
+        "each step (Yosinski et al. 2015)",
+        minimum=0,
+        maximum=0.99,
+    )
+    small_contribution: float = key(
+        0.0,
+        "the same for the pixels that contribute least to the score",
+        minimum=0,
+        maximum=0.99,
+    )
+    clamp: bool = key(
+        False, "keep pixels within the colours of a screen; `fourier` always does that"
+    )
+
+
+@dataclass(frozen=True)
+class FourierSettings:
+    """`fourier`: the spectrum that `parametrisation: fourier` changes in place of pixels."""
+
+    decay: float = key(
+        0.8,
+        "how much faster low frequencies change: as f to the power of −decay",
+        minimum=0,
+        maximum=4,
+    )
+    lowest: float = key(
+        5.0, "frequencies below so many waves per image count as this one", above=0, maximum=4096
+    )
+
+
+@dataclass(frozen=True)
+class AscentSettings(Steps):
+    """Everything that decides what the images of an ascent look like."""
+
+    model: ModelConfig = key(ModelConfig, "the network: a group of keys, or its name alone")
+    objective: str = key(
+        "class_image",
+        "or `filter`, `deep_dream`, `inversion`, `weights`: see [Generate](generate.md)",
+    )
+    target: Union[str, int, list[Union[str, int]], dict] = key(
+        130,
+        "class image: a class index or name; a list makes an image of each class; classes with "
+        "weights, `{tiger: 1, toucan: 0.7}`, make one image of all",
+    )
+    layer: Optional[Union[str, int]] = key(
+        None, "filter, dream, inversion: the name of a layer; weights: by default the first one"
+    )
+    channel: Union[int, str, list[int]] = key(
+        0,
+        "filter: a channel of the layer, from 0 on; a list, a range such as `0-15`, or `all`, "
+        "makes a contact sheet",
+    )
+    position: Optional[list[int]] = key(
+        None, "filter: one neuron of the channel, `[row, column]`; by default the mean of all"
+    )
+    octaves: int = key(
+        4, "dream: the number of sizes, with `iterations` at each", minimum=1, maximum=20
+    )
+    octave_scale: float = key(
+        1.4, "dream: the factor from one size to the next", above=1, maximum=10
+    )
+    l2: float = key(1e-3, "λ of the paper's penalty λ‖I‖²", name="lambda", minimum=0)
+    parametrisation: str = key(
+        "pixels",
+        "what Adam changes for a class image or a filter: `pixels`, or `fourier`, the spectrum of "
+        "decorrelated colours (Olah et al. 2017)",
+    )
+    fourier: FourierSettings = key(FourierSettings, "the keys of that spectrum")
+    init: str = key(
+        "noise",
+        "`noise`, `grey` (the mean colour) or an image file; for a dream or an inversion the "
+        "picture",
+    )
+    init_std: float = key(0.01, "σ of the noise, in normalised units", minimum=0, maximum=100)
+    priors: Priors = key(Priors, "what keeps the image natural")
+
+
+def grouped(options: dict[str, Any], **groups: Any) -> list[Any]:
+    """The keyword options of a call, sorted into groups such as `steps=Steps()`.
+
+    `groups` are the defaults. A call may give single keys (`iterations=20`), or a whole group
+    (`steps=Steps(iterations=20)`), or both; then single keys win. Raises `TypeError` for an option
+    that no group has.
+    """
+    rest, found = dict(options), []
+    for name, default in groups.items():
+        group = rest.pop(name, default)
+        keys = {field.name for field in dataclasses.fields(default)}
+        own = {key: rest.pop(key) for key in keys & rest.keys()}
+        found.append(dataclasses.replace(group, **own))
+    if rest:
+        raise TypeError(f"unknown options: {', '.join(sorted(rest))}")
+    return found
