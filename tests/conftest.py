@@ -14,6 +14,7 @@ import pytest
 from PIL import Image
 
 import visualize_pd  # noqa: F401  (sets up Paddle before any test imports it)
+from visualize_pd.network.fast import use_fast
 
 ROOT = Path(__file__).parents[1]
 
@@ -96,3 +97,11 @@ def pipe(tmp_path, time_limit):
             return tmp_path / name
 
         yield make
+
+
+@pytest.fixture(params=[True, False], ids=["fast", "plain"])
+def fast_and_plain(request):
+    """Run a test with the fast layers, and once more with Paddle's own alone."""
+    use_fast(request.param)
+    yield
+    use_fast(True)

@@ -20,7 +20,7 @@ CONFIG["priors"] = {"rotation": 10, "zoom": [0.8, 1.2], "shift": 3, "total_varia
 
 @pytest.fixture(autouse=True)
 def here(monkeypatch):
-    monkeypatch.chdir(Path(__file__).parent)
+    monkeypatch.chdir(Path(__file__).parents[1])
 
 
 class Always(paddle.nn.Layer):

@@ -18,7 +18,7 @@ from visualize_pd.app.commands.scripts import explain_command, generate_command
 from visualize_pd.app.report.page import Animation, Figures, Percentage, Picture, Table, save_page
 from visualize_pd.core.text import read_cell
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 TINY = {"model": "{name: tiny:small_net, image_size: 32}"}
 NAMES = ["a.png", "<img src=x onerror=document.title=1>.png", 'Ü "& b.png', "c#1%.png"]
 CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")

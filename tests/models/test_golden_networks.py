@@ -14,6 +14,8 @@ GOLDEN = Path(__file__).parents[1] / "golden"
 sys.path.insert(0, str(GOLDEN))
 import make_golden  # noqa: E402
 
+pytestmark = pytest.mark.usefixtures("fast_and_plain")
+
 
 @pytest.fixture(scope="module")
 def golden():

@@ -30,7 +30,7 @@ from visualize_pd.models.networks.efficientnet_lite import packaged_weights
 from visualize_pd.models.registry import REGISTRY
 from visualize_pd.models.weights.checkpoints import read_checkpoint
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 TINY = ["-o", "model={name: tiny:small_net, num_classes: 200, image_size: 32}"]
 LITE = packaged_weights(0)
 # A `paddle` that cannot be found, as on a machine without one.

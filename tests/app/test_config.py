@@ -19,7 +19,7 @@ from visualize_pd.core.checks import did_you_mean
 from visualize_pd.core.config import as_dict, build
 from visualize_pd.core.errors import ConfigError
 
-CONFIGS = sorted((Path(__file__).parents[1] / "configs").glob("*.yaml"))
+CONFIGS = sorted((Path(__file__).parents[2] / "configs").glob("*.yaml"))
 BOTH = [ExplainConfig, GenerateConfig]
 
 

@@ -17,7 +17,7 @@ from visualize_pd.app.commands.scripts import explain_command
 from visualize_pd.app.explain import run as explain_module
 from visualize_pd.app.report.summary import FIELDS, Summary
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 TINY = {"model": "{name: tiny:small_net, image_size: 32}"}
 
 

@@ -24,7 +24,7 @@ from visualize_pd.synthesis.inversion import inversion
 from visualize_pd.synthesis.objectives import class_score
 from visualize_pd.synthesis.priors import pixel_steps
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 TINY = {"model": "{name: tiny:small_net, image_size: 32}", "frames.every": "2"}
 
 

@@ -12,7 +12,10 @@ from toys import Linear, images, weights
 
 from visualize_pd import METHODS, VisualizeError
 
-pytestmark = pytest.mark.parametrize("method", METHODS.values(), ids=METHODS.keys())
+pytestmark = [
+    pytest.mark.parametrize("method", METHODS.values(), ids=METHODS.keys()),
+    pytest.mark.usefixtures("fast_and_plain"),
+]
 
 
 def convolutional(classes=4):

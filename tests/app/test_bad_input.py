@@ -30,7 +30,7 @@ try:
 except ImportError:  # Windows
     resource = None
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 SMALL = {"model.name": "tiny:small_net", "model.image_size": "32", "model.fallback": "null"}
 EXPLAIN, GENERATE = "method_1_pp.py", "method_2_pp.py"
 SCRIPTS = [EXPLAIN, GENERATE]

@@ -22,7 +22,7 @@ from visualize_pd import METHODS, VisualizeError, gradient, load_image, load_mod
 from visualize_pd.evaluate import randomisation
 from visualize_pd.evaluate.sanity import parts_of, randomise, spearman, ssim
 
-PHOTO = Path(__file__).parents[1] / "content" / "images" / "red_panda.jpg"
+PHOTO = Path(__file__).parents[2] / "content" / "images" / "red_panda.jpg"
 PLANES = [(0, 6, 6), (1, 11, 14), (2, 20, 12), (3, 40, 31)]
 SPEARMAN = [0.5526383526383526, 0.6638655462184874, 0.6411665133075225, 0.6052639442948852]
 TIES = [0.5835659287151761, 0.6351464466436022, 0.594927784818169, 0.5694856795736707]

@@ -15,9 +15,11 @@ import pytest
 import visualize_pd as v
 from visualize_pd.models.weights.fitting import fit
 
-GOLDEN = Path(__file__).parent / "golden"
+GOLDEN = Path(__file__).parents[1] / "golden"
 sys.path.insert(0, str(GOLDEN))
 import make_attributions as made  # noqa: E402
+
+pytestmark = pytest.mark.usefixtures("fast_and_plain")
 
 # Relative errors. The file holds float32; pytorch-grad-cam has its maps in float32 as well, and
 # small numbers beside its denominators.

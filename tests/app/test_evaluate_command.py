@@ -15,7 +15,7 @@ from visualize_pd import METHODS, crop, load_image, load_model
 from visualize_pd.app.commands.evaluate import MEASURES, evaluate_command
 from visualize_pd.evaluate import average_drop, deletion, insertion, pointing_game
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 TINY = "{name: tiny:small_net, image_size: 32}"
 
 

@@ -25,7 +25,7 @@ def report(before="", **environment):
     done = subprocess.run(
         [sys.executable, "-c", REPORT.format(before=before)],
         capture_output=True, text=True, check=True, env={**inherited, **environment},
-        cwd=Path(__file__).parents[1],
+        cwd=Path(__file__).parents[2],
     )  # fmt: skip
     return json.loads(done.stdout.splitlines()[-1])
 
@@ -89,7 +89,7 @@ def test_large_tensors_come_from_memory_that_is_kept(tuned, mapped):
     done = subprocess.run(
         [sys.executable, "-c", MAPPED],
         capture_output=True, text=True, check=True, env={**environment, **tuned},
-        cwd=Path(__file__).parents[1],
+        cwd=Path(__file__).parents[2],
     )  # fmt: skip
     assert int(done.stdout.splitlines()[-1]) == mapped
 

@@ -25,7 +25,7 @@ from visualize_pd.evaluate import (
 from visualize_pd.evaluate.localisation import largest_part
 from visualize_pd.evaluate.truth import truth_of
 
-PHOTOS = Path(__file__).parents[1] / "content" / "images"
+PHOTOS = Path(__file__).parents[2] / "content" / "images"
 
 AS_IT_IS = {"engine": "threshold", "smoothing": 0}
 

@@ -10,7 +10,7 @@ from visualize_pd import crop, grad_cam, integrated_gradients, load_image, salie
 from visualize_pd.app.commands.scripts import explain_command
 from visualize_pd.app.examples import shortcut
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")

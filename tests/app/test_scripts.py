@@ -31,7 +31,7 @@ from visualize_pd.app.drawing import captions
 from visualize_pd.attribution.configured import configure_method
 from visualize_pd.core import images
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 SALIENCY, CLASS_IMAGE = ROOT / "configs/saliency.yaml", ROOT / "configs/class_image.yaml"
 LITE = ["-o", "model=efficientnet_lite0"]
 TINY = ["-o", "model={name: tiny:small_net, num_classes: 200, image_size: 32}"]
