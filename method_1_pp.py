@@ -1,4 +1,4 @@
-"""Explain images: python method_1_pp.py --config configs/saliency.yaml"""
+"""Method 1 explains images: python method_1_pp.py --config configs/saliency.yaml"""
 
 import sys
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Generate an image of a class, and its animation: python method_2_pp.py"""
+"""Method 2 generates an image of a class and an animation of it: python method_2_pp.py"""
 
 import sys
 from pathlib import Path

@@ -33,12 +33,14 @@ from .models.classifier import Classifier
 from .models.loading import load_model
 from .models.networks.alexnet import AlexNet
 from .models.networks.efficientnet_lite import EfficientNetLite
+from .network.fast import use_fast
 from .network.gradients import input_gradient
 from .synthesis.ascent import Frame, ascend, noise
 from .synthesis.class_image import class_image
 from .synthesis.deep_dream import deep_dream
 from .synthesis.inversion import inversion
 from .synthesis.parametrisations import Fourier, Pixels
+from .synthesis.settings import Priors, Steps
 
 __all__ = [
     "METHODS",
@@ -48,6 +50,8 @@ __all__ = [
     "Fourier",
     "Frame",
     "Pixels",
+    "Priors",
+    "Steps",
     "VisualizeError",
     "ablation_cam",
     "activation_gradient",
@@ -85,5 +89,6 @@ __all__ = [
     "to_pixels",
     "to_tensor",
     "use_device",
+    "use_fast",
     "xgrad_cam",
 ]

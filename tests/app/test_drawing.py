@@ -9,13 +9,13 @@ from visualize_pd import VisualizeError, overlay, render
 from visualize_pd.app.drawing import captions
 
 
-def test_standardise_by_hand():
-    """Mean 2, deviation √2: (4 − 2) / √2 × 0.1 + 0.5 = 0.6414."""
+def test_standardise_gives_the_values_computed_by_hand():
+    """For the last value: mean 2, deviation √2, (4 − 2) / √2 × 0.1 + 0.5 = 0.6414."""
     values = render.standardise(np.float64([0, 1, 2, 3, 4]))
     np.testing.assert_allclose(values, 0.5 + 0.1 * np.array([-2, -1, 0, 1, 2]) / 2**0.5)
 
 
-def test_standardise_clips_what_is_five_deviations_away():
+def test_standardise_clips_at_five_deviations():
     values = np.zeros(1001)
     values[0] = 1
     assert render.standardise(values)[0] == 1
@@ -25,16 +25,16 @@ def test_standardise_of_a_constant_is_half():
     np.testing.assert_array_equal(render.standardise(np.full((3, 4), 1e-3)), np.full((3, 4), 0.5))
 
 
-def test_viridis_is_matplotlibs():
-    """Entries of matplotlib's own table at 0, 64, 128, 255; ours are within 2 levels between."""
+def test_viridis_has_the_colours_of_matplotlib():
+    """Entries 0, 64, 128 and 255 of matplotlib's table. The others differ by at most 2 levels."""
     colours = render.heat(np.float64([[0, 64 / 255, 128 / 255, 1]]), "viridis")
     np.testing.assert_array_equal(
         colours, [[[68, 1, 84], [59, 82, 139], [33, 145, 140], [253, 231, 37]]]
     )
 
 
-def test_viridis_between_its_anchors():
-    """Matplotlib's entries 4, 77, 180 and 251."""
+def test_viridis_is_close_to_matplotlib_between_its_anchors():
+    """Entries 4, 77, 180 and 251 of matplotlib's table."""
     expected = [[70, 7, 90], [52, 96, 141], [70, 192, 111], [244, 230, 30]]
     colours = render.heat(np.float64([[0, 4 / 255, 77 / 255, 180 / 255, 251 / 255, 1]]), "viridis")
     assert np.abs(colours[0, 1:5].astype(int) - expected).max() <= 2
@@ -44,7 +44,7 @@ def test_viridis_of_a_constant_is_its_lowest_colour():
     assert (render.heat(np.zeros((2, 2))) == [68, 1, 84]).all()
 
 
-def test_blend_is_half_of_each():
+def test_blend_is_the_mean_of_both_images():
     picture, colours = np.full((1, 1, 3), 200, "uint8"), np.uint8([[[0, 100, 255]]])
     np.testing.assert_array_equal(render.blend(picture, colours), [[[100, 150, 228]]])
 
@@ -63,7 +63,7 @@ def panels(reduced):
     )
 
 
-def test_the_four_panels():
+def test_saliency_figure_has_four_panels():
     picture, attribution, reduced, four = panels(reduced=True)
     assert [title for title, _ in four] == ["Input image", "by channel", "together", "Overlay"]
     np.testing.assert_array_equal(four[0][1], picture)
@@ -77,12 +77,12 @@ def test_the_four_panels():
     )
 
 
-def test_panels_without_reduction_have_no_single_channel():
+def test_map_of_three_channels_has_no_panel_of_a_single_channel():
     *_, three = panels(reduced=False)
     assert [title for title, _ in three] == ["Input image", "by channel", "Overlay"]
 
 
-def test_figure_shows_each_pixel_as_a_square_in_its_place():
+def test_figure_enlarges_each_pixel_to_a_square_at_its_place():
     rows, columns = 200, 260
     photograph = np.full((rows, columns, 3), 90, "uint8")
     colours = np.zeros((rows, columns, 3), "uint8")
@@ -97,7 +97,7 @@ def test_figure_shows_each_pixel_as_a_square_in_its_place():
     assert (top - black[:, 0].min(), left - black[:, 1].min()) == (40, 460)
 
 
-def test_long_captions_are_cut_to_the_figure():
+def test_long_captions_are_cut_at_the_edge_of_the_figure():
     photograph = np.full((100, 100, 3), 90, "uint8")
     sheet = np.asarray(
         render.figure([("", [("title " * 30, photograph)])], "word " * 200, "note " * 200)
@@ -106,8 +106,8 @@ def test_long_captions_are_cut_to_the_figure():
 
 
 @pytest.mark.parametrize("letter", ["\n", "\r", "\t", "\0", "\udce9", "\u202e"])
-def test_what_is_no_letter_is_left_blank(letter):
-    """A file's name may hold it."""
+def test_control_character_is_drawn_as_a_space(letter):
+    """The name of a file may contain such a character."""
     photograph = np.full((100, 100, 3), 90, "uint8")
 
     def sheet(text):
@@ -137,7 +137,7 @@ def frames(count=5, height=40, width=60):
 @pytest.mark.parametrize(
     ("suffix", "kind", "off"), [(".gif", "GIF", 8), (".webp", "WEBP", 4), (".apng", "PNG", 1e-9)]
 )
-def test_animation_read_back_frame_by_frame(tmp_path, suffix, kind, off):
+def test_animation_holds_each_frame_for_its_time(tmp_path, suffix, kind, off):
     path, originals = tmp_path / f"a{suffix}", frames()
     render.save_animation(path, originals, frame_ms=120, hold_ms=900)
     with Image.open(path) as animation:
@@ -151,7 +151,7 @@ def test_animation_read_back_frame_by_frame(tmp_path, suffix, kind, off):
             assert np.abs(shown.mean((0, 1)) - original.mean((0, 1))).max() < 2
 
 
-def test_animation_of_another_kind(tmp_path):
+def test_unknown_animation_format_is_refused(tmp_path):
     with pytest.raises(VisualizeError, match=r"must end in \.gif, \.webp, \.apng"):
         render.save_animation(tmp_path / "a.avi", frames())
     assert not list(tmp_path.iterdir())
@@ -178,14 +178,14 @@ def test_animation_of_one_frame(tmp_path):
         assert gif.n_frames == 1
 
 
-def test_animation_without_frames(tmp_path):
+def test_animation_without_frames_is_refused(tmp_path):
     with pytest.raises(VisualizeError, match="no frames"):
         render.save_animation(tmp_path / "a.gif", [])
     assert not list(tmp_path.iterdir())
 
 
 def test_jpeg_keeps_colours_at_full_resolution(tmp_path):
-    """Single red pixels on grey: halved colour resolution would smear them."""
+    """Single red pixels on grey. At half the colour resolution they would blur."""
     picture = np.full((16, 16, 3), 128, "uint8")
     picture[::4, ::4] = [220, 60, 60]
     render.save_picture(tmp_path / "a.jpg", picture)
@@ -193,7 +193,7 @@ def test_jpeg_keeps_colours_at_full_resolution(tmp_path):
     assert (read[::4, ::4, 0] - read[::4, ::4, 1]).min() > 100
 
 
-def test_array_is_read_back_as_it_was(tmp_path):
+def test_saved_array_is_read_back_unchanged(tmp_path):
     values = np.random.default_rng(0).standard_normal((1, 3, 4)).astype("float32")
     render.save_array(tmp_path / "a.npy", values)
     np.testing.assert_array_equal(np.load(tmp_path / "a.npy", allow_pickle=False), values)
@@ -201,7 +201,7 @@ def test_array_is_read_back_as_it_was(tmp_path):
 
 @pytest.fixture
 def system_font(monkeypatch):
-    """Let the system have one font, or none; Pillow loads its own by the same function."""
+    """Pretend that the system has one font, or none. Pillow loads its own by the same function."""
     real = captions.ImageFont.truetype
 
     def install(installed):
@@ -217,25 +217,25 @@ def system_font(monkeypatch):
     return install
 
 
-def test_other_letters_take_a_font_of_the_system(system_font):
+def test_chinese_text_uses_a_font_of_the_system(system_font):
     system_font("msyh.ttc")
     assert captions._font("小猫 42.5%", 20) == "msyh.ttc 20"
     assert captions._font("tabby 42.5%  ·  AlexNet…", 20) != "msyh.ttc 20"
 
 
-def test_other_letters_where_the_system_has_no_font(system_font):
+def test_chinese_text_is_drawn_without_a_system_font(system_font):
     system_font(None)
     picture = np.full((100, 100, 3), 90, "uint8")
     assert render.figure([("", [("小猫", picture)])], "小猫", "小猫").size[0] > 200
 
 
-def test_picture_of_no_known_format(tmp_path):
+def test_unknown_image_format_is_refused(tmp_path):
     with pytest.raises(VisualizeError, match="picture format"):
         render.save_picture(tmp_path / "a.nothing", np.zeros((4, 4, 3), "uint8"))
     assert not list(tmp_path.iterdir())
 
 
-def test_tiles_lie_edge_to_edge_and_come_back():
+def test_tiles_touch_and_can_be_cut_out_again():
     pictures = np.stack([np.full((2, 3, 3), shade, "uint8") for shade in (10, 20, 30)])
     pictures[1, 0, 2] = [1, 2, 3]
     sheet = render.tile(pictures, 2)
@@ -247,19 +247,19 @@ def test_tiles_lie_edge_to_edge_and_come_back():
     np.testing.assert_array_equal(render.untile(sheet, 3, 2), pictures)
 
 
-def test_a_single_picture_fills_its_frame():
+def test_single_image_fills_its_frame():
     picture = np.random.default_rng(0).integers(0, 256, (1, 20, 30, 3)).astype("uint8")
     np.testing.assert_array_equal(render.captioned(picture, [""], 1), picture[0])
 
 
-def test_a_frame_is_enlarged_by_lanczos():
+def test_frame_is_enlarged_with_lanczos():
     picture = np.random.default_rng(0).integers(0, 256, (1, 20, 30, 3)).astype("uint8")
     frame = render.captioned(picture, [""], 1, size=90)
     expected = Image.fromarray(picture[0]).resize((90, 60), Image.Resampling.LANCZOS)
     np.testing.assert_array_equal(frame, np.asarray(expected))
 
 
-def test_captions_stand_below_their_pictures():
+def test_captions_are_below_their_images():
     pictures = np.zeros((3, 40, 60, 3), "uint8")
     plain = render.captioned(pictures, ["", "", ""], 2)
     assert plain.shape == (8 + 2 * 48, 8 + 2 * 68, 3)
@@ -282,7 +282,7 @@ def test_mp4_shows_each_frame_for_its_time(tmp_path):
     assert imageio.immeta(tmp_path / "a.mp4", plugin="FFMPEG")["fps"] == 10
 
 
-def test_mp4_without_its_extra(tmp_path, monkeypatch):
+def test_mp4_without_its_extra_is_refused(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "imageio_ffmpeg", None)
     with pytest.raises(VisualizeError, match=r"pip install -e \"\.\[mp4\]\""):
         render.save_animation(tmp_path / "a.mp4", [np.zeros((8, 8, 3), "uint8")])

@@ -1,32 +1,25 @@
-"""`python -m visualize_pd.evaluate` from configs to tables, pictures and files."""
+"""`python -m visualize_pd.evaluate`: from a config to tables, figures and files."""
 
-import csv
 import json
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
+from app_helpers import LITE, ROOT, TINY, overrides, read_csv
 from PIL import Image
 
 from visualize_pd import METHODS, crop, load_image, load_model
 from visualize_pd.app.commands.evaluate import MEASURES, evaluate_command
 from visualize_pd.evaluate import average_drop, deletion, insertion, pointing_game
 
-ROOT = Path(__file__).parents[2]
-TINY = "{name: tiny:small_net, image_size: 32}"
-
-
-@pytest.fixture(autouse=True)
-def here(monkeypatch):
-    monkeypatch.chdir(ROOT / "tests")
+pytestmark = pytest.mark.usefixtures("tests_folder")
 
 
 @pytest.fixture
 def pictures(tmp_path, photograph):
-    """Three pictures, the second one broken, and boxes for the first and the third."""
+    """A folder of three images, the second one broken, and boxes for the other two."""
     folder = tmp_path / "pictures"
     folder.mkdir()
     for name in ("a.png", "c.png"):
@@ -39,29 +32,27 @@ def pictures(tmp_path, photograph):
 
 @pytest.fixture
 def evaluate(tmp_path, pictures):
+    """Run one of the evaluations; return its output folder. The broken image gives code 1."""
     folder, boxes = pictures
 
     def run(measure, code=1, **settings):
-        keys = {"images": folder, "truth": boxes, "model": TINY, "output": tmp_path / "out"}
-        keys = {**keys, **settings}
+        keys = {"images": folder, "truth": boxes, "output": tmp_path / "out", **TINY, **settings}
         if measure == "sanity":
             keys.pop("truth")
-        overrides = [part for key, value in keys.items() for part in ("-o", f"{key}={value}")]
         config = {"methods": "evaluate", "localise": "localise", "sanity": "sanity"}[measure]
         path = ROOT / "configs" / f"{config}.yaml"
-        assert evaluate_command([measure, "--config", str(path), *overrides]) == code
+        assert evaluate_command([measure, "--config", str(path), *overrides(keys)]) == code
         return tmp_path / "out" / config
 
     return run
 
 
-def test_methods_are_measured_as_the_functions_do(evaluate, capsys, pictures):
-    """The rows against direct calls, for the labelled class; a broken picture is told of."""
+def test_methods_gives_the_numbers_of_the_functions(evaluate, capsys, pictures):
+    """Each number is that of a direct call for the labelled class. A broken image is reported."""
     folder = evaluate("methods", methods="[saliency, {name: gradient, channel: sum}]", steps=9)
     out, err = capsys.readouterr()
     assert "skipped: " in err and "b.png" in err
-    with open(folder / "results.csv", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
+    rows = read_csv(folder / "results.csv")
     assert [(row["file"], row["class"], row["method"]) for row in rows] == [
         ("a.png", "1", "Saliency"), ("a.png", "1", "Gradient"),
         ("c.png", "2", "Saliency"), ("c.png", "2", "Gradient"),
@@ -98,11 +89,12 @@ def test_methods_are_measured_as_the_functions_do(evaluate, capsys, pictures):
     assert Image.open(folder / "curves.png").width > 800
 
 
-def test_without_truth_the_predicted_class_and_no_pointing_game(evaluate, pictures, capsys):
+def test_methods_without_truth_uses_the_predicted_class_and_no_pointing_game(
+    evaluate, pictures, capsys
+):
     changes = {"truth": "null", "target": "predicted", "steps": 4}
     folder = evaluate("methods", methods="[grad_cam]", **changes)
-    with open(folder / "results.csv", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
+    rows = read_csv(folder / "results.csv")
     classifier = load_model("tiny:small_net", image_size=32)
     batch = classifier.prepare([load_image(pictures[0] / row["file"]) for row in rows])
     predicted = classifier.network(batch).numpy().argmax(1)
@@ -114,7 +106,7 @@ def test_without_truth_the_predicted_class_and_no_pointing_game(evaluate, pictur
     )
 
 
-def test_an_interrupt_leaves_what_is_done(evaluate, monkeypatch):
+def test_interrupt_keeps_the_finished_rows(evaluate, monkeypatch):
     from visualize_pd.evaluate import measures
 
     real = measures.insertion
@@ -128,11 +120,10 @@ def test_an_interrupt_leaves_what_is_done(evaluate, monkeypatch):
 
     monkeypatch.setattr(measures, "insertion", interrupted)
     folder = evaluate("methods", code=130, methods="[saliency]", steps=2)
-    with open(folder / "results.csv", encoding="utf-8") as file:
-        assert [row["file"] for row in csv.DictReader(file)] == ["a.png"]
+    assert [row["file"] for row in read_csv(folder / "results.csv")] == ["a.png"]
 
 
-def test_every_measure_runs(evaluate):
+def test_methods_runs_every_measure(evaluate):
     names = "[insertion, deletion, pointing_game, average_drop, infidelity, max_sensitivity]"
     changes = {"measures": names, "steps": 3, "samples": 5, "methods": "[grad_times_input]"}
     folder = evaluate("methods", **changes)
@@ -140,7 +131,7 @@ def test_every_measure_runs(evaluate):
     assert means["infidelity"] > 0 and 0 < means["max_sensitivity"] < 5
 
 
-def test_without_matplotlib_there_is_no_plot_and_it_says_so(evaluate, capsys, monkeypatch):
+def test_missing_matplotlib_is_reported_and_no_plot_is_drawn(evaluate, capsys, monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
     monkeypatch.setitem(sys.modules, "matplotlib.backends.backend_agg", None)
     folder = evaluate("methods", methods="[saliency]", steps=2)
@@ -148,16 +139,13 @@ def test_without_matplotlib_there_is_no_plot_and_it_says_so(evaluate, capsys, mo
     assert (folder / "results.csv").is_file() and not (folder / "curves.png").exists()
 
 
-def test_localise_on_a_real_photograph(tmp_path, capsys):
-    """The panda's box, in the pixels of the file, by the packaged network."""
+def test_localise_finds_the_object_of_a_real_photograph(tmp_path, capsys):
+    """The packaged network finds the box of the panda, in the pixels of the file."""
     photograph = ROOT / "content/images/giant_panda.jpg"
-    arguments = {"images": photograph, "model": "efficientnet_lite0", "output": tmp_path}
-    arguments["truth"] = ROOT / "content/images/boxes.csv"
-    overrides = [part for key, value in arguments.items() for part in ("-o", f"{key}={value}")]
-    assert (
-        evaluate_command(["localise", "--config", str(ROOT / "configs/localise.yaml"), *overrides])
-        == 0
-    )
+    settings = {"images": photograph, "output": tmp_path, **LITE}
+    settings["truth"] = ROOT / "content/images/boxes.csv"
+    config = str(ROOT / "configs/localise.yaml")
+    assert evaluate_command(["localise", "--config", config, *overrides(settings)]) == 0
     assert "giant_panda.jpg: giant panda 97" in capsys.readouterr().out
     (entry,) = json.loads((tmp_path / "localise/boxes.json").read_text())
     assert entry["class"] == 388 and entry["overlap"] > 0.8
@@ -180,7 +168,7 @@ def test_localise_writes_a_row_for_each_class(evaluate, capsys):
     assert "overlap of at least a half: " in capsys.readouterr().out
 
 
-def test_sanity_draws_methods_and_stages(evaluate, capsys):
+def test_sanity_draws_each_method_at_each_stage(evaluate, capsys):
     folder = evaluate("sanity", methods="[gradient, grad_cam]", mode="independent")
     record = json.loads((folder / "independent.json").read_text())
     assert record["layers"] == ["trained", "6", "2", "0"]
@@ -213,7 +201,7 @@ def test_sanity_draws_methods_and_stages(evaluate, capsys):
         ("sanity", {"model": "resnet0"}, "unknown model 'resnet0'"),
     ],
 )
-def test_mistakes_end_in_one_sentence(evaluate, capsys, measure, changes, message):
+def test_bad_settings_are_reported_in_one_line(evaluate, capsys, measure, changes, message):
     evaluate(measure, code=2, **changes)
     err = capsys.readouterr().err
     assert message in err and err.count("error: ") == 1 and "Traceback" not in err
@@ -222,17 +210,21 @@ def test_mistakes_end_in_one_sentence(evaluate, capsys, measure, changes, messag
 @pytest.mark.skipif(sys.platform in ("win32", "darwin"), reason="names there are in Unicode")
 @pytest.mark.parametrize("measure", ["methods", "localise", "sanity"])
 @pytest.mark.parametrize("name", [b"caf\xe9.png", b"two\nlines.png"])
-def test_a_file_name_that_is_no_word(tmp_path, photograph, evaluate, measure, name):
+def test_file_name_that_is_not_unicode_or_has_a_line_break(
+    tmp_path, photograph, evaluate, measure, name
+):
     (tmp_path / "odd").mkdir()
     photograph("photo.png", 40, 32).rename(os.fsdecode(bytes(tmp_path / "odd") + b"/" + name))
-    settings = {"methods": "[saliency]", "steps": 2} if measure == "methods" else {}
-    settings = {"methods": "[gradient]"} if measure == "sanity" else settings
-    settings = {"engine": "threshold"} if measure == "localise" else settings
-    evaluate(measure, 0, images=tmp_path / "odd", target="predicted", **settings)
+    settings = {
+        "methods": {"methods": "[saliency]", "steps": 2},
+        "sanity": {"methods": "[gradient]"},
+        "localise": {"engine": "threshold"},
+    }
+    evaluate(measure, 0, images=tmp_path / "odd", target="predicted", **settings[measure])
 
 
-def test_the_network_is_as_it_was(monkeypatch, evaluate):
-    """The sanity check gives back the weights that it made random."""
+def test_sanity_leaves_the_network_unchanged(monkeypatch, evaluate):
+    """The sanity check makes weights random and then restores them."""
     before = load_model("tiny:small_net", image_size=32).network
     kept = []
     monkeypatch.setattr(
@@ -244,7 +236,7 @@ def test_the_network_is_as_it_was(monkeypatch, evaluate):
         np.testing.assert_array_equal(one.numpy(), other.numpy())
 
 
-def test_help_and_unknown_measures():
+def test_help_lists_the_measures_and_an_unknown_one_is_refused():
     def run(*arguments):
         command = [sys.executable, "-m", "visualize_pd.evaluate", *arguments]
         return subprocess.run(command, capture_output=True, text=True, cwd=ROOT)

@@ -1,6 +1,5 @@
-"""Many images: what is noted of them, several processes, runs that go on, reading ahead."""
+"""Many images: the summary, several processes, continued runs, and reading ahead."""
 
-import csv
 import os
 import subprocess
 import sys
@@ -10,19 +9,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from app_helpers import EXPLAIN, ROOT, TINY, overrides, read_csv, run_explain
 from PIL import Image
 
 from visualize_pd import load_image, load_model
-from visualize_pd.app.commands.scripts import explain_command
 from visualize_pd.app.explain import run as explain_module
 from visualize_pd.app.report.summary import FIELDS, Summary
 
-ROOT = Path(__file__).parents[2]
-TINY = {"model": "{name: tiny:small_net, image_size: 32}"}
-
 
 def seven_pictures(folder):
-    """Pictures that differ, the fourth of them broken."""
+    """Write seven different images. The fourth file is broken."""
     folder.mkdir()
     random = np.random.default_rng(0)
     for number in range(7):
@@ -33,28 +29,20 @@ def seven_pictures(folder):
 
 
 @pytest.fixture
-def pictures(tmp_path, monkeypatch):
-    monkeypatch.chdir(ROOT / "tests")
+def pictures(tmp_path, tests_folder):
     return seven_pictures(tmp_path / "pictures")
 
 
-def arguments_for(pictures, output, **settings):
-    keys = {**TINY, "images": pictures, "output": output, "batch_size": 2, **settings}
-    return [part for key, value in keys.items() for part in ("-o", f"{key}={value}")]
-
-
 def explain(pictures, output, code=1, **settings):
-    arguments = arguments_for(pictures, output, **settings)
-    assert explain_command(ROOT / "configs/saliency.yaml", arguments) == code
-    return output / "method_1"
+    """Explain the images two by two. The exit code is 1, as one of them is broken."""
+    return run_explain(output, code, images=pictures, batch_size=2, **TINY, **settings)
 
 
 def rows_of(folder):
-    with open(folder / "summary.csv", encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
+    return read_csv(folder / "summary.csv")
 
 
-def test_summary_says_what_the_network_says(pictures, tmp_path):
+def test_summary_holds_the_predictions_of_the_network(pictures, tmp_path):
     folder = explain(pictures, tmp_path / "out", target="[0, 2]")
     rows = rows_of(folder)
     assert list(rows[0]) == list(FIELDS)
@@ -79,7 +67,7 @@ def test_summary_says_what_the_network_says(pictures, tmp_path):
 
 @pytest.fixture(scope="module")
 def launched(tmp_path_factory):
-    """Two processes over seven pictures, one of them broken; and a single process."""
+    """Explain the seven images by two processes, and once more by one."""
     folder = tmp_path_factory.mktemp("launched")
     pictures = seven_pictures(folder / "pictures")
     environment = {k: v for k, v in os.environ.items() if k != "OMP_NUM_THREADS"}
@@ -87,14 +75,16 @@ def launched(tmp_path_factory):
     launcher += ["--log_dir", str(folder / "log")]
     codes = {}
     for name, start in {"two": launcher, "one": []}.items():
-        script = [
-            str(ROOT / "method_1_pp.py"),
-            *arguments_for(pictures, folder / name, report="true"),
-        ]
+        settings = {**TINY, "images": pictures, "batch_size": 2, "report": "true"}
+        arguments = overrides({**settings, "output": folder / name})
         done = subprocess.run(
-            [sys.executable, *start, *script],
-            cwd=ROOT / "tests", env=environment, capture_output=True, text=True, timeout=120,
-        )  # fmt: skip
+            [sys.executable, *start, str(ROOT / EXPLAIN), *arguments],
+            cwd=ROOT / "tests",
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
         codes[name] = done.returncode
     return folder, codes
 
@@ -113,13 +103,13 @@ def test_two_processes_share_the_images(launched):
         assert path.read_bytes() == (two / path.name).read_bytes()
     alike = [{**row, "figure": Path(row["figure"]).name} for row in rows_of(two)]
     assert alike == [{**row, "figure": Path(row["figure"]).name} for row in rows_of(one)]
-    for rank, own in enumerate(([0, 2, 4, 6], [1, 5])):  # the broken one is the second process's
+    for rank, own in enumerate(([0, 2, 4, 6], [1, 5])):  # the second process has the broken one
         told = [n for n in range(7) if f"p{n}.png: class" in logs[rank]]
         assert told == own, logs[rank]
 
 
-def test_a_run_goes_on_where_it_was(pictures, tmp_path, capsys):
-    """Two figures are gone: only they are drawn again, and the summary is that of a whole run."""
+def test_skip_existing_draws_only_the_missing_figures(pictures, tmp_path, capsys):
+    """Two figures are missing. Only they are drawn again; the summary is that of a full run."""
     folder = explain(pictures, tmp_path / "out")
     whole = rows_of(folder)
     gone = [folder / "p1_pp.jpg", folder / "p6_pp.jpg"]
@@ -136,8 +126,8 @@ def test_a_run_goes_on_where_it_was(pictures, tmp_path, capsys):
     assert rows_of(folder) == whole
 
 
-def test_a_killed_run_leaves_what_it_noted(pictures, tmp_path, monkeypatch):
-    """Killed before the summary was whole: its open part is taken up."""
+def test_rows_of_a_killed_run_are_kept(pictures, tmp_path, monkeypatch):
+    """The run is killed before the summary is complete. The next run takes over its open part."""
     monkeypatch.setattr("visualize_pd.app.report.summary.SAVE_SECONDS", 0)
     folder = explain(pictures, tmp_path / "out")
     whole = rows_of(folder)
@@ -145,7 +135,7 @@ def test_a_killed_run_leaves_what_it_noted(pictures, tmp_path, monkeypatch):
     class Killed(BaseException):
         pass
 
-    def killed(self, order):
+    def killed(*_):
         raise Killed
 
     for path in folder.iterdir():
@@ -160,7 +150,32 @@ def test_a_killed_run_leaves_what_it_noted(pictures, tmp_path, monkeypatch):
     assert rows_of(folder) == whole and not list(folder.glob(".summary.*"))
 
 
-def test_figures_of_unknown_origin_are_kept(pictures, tmp_path):
+def test_the_first_process_reports_while_the_others_wait(tmp_path):
+    """A process that ends with an exit code would make the launcher end the first one too."""
+    summaries = [Summary(tmp_path, rank, 2) for rank in range(2)]
+    for summary in summaries:
+        summary.add([{"file": str(summary.rank), "note": ""}])
+    ended = threading.Event()
+
+    def second():
+        summaries[1].finish(["0", "1"])
+        ended.set()
+
+    thread = threading.Thread(target=second)
+    thread.start()
+    while not list(tmp_path.glob(".summary.done.*")):
+        time.sleep(0.01)
+
+    def report(rows):
+        time.sleep(0.6)
+        assert len(rows) == 2 and not ended.is_set()
+
+    summaries[0].finish(["0", "1"], report)
+    thread.join(timeout=10)
+    assert ended.is_set()
+
+
+def test_existing_figure_that_no_run_noted_is_kept(pictures, tmp_path):
     folder = tmp_path / "out" / "method_1"
     folder.mkdir(parents=True)
     (folder / "p2_pp.jpg").write_bytes(b"a person's own")
@@ -170,7 +185,7 @@ def test_figures_of_unknown_origin_are_kept(pictures, tmp_path):
     assert row["note"] == "existing" and not row["class"]
 
 
-def test_the_next_batch_is_read_while_this_one_is_computed_with(pictures, tmp_path, monkeypatch):
+def test_next_batch_is_read_during_the_computation_of_this_one(pictures, tmp_path, monkeypatch):
     read, waited = threading.Event(), []
     real = explain_module.explain_batch
 
@@ -190,8 +205,8 @@ def test_the_next_batch_is_read_while_this_one_is_computed_with(pictures, tmp_pa
     assert waited == [True]
 
 
-def test_the_first_process_waits_for_all(tmp_path, monkeypatch):
-    """Parts that end one after the other, the first process first: one file, in order."""
+def test_first_process_waits_for_all_others(tmp_path, monkeypatch):
+    """The first process ends first. The summary is written when the last one has ended."""
     monkeypatch.setattr("visualize_pd.app.report.summary.LOOK_SECONDS", 0.01)
     summaries = [Summary(tmp_path, rank, 3) for rank in range(3)]
     for rank, summary in enumerate(summaries):
@@ -227,12 +242,14 @@ def test_the_first_process_waits_for_all(tmp_path, monkeypatch):
         ),
     ],
 )
-def test_what_does_not_go_together(pictures, tmp_path, capsys, settings, message):
+def test_skip_existing_is_refused_without_a_figure_for_each_image(
+    pictures, tmp_path, capsys, settings, message
+):
     explain(pictures, tmp_path / "out", code=2, **settings)
     assert message in capsys.readouterr().err
 
 
-def test_one_scale_takes_one_process(pictures, tmp_path, capsys, monkeypatch):
+def test_common_scale_needs_a_single_process(pictures, tmp_path, capsys, monkeypatch):
     monkeypatch.setattr("visualize_pd.core.runtime.share_of_run", lambda: (0, 2))
     explain(pictures, tmp_path / "out", code=2, common_scale="true")
     assert "run a single process" in capsys.readouterr().err

@@ -1,7 +1,6 @@
-"""A page of results: what it says, that it is safe and whole by itself, and in a real browser."""
+"""The HTML report: its content, its safety, and how it works in a real browser."""
 
 import base64
-import csv
 import io
 import re
 import shutil
@@ -12,20 +11,18 @@ from urllib.parse import unquote
 import numpy as np
 import pytest
 import yaml
+from app_helpers import TINY, read_csv, run_explain, run_generate
 from PIL import Image
 
-from visualize_pd.app.commands.scripts import explain_command, generate_command
 from visualize_pd.app.report.page import Animation, Figures, Percentage, Picture, Table, save_page
 from visualize_pd.core.text import read_cell
 
-ROOT = Path(__file__).parents[2]
-TINY = {"model": "{name: tiny:small_net, image_size: 32}"}
 NAMES = ["a.png", "<img src=x onerror=document.title=1>.png", 'Ü "& b.png', "c#1%.png"]
 CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
 
 
 class Page(HTMLParser):
-    """The texts of a page's table rows and config, its tags, and the bytes it holds."""
+    """A page that is read: the cells of its tables, its config, its tags and its `src`."""
 
     def __init__(self, path):
         super().__init__()
@@ -61,8 +58,8 @@ def decoded(source):
 
 
 @pytest.fixture
-def pictures(tmp_path, monkeypatch):
-    monkeypatch.chdir(ROOT / "tests")
+def pictures(tmp_path, tests_folder):
+    """A folder of images with unusual names, and one broken file."""
     folder = tmp_path / "pictures"
     folder.mkdir()
     for number, name in enumerate(NAMES):
@@ -73,15 +70,9 @@ def pictures(tmp_path, monkeypatch):
     return folder
 
 
-def arguments_for(output, **settings):
-    keys = {**TINY, "output": output, "report": "true", **settings}
-    return [part for key, value in keys.items() for part in ("-o", f"{key}={value}")]
-
-
-def explained(pictures, output, **settings):
-    arguments = arguments_for(output, images=pictures, **settings)
-    assert explain_command(ROOT / "configs/saliency.yaml", arguments) == 1
-    return output / "method_1"
+def explained(pictures, output, report="true", **settings):
+    """Explain the images. The exit code is 1, as one of them is broken."""
+    return run_explain(output, 1, images=pictures, report=report, **TINY, **settings)
 
 
 @pytest.fixture
@@ -89,10 +80,9 @@ def explain_page(pictures, tmp_path):
     return explained(pictures, tmp_path / "out", target="[0, 2]") / "index.html"
 
 
-def test_the_table_is_the_summary(explain_page):
+def test_table_holds_the_rows_of_the_summary(explain_page):
     page = Page(explain_page)
-    with open(explain_page.with_name("summary.csv"), encoding="utf-8", newline="") as file:
-        summary = list(csv.DictReader(file))
+    summary = read_csv(explain_page.with_name("summary.csv"))
     headings = ["", "image", "predicted", "probability", "asked for", "note"]
     assert page.rows[0] == headings
     assert len(page.rows) == 1 + len(NAMES) + 1 and len(summary) == 2 * len(NAMES) + 1
@@ -107,7 +97,7 @@ def test_the_table_is_the_summary(explain_page):
     assert yaml.safe_load(page.config)["target"] == [0, 2]
 
 
-def test_pictures_are_in_the_page_and_links_lead_to_the_files_beside_it(explain_page):
+def test_images_are_inside_the_page_and_links_lead_to_the_figures(explain_page):
     page = Page(explain_page)
     for source in page.data:
         kind, data = decoded(source)
@@ -122,7 +112,7 @@ def test_pictures_are_in_the_page_and_links_lead_to_the_files_beside_it(explain_
     assert all((explain_page.parent / name).is_file() for name in named)
 
 
-def test_nothing_comes_from_elsewhere_and_no_name_becomes_code(explain_page):
+def test_page_loads_nothing_from_outside_and_file_names_never_become_code(explain_page):
     page = Page(explain_page)
     assert {tag for tag, _ in page.tags if tag in ("link", "iframe", "object")} == set()
     for _, attributes in page.tags:
@@ -134,7 +124,7 @@ def test_nothing_comes_from_elsewhere_and_no_name_becomes_code(explain_page):
     assert "default-src 'none'" in policy[0]
 
 
-def test_compared_methods_stand_side_by_side_for_each_image(pictures, tmp_path):
+def test_compared_methods_are_side_by_side_for_each_image(pictures, tmp_path):
     folder = explained(pictures, tmp_path / "out", compare="[saliency, gradient, grad_cam]")
     page = Page(folder / "index.html")
     widths = [Image.open(io.BytesIO(decoded(source)[1])).width for source in page.data]
@@ -142,7 +132,7 @@ def test_compared_methods_stand_side_by_side_for_each_image(pictures, tmp_path):
     assert (folder / "a_pp.jpg").is_file() and (folder / "comparison_pp.jpg").is_file()
 
 
-def test_an_existing_figure_is_in_the_report_too(pictures, tmp_path):
+def test_report_shows_the_skipped_existing_figures(pictures, tmp_path):
     first = explained(pictures, tmp_path / "out", report="false")
     assert not (first / "index.html").exists()
     explained(pictures, tmp_path / "out", skip_existing="true")
@@ -150,13 +140,10 @@ def test_an_existing_figure_is_in_the_report_too(pictures, tmp_path):
 
 
 @pytest.mark.parametrize(("format", "kind"), [("gif", "image/gif"), ("mp4", "video/mp4")])
-def test_an_ascent_shows_its_animation_and_frames(tmp_path, monkeypatch, format, kind):
-    monkeypatch.chdir(ROOT / "tests")
+def test_report_of_an_ascent_shows_its_animation_and_frames(tmp_path, tests_folder, format, kind):
     settings = {"iterations": 4, "frames.every": 2, "target": "[1, 2]", "animation.format": format}
-    settings["priors"] = "{shift: 0}"
-    code = generate_command(ROOT / "configs/class_image.yaml", arguments_for(tmp_path, **settings))
-    assert code == 0
-    folder = tmp_path / "method_2/class_1_2"
+    settings.update(TINY, priors="{shift: 0}", report="true")
+    folder = run_generate(tmp_path, **settings) / "class_1_2"
     page = Page(folder / "index.html")
     animation = dict(decoded(source) for source in page.data if "jpeg" not in source[:20])
     assert animation == {f"data:{kind}": (folder / f"class_1_2.{format}").read_bytes()}
@@ -165,15 +152,13 @@ def test_an_ascent_shows_its_animation_and_frames(tmp_path, monkeypatch, format,
     assert page.rows[0][2:4] == ["score of class 1", "score of class 2"]
 
 
-def test_weights_have_a_page(tmp_path, monkeypatch):
-    monkeypatch.chdir(ROOT / "tests")
-    arguments = arguments_for(tmp_path)
-    assert generate_command(ROOT / "configs/first_layer.yaml", arguments) == 0
-    (path,) = (tmp_path / "method_2").glob("weights_*/index.html")
+def test_report_of_the_first_layer_shows_its_weights(tmp_path, tests_folder):
+    folder = run_generate(tmp_path, config="first_layer", report="true", **TINY)
+    (path,) = folder.glob("weights_*/index.html")
     assert len(Page(path).data) == 1
 
 
-def test_the_page_is_written_whole_or_not_at_all(tmp_path):
+def test_interrupt_keeps_the_old_page(tmp_path):
     path = tmp_path / "index.html"
     path.write_text("before")
 
@@ -186,7 +171,7 @@ def test_the_page_is_written_whole_or_not_at_all(tmp_path):
     assert path.read_text() == "before" and list(tmp_path.iterdir()) == [path]
 
 
-def test_pictures_gone_by_then_are_left_out(tmp_path):
+def test_missing_image_file_is_left_out(tmp_path):
     table = Table([""], [[Picture(tmp_path / "gone.png", (9, 9))]])
     figures = Figures([("gone", Picture(tmp_path / "gone.png", (9, 9)))])
     page = Page(save_page(tmp_path / "p.html", "t", "a", {"T": table, "F": figures}, {}))
@@ -219,7 +204,7 @@ def column(browser, number):
     )
 
 
-def test_a_browser_sorts_by_each_heading(browser, tmp_path):
+def test_browser_sorts_by_each_heading(browser, tmp_path):
     rows = [
         ["b10", 2.0, Percentage(0.05)],
         ["b9", None, Percentage(0.5)],
@@ -243,7 +228,7 @@ def test_a_browser_sorts_by_each_heading(browser, tmp_path):
     assert [h.get_attribute("aria-sort") for h in headings] == [None, None, "ascending"]
 
 
-def test_a_browser_shows_filters_and_runs_nothing_foreign(browser, explain_page):
+def test_browser_shows_images_filters_rows_and_loads_nothing_else(browser, explain_page):
     browser.get(explain_page.as_uri())
     assert browser.title.startswith("What tiny:small_net")
     loaded = "return [...document.images].map((i) => i.complete && i.naturalWidth > 0)"
@@ -256,7 +241,7 @@ def test_a_browser_shows_filters_and_runs_nothing_foreign(browser, explain_page)
     assert browser.get_log("browser") == []
 
 
-def test_a_browser_plays_the_animation(browser, tmp_path):
+def test_browser_shows_the_animation(browser, tmp_path):
     small = Image.new("RGB", (20, 10), "red")
     small.save(tmp_path / "a.gif", save_all=True, append_images=[Image.new("RGB", (20, 10))])
     figures = Figures([("moving", Animation(tmp_path / "a.gif"))])
@@ -265,19 +250,14 @@ def test_a_browser_plays_the_animation(browser, tmp_path):
     assert browser.get_log("browser") == []
 
 
-def test_a_new_run_takes_away_the_page_and_animation_of_an_earlier_one(tmp_path, monkeypatch):
-    """They would tell of frames that are gone; a resumed run, of the same frames, keeps them."""
-    monkeypatch.chdir(ROOT / "tests")
+def test_new_run_removes_the_report_and_animation_of_an_earlier_one(generate):
+    """They show frames that are gone. A resumed run has the same frames and keeps them."""
 
-    def generate(*more, **settings):
-        keys = {"model": TINY["model"], "output": tmp_path, "iterations": 4, "frames.every": 2}
-        keys.update(settings, target=1)
-        parts = [part for key, value in keys.items() for part in ("-o", f"{key}={value}")]
-        assert generate_command(ROOT / "configs/class_image.yaml", [*parts, *more]) == 0
-        folder = tmp_path / "method_2/class_1"
+    def files(**settings):
+        folder = generate("class_image", target=1, iterations=4, **settings) / "class_1"
         return {path.name for path in folder.iterdir() if path.suffix in (".html", ".gif", ".webp")}
 
-    assert generate(report="true") == {"index.html", "class_1.gif"}
+    assert files(report="true") == {"index.html", "class_1.gif"}
     both = {"index.html", "class_1.gif", "class_1.webp"}
-    assert generate("--resume", **{"animation.format": "webp"}) == both
-    assert generate(seed=1) == {"class_1.gif"}
+    assert files(resume=True, **{"animation.format": "webp"}) == both
+    assert files(seed=1) == {"class_1.gif"}

@@ -1,16 +1,13 @@
-"""The worked example: a network that learned a mark in the corner, and maps that say so."""
-
-from pathlib import Path
+"""The worked example: a network learns a mark in the corner, and the maps show this."""
 
 import numpy as np
 import paddle
 import pytest
+from app_helpers import ROOT
 
 from visualize_pd import crop, grad_cam, integrated_gradients, load_image, saliency, to_tensor
 from visualize_pd.app.commands.scripts import explain_command
 from visualize_pd.app.examples import shortcut
-
-ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
@@ -18,13 +15,13 @@ def network():
     return shortcut.train(steps=20)
 
 
-def test_it_is_right_by_the_mark_alone(network):
+def test_network_decides_by_the_mark_alone(network):
     right = {mark: shortcut.accuracy(network, mark, 80) for mark in ("planted", "none", "swapped")}
     assert right["planted"] > 0.95 and 0.3 < right["none"] < 0.7 and right["swapped"] < 0.05
 
 
 def in_view(box):
-    """A box of a picture in the square that the network sees, which is not resized."""
+    """Where a box of the whole image lies in the square that the network sees."""
     edge = (shortcut.SIDE - shortcut.SEEN) // 2
     x0, y0, x1, y1 = (value - edge for value in box)
     mask = np.zeros((shortcut.SEEN, shortcut.SEEN), dtype=bool)
@@ -32,7 +29,7 @@ def in_view(box):
     return mask
 
 
-def test_maps_lie_on_the_mark_and_not_on_the_shape(network):
+def test_maps_are_high_on_the_mark_and_not_on_the_shape(network):
     random = np.random.default_rng(5)
     pictures = [shortcut.draw(kind, True, random) for kind in (0, 1, 0, 1)]
     images = to_tensor([crop(p, shortcut.SEEN, shortcut.SIDE) for p in pictures])
@@ -45,8 +42,8 @@ def test_maps_lie_on_the_mark_and_not_on_the_shape(network):
     assert (coarse[:, mark].mean(1) > 1.5 * coarse[:, ~mark].mean(1)).all()
 
 
-def test_from_training_to_the_figure(tmp_path, monkeypatch, capsys):
-    """As README says, with a training too short to learn: files, names and the config fit."""
+def test_example_runs_from_training_to_the_figure(tmp_path, monkeypatch, capsys):
+    """The steps of README, with a training too short to learn: files, names and config fit."""
     monkeypatch.chdir(tmp_path)
     shortcut.main(["--steps", "1"])
     out = capsys.readouterr().out

@@ -1,4 +1,4 @@
-"""What DESIGN promises of every method, over the whole table of methods."""
+"""What every attribution method promises. Each test runs for the whole table `METHODS`."""
 
 import functools
 import os
@@ -7,6 +7,8 @@ from pathlib import Path
 import numpy as np
 import paddle
 import pytest
+from convnet import convolutional
+from network_state import state_of
 from paddle import nn
 from toys import Linear, images, weights
 
@@ -18,29 +20,8 @@ pytestmark = [
 ]
 
 
-def convolutional(classes=4):
-    """Batch norm, dropout and a reused ReLU; some parameters frozen, some layers in training."""
-    paddle.seed(3)
-    relu = nn.ReLU()
-    network = nn.Sequential(
-        nn.Conv2D(3, 6, 3, padding=1),
-        nn.BatchNorm2D(6),
-        relu,
-        nn.Conv2D(6, 5, 3, stride=2),
-        relu,
-        nn.AdaptiveAvgPool2D(2),
-        nn.Flatten(),
-        nn.Dropout(0.5),
-        nn.Linear(20, classes),
-    )
-    network.train()
-    network[1].eval()
-    network[0].weight.stop_gradient = True
-    return network
-
-
-def seen(network):
-    """With feature maps, which are the image itself, before a network that has none."""
+def with_feature_maps(network):
+    """A convolution that returns the image itself, and then a network without feature maps."""
     conv = nn.Conv2D(3, 3, 1, bias_attr=False)
     conv.weight.set_value(np.eye(3, dtype="float32")[:, :, None, None])
     return nn.Sequential(conv, network)
@@ -48,21 +29,6 @@ def seen(network):
 
 def is_one_of(method, *names):
     return method in [METHODS[name] for name in names]
-
-
-def state_of(network):
-    layers = network.sublayers(include_self=True)
-    return {
-        "modes": [layer.training for layer in layers],
-        "frozen": [p.stop_gradient for p in network.parameters()],
-        "gradients": [p.grad for p in network.parameters()],
-        "hooks": [
-            (len(layer._forward_pre_hooks), len(layer._forward_post_hooks)) for layer in layers
-        ],
-        "attributes": [sorted(layer.__dict__) for layer in layers],
-        "operations": [paddle._C_ops.relu, paddle._C_ops.relu6],
-        "values": [value.numpy().tobytes() for value in network.state_dict().values()],
-    }
 
 
 def test_batch_gives_what_single_images_give(method):
@@ -73,7 +39,7 @@ def test_batch_gives_what_single_images_give(method):
         assert np.abs(together[i] - alone).max() <= 1e-5 * np.abs(alone).max()
 
 
-def test_network_and_images_come_back_as_they_were(method):
+def test_network_and_images_are_not_changed(method):
     network, batch = convolutional(), images(2, 14, 11)
     before, pixels = state_of(network), batch.numpy().tobytes()
     method(network, batch, 1)
@@ -81,7 +47,7 @@ def test_network_and_images_come_back_as_they_were(method):
     assert batch.stop_gradient and batch.grad is None and batch.numpy().tobytes() == pixels
 
 
-def test_network_comes_back_after_an_exception_inside_it(method):
+def test_network_is_restored_after_an_exception(method):
     network = convolutional()
 
     def explode(*_):
@@ -95,49 +61,51 @@ def test_network_comes_back_after_an_exception_inside_it(method):
     handle.remove()
 
 
-def test_images_that_need_gradients_of_their_own_stay_untouched(method):
+def test_images_with_gradients_are_not_changed(method):
     batch = images(1, 14, 11)
     batch.stop_gradient = False
     maps = method(convolutional(), batch, 1)
     assert batch.grad is None and not batch.stop_gradient and maps.stop_gradient
 
 
-def test_works_where_gradients_are_switched_off(method):
+def test_method_works_inside_no_grad(method):
     network, batch = convolutional(), images(2, 14, 11)
     expected = method(network, batch, 1).numpy()
     with paddle.no_grad():
         np.testing.assert_array_equal(method(network, batch, 1).numpy(), expected)
 
 
-def test_asked_class_is_explained_predicted_or_not(method):
+def test_requested_class_is_explained(method):
+    """Also where another class is predicted."""
     w, batch = weights(), images()
-    network = seen(Linear(w))
-    if is_one_of(method, "rise"):  # of logits, as probabilities depend on all classes
+    network = with_feature_maps(Linear(w))
+    if is_one_of(method, "rise"):  # its default, the probability, depends on all classes
         method = functools.partial(method, score="logit")
     for target in range(3):
         only = np.zeros_like(w)
-        only[target] = w[target]  # the other classes' weights can't be what comes out
+        only[target] = w[target]  # a network with the weights of this class alone
         maps = method(network, batch, target).numpy()
-        np.testing.assert_allclose(maps, method(seen(Linear(only)), batch, target).numpy())
+        expected = method(with_feature_maps(Linear(only)), batch, target).numpy()
+        np.testing.assert_allclose(maps, expected)
         assert np.abs(maps).sum() > 1e-3
 
 
-def test_classes_differ(method):
-    network, batch = seen(Linear(weights())), images()
+def test_maps_of_two_classes_differ(method):
+    network, batch = with_feature_maps(Linear(weights())), images()
     first, second = (method(network, batch, target).numpy() for target in (0, 1))
     of_no_class = is_one_of(method, "eigen_cam", "activation_gradient")
     assert np.array_equal(first, second) == of_no_class
 
 
-def test_first_call_is_on_the_images_themselves(method):
-    """The predictions that a figure tells are taken from it."""
+def test_first_forward_pass_is_on_the_images(method):
+    """The predictions in a figure come from this pass."""
     network, batch, inputs = convolutional(), images(2, 14, 11), []
     network.register_forward_pre_hook(lambda _, x: inputs.append(x[0].numpy()))
     method(network, batch, 1)
     np.testing.assert_array_equal(inputs[0], batch.numpy())
 
 
-def test_evaluation_mode_is_what_is_explained(method):
+def test_network_is_explained_in_evaluation_mode(method):
     network, batch = convolutional(), images(2, 14, 11)
     in_training = method(network, batch, 1).numpy()
     network.eval()
@@ -150,6 +118,8 @@ class Constant(nn.Layer):
 
 
 class Unconnected(nn.Layer):
+    """Its logits depend on the image with a gradient of 0."""
+
     def __init__(self):
         super().__init__()
         self.bias = self.create_parameter([3])
@@ -159,8 +129,8 @@ class Unconnected(nn.Layer):
 
 
 @pytest.mark.parametrize("network", [Constant(), Unconnected()], ids=["constant", "unconnected"])
-def test_no_gradient_gives_zeros(method, network):
-    maps = method(seen(network), images(), 1).numpy()
+def test_score_without_a_gradient_gives_zeros(method, network):
+    maps = method(with_feature_maps(network), images(), 1).numpy()
     assert maps.shape[0] == 2 and np.isfinite(maps).all()
     if not is_one_of(method, "eigen_cam", "activation_gradient", "score_cam", "rise"):
         assert not maps.any()
@@ -171,13 +141,14 @@ def test_constant_image_gives_finite_maps(method):
     assert np.isfinite(maps).all()
 
 
-def test_height_and_width_keep_their_places(method):
-    """Only one pixel matters, far down and near the left."""
+def test_height_and_width_are_not_swapped(method):
+    """The score depends on one pixel only, in row 7 and column 1."""
     w = np.zeros((1, 3, 9, 4), dtype="float32")
     w[0, :, 7, 1] = 2
     image = np.zeros((1, 3, 9, 4), dtype="float32")
     image[0, :, 7, 1] = [1, 2, 3]
-    maps = np.abs(method(seen(Linear(w)), paddle.to_tensor(image), 0).numpy()[0]).sum(0)
+    network = with_feature_maps(Linear(w))
+    maps = np.abs(method(network, paddle.to_tensor(image), 0).numpy()[0]).sum(0)
     assert maps.shape == (9, 4)
     if is_one_of(method, "rise"):
         assert maps[5:, :3].mean() > 1.02 * maps[:4].mean()
@@ -188,9 +159,10 @@ def test_height_and_width_keep_their_places(method):
 @pytest.mark.parametrize("target", [None, 0])
 def test_network_with_a_single_class(method, target):
     w = weights(classes=1)
-    expected = method(seen(Linear(w)), images(), 0).numpy()
+    expected = method(with_feature_maps(Linear(w)), images(), 0).numpy()
     assert np.isfinite(expected).all() and expected.any()
-    np.testing.assert_array_equal(method(seen(Linear(w)), images(), target).numpy(), expected)
+    maps = method(with_feature_maps(Linear(w)), images(), target).numpy()
+    np.testing.assert_array_equal(maps, expected)
 
 
 class WithAuxiliary(Linear):
@@ -201,17 +173,18 @@ class WithAuxiliary(Linear):
 
 def test_network_with_auxiliary_outputs(method):
     w, batch = weights(), images()
-    expected = method(seen(Linear(w)), batch, 2).numpy()
-    np.testing.assert_array_equal(method(seen(WithAuxiliary(w)), batch, 2).numpy(), expected)
+    expected = method(with_feature_maps(Linear(w)), batch, 2).numpy()
+    maps = method(with_feature_maps(WithAuxiliary(w)), batch, 2).numpy()
+    np.testing.assert_array_equal(maps, expected)
 
 
-def test_an_array_that_is_no_tensor(method):
+def test_numpy_array_is_not_a_tensor(method):
     with pytest.raises(VisualizeError, match=r"must be a paddle\.Tensor"):
         method(convolutional(), images().numpy())
 
 
 def memory_in_use():
-    """Of this process, in MB."""
+    """The memory of this process, in MB."""
     pages = int(Path("/proc/self/statm").read_text().split()[1])
     return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
 
@@ -224,10 +197,10 @@ FEW = {
 }
 
 
-@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="only Linux tells it so")
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="/proc exists only on Linux")
 @pytest.mark.filterwarnings("ignore")
-def test_a_pass_is_forgotten_after_it(method):
-    """A pass here records some 30 MB; one that is kept shows after ten."""
+def test_memory_of_a_pass_is_released(method):
+    """A pass of this network records about 30 MB, so ten passes that are kept need over 100 MB."""
     network = nn.Sequential(
         *(layer for _ in range(4) for layer in (nn.Conv2D(3, 3, 1), nn.ReLU())),
         nn.AdaptiveAvgPool2D(1),

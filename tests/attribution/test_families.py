@@ -1,4 +1,4 @@
-"""Every method on a network of each family of `paddle.vision.models`, with random weights."""
+"""Every method on one network of each family in `paddle.vision.models`, with random weights."""
 
 from collections.abc import Callable
 from contextlib import contextmanager
@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 import paddle
 import pytest
+from network_state import state_of
 from paddle import nn
 from paddle.autograd import PyLayer
 from paddle.nn import functional
@@ -23,42 +24,44 @@ pytestmark = pytest.mark.filterwarnings("ignore:When training, we now always tra
 
 
 class Family(NamedTuple):
-    """A family's size of image, and what its architecture says.
+    """What is known about a network from its architecture.
 
-    `layer` returns its last convolutional feature maps, of the shape `maps`; `rest` makes logits
-    of them, so that no convolution, activation or shortcut can come after; `relus` are called.
+    `size`: the height and width of its images. `layer`: the layer that returns its last
+    convolutional feature maps. `maps`: their shape `[C, h, w]`. `relus`: how many ReLUs one forward
+    pass calls. `head`: a function that makes the logits of those feature maps, without any
+    convolution, activation or shortcut. `lowest`: the lowest value that the feature maps can have.
     """
 
     size: tuple[int, int]
     layer: str
     maps: tuple[int, int, int]
     relus: int
-    rest: Callable[[nn.Layer, paddle.Tensor], paddle.Tensor]
+    head: Callable[[nn.Layer, paddle.Tensor], paddle.Tensor]
     lowest: float = 0.0
 
 
 def pooled(classifier):
-    """Global average pooling, then some layers."""
+    """A head of global average pooling and the named layers of a network."""
 
-    def rest(network, maps):
-        found = maps.mean(axis=[2, 3])
+    def head(network, maps):
+        output = maps.mean(axis=[2, 3])
         for name in classifier:
-            found = getattr(network, name)(found)
-        return found
+            output = getattr(network, name)(output)
+        return output
 
-    return rest
+    return head
 
 
-def two_hidden_layers(network, maps):
+def alexnet_head(network, maps):
     """AlexNet after its fifth ReLU."""
-    found = network._conv5._pool(maps).flatten(1)
-    found = functional.relu(network._fc6(network._drop1(found)))
-    return network._fc8(functional.relu(network._fc7(network._drop2(found))))
+    output = network._conv5._pool(maps).flatten(1)
+    output = functional.relu(network._fc6(network._drop1(output)))
+    return network._fc8(functional.relu(network._fc7(network._drop2(output))))
 
 
-# The sizes are the smallest, or nearly so, that leave more than one place in the last maps.
+# The sizes are close to the smallest with which the last feature maps have more than one pixel.
 NETWORKS = {
-    "AlexNet": Family((223, 239), "_conv5.relu", (256, 13, 14), 7, two_hidden_layers),
+    "AlexNet": Family((223, 239), "_conv5.relu", (256, 13, 14), 7, alexnet_head),
     "vgg11": Family(
         *((64, 80), "features.19", (512, 4, 5), 10),
         lambda net, maps: net.classifier(net.avgpool(net.features[20](maps)).flatten(1)),
@@ -71,12 +74,12 @@ NETWORKS = {
     ),
     "mobilenet_v1": Family((64, 72), "conv6", (1024, 2, 3), 27, pooled(["fc"])),
     "mobilenet_v2": Family((64, 72), "features", (1280, 2, 3), 35, pooled(["classifier"])),
-    # A hardswish is -3/8 at its lowest.
+    # The lowest value of a hardswish is -3/8.
     "mobilenet_v3_small": Family(
         (64, 72), "lastconv", (576, 2, 3), 14, pooled(["classifier"]), lowest=-0.375
     ),
     "shufflenet_v2_x0_25": Family((64, 72), "_last_conv", (512, 2, 3), 37, pooled(["_fc"])),
-    # The last convolution has a channel for each class; the ReLU after it is a function.
+    # The last convolution has one channel for each class. The ReLU after it is a function.
     "squeezenet1_1": Family(
         *((64, 96), "_conv9", (10, 3, 5), 26),
         lambda net, maps: functional.relu(maps).mean(axis=[2, 3]),
@@ -103,10 +106,10 @@ def random_images(count, channels, size, seed):
     return paddle.to_tensor(values)
 
 
-def settle(network, images):
-    """Batch norms take their statistics from some images, as after training.
+def set_batch_norm_statistics(network, images):
+    """Take the statistics of every batch norm from some images, as after training.
 
-    Without it random weights let signals die out: MobileNet's logits are 1e-16.
+    Without it the activations shrink from layer to layer: MobileNet's logits are about 1e-16.
     """
     norms = [layer for layer in network.sublayers() if hasattr(layer, "_momentum")]
     usual = [norm._momentum for norm in norms]
@@ -121,22 +124,9 @@ def settle(network, images):
     network.eval()
 
 
-def state_of(network):
-    """As in test_contracts, with sums in place of values, which are half a gigabyte here."""
-    layers = network.sublayers(include_self=True)
-    return {
-        "modes": [layer.training for layer in layers],
-        "frozen": [p.stop_gradient for p in network.parameters()],
-        "gradients": [p.grad for p in network.parameters()],
-        "hooks": [(*layer._forward_pre_hooks, *layer._forward_post_hooks) for layer in layers],
-        "attributes": [sorted(layer.__dict__) for layer in layers],
-        "operations": [
-            getattr(operations, name)
-            for operations in (paddle._C_ops, paddle._legacy_C_ops)
-            for name in ("relu", "relu6")
-        ],
-        "sums": [value.sum().item() for value in network.state_dict().values()],
-    }
+def state_with_sums(network):
+    """The state with the sum of each parameter. The values themselves are half a gigabyte here."""
+    return state_of(network, summary=lambda value: value.sum().item())
 
 
 @pytest.fixture(scope="module", params=NETWORKS)
@@ -145,9 +135,10 @@ def built(request):
     paddle.seed(0)
     classifier = load_model(request.param, weights="random", num_classes=10)
     channels = len(classifier.mean)
-    settle(classifier.network, random_images(8, channels, family.size, seed=1))
+    network = classifier.network
+    set_batch_norm_statistics(network, random_images(8, channels, family.size, seed=1))
     images = random_images(2, channels, family.size, seed=2)
-    return Built(request.param, family, classifier.network, images, state_of(classifier.network))
+    return Built(request.param, family, network, images, state_with_sums(network))
 
 
 IN_COLOUR = {
@@ -162,7 +153,7 @@ FEW = {
 
 
 def options(method, built):
-    """So that a method takes few passes; Score-CAM takes one for each channel."""
+    """Options with which a method needs few passes. Score-CAM needs one for each channel."""
     if method == "occlusion":
         side = min(built.family.size) * 3 // 4
         return {"size": side, "stride": side}
@@ -176,7 +167,7 @@ def options(method, built):
 
 @pytest.mark.parametrize("method", METHODS)
 def test_method_gives_a_map(built, method):
-    """Of the class that the image is taken for: for another a CAM may well be zero."""
+    """The map of the predicted class. For another class a CAM may be 0 everywhere."""
     images, pixels = built.images[:1], built.images[:1].numpy().tobytes()
     maps = METHODS[method](built.network, images, **options(method, built)).numpy()
     channels = images.shape[1] if method in IN_COLOUR else 1
@@ -184,10 +175,11 @@ def test_method_gives_a_map(built, method):
     assert np.isfinite(maps).all() and maps.any() and np.ptp(maps) > 0
     if method.endswith(("cam", "cam_pp")) and method != "guided_grad_cam":
         assert maps.min() >= 0
-    assert state_of(built.network) == built.state
+    assert state_with_sums(built.network) == built.state
     assert images.stop_gradient and images.grad is None and images.numpy().tobytes() == pixels
 
 
+# The methods that are compared on single images, for each network.
 ALONE = {
     "resnet18": ["guided_backprop", "rise"],
     "densenet121": ["deconvnet", "grad_cam"],
@@ -212,20 +204,20 @@ def test_batch_gives_what_single_images_give(built):
             close(together[i], alone.numpy()[0], 1e-4)
 
 
-def test_default_layer_is_what_the_architecture_says(built):
+def test_default_layer_is_that_of_the_architecture(built):
     network, family = built.network, built.family
     passed = record_forward(network, built.images, layers=network.sublayers())
-    layer, maps, slope = last_feature_maps(passed.calls, passed.scores)
+    layer, maps, gradient = last_feature_maps(passed.calls, passed.scores)
     assert layer is dict(network.named_sublayers())[family.layer]
     assert tuple(maps.shape) == (2, *family.maps) and is_feature_maps(maps)
     assert family.lowest <= maps.min().item() < maps.max().item()
-    close(family.rest(network, maps).numpy(), passed.logits.numpy())
+    close(family.head(network, maps).numpy(), passed.logits.numpy())
     (expected,) = paddle.grad(passed.scores.sum(), [maps])
-    close(slope.numpy(), expected.numpy())
+    close(gradient.numpy(), expected.numpy())
 
 
 class Guided(PyLayer):
-    """A ReLU by its definition, with `high` as the upper end of a ReLU6."""
+    """A ReLU with the backward pass of guided backpropagation. A ReLU6 has the bound `high`."""
 
     @staticmethod
     def forward(context, x, high):
@@ -247,7 +239,7 @@ class Deconvnet(Guided):
 
 @contextmanager
 def every_relu(network, rule):
-    """Put `rule` where a network of the zoo has a ReLU: layers, functions, and batch norms."""
+    """Put `rule` in place of every ReLU of a network: in layers, functions and batch norms."""
     called = []
 
     def ruled(high):
@@ -276,9 +268,9 @@ def every_relu(network, rule):
     ("method", "rule"), [("guided_backprop", Guided), ("deconvnet", Deconvnet)]
 )
 def test_rule_reaches_every_relu(built, method, rule):
-    """Against the same network with every ReLU written anew.
+    """The map equals that of the same network with every ReLU replaced by hand.
 
-    Its other layers are the quick ones too: by other rounding other ReLUs would be open.
+    Both use the fast layers. With other rounding some ReLUs would be open in one of them only.
     """
     image = built.images[:1].clone()
     image.stop_gradient = False

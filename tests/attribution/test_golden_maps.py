@@ -1,7 +1,7 @@
-"""Every method that Captum or pytorch-grad-cam has as well, against their numbers.
+"""Methods that Captum or pytorch-grad-cam also have, against the numbers of those libraries.
 
-`tests/golden/make_attributions.py` made them, and says where those libraries had to be changed.
-Both sides run in float64: in float32 a ReLU here and there falls on the other side of its kink.
+`tests/golden/make_attributions.py` made the numbers, and says where those libraries were changed.
+Both sides run in float64. In float32, rounding would open or close some ReLUs on one side only.
 """
 
 import sys
@@ -21,13 +21,14 @@ import make_attributions as made  # noqa: E402
 
 pytestmark = pytest.mark.usefixtures("fast_and_plain")
 
-# Relative errors. The file holds float32; pytorch-grad-cam has its maps in float32 as well, and
-# small numbers beside its denominators.
+# Relative errors. The file holds float32. pytorch-grad-cam also computes its maps in float32, and
+# adds small numbers to its denominators.
 CAPTUM, MAPS = 1e-6, 1e-5
 
 INTEGRATED = partial(v.integrated_gradients, steps=made.STEPS)
 SMOOTH = partial(v.smooth_grad, samples=made.SAMPLES, noise=made.NOISE, seed=made.SEED)
-# Squares that fit exactly: the last one ends at the edge here, and is cut off there in Captum.
+# These squares fit exactly. Otherwise the last square would end at the edge here, and Captum would
+# cut it off.
 OCCLUSION = partial(v.occlusion, size=96, stride=64)
 GUIDED = partial(v.activation_gradient, layer="features.8", filter=made.FILTER)
 
@@ -42,7 +43,11 @@ ATTRIBUTIONS = {
     "activation_gradient": GUIDED,
     "integrated_gradients": INTEGRATED,
     "integrated_gradients_midpoint": partial(INTEGRATED, quadrature="midpoint"),
-    "integrated_gradients_trapezoid": partial(INTEGRATED, quadrature="trapezoid"),
+    "integrated_gradients_trapezoid": partial(
+        INTEGRATED,
+        quadrature="trapezoid",
+        baseline=paddle.to_tensor(made.baseline().astype("float64")),
+    ),
     "integrated_gradients_probability": partial(INTEGRATED, score="probability"),
     "integrated_gradients_log_probability": partial(INTEGRATED, score="log_probability"),
     "smooth_grad": SMOOTH,
@@ -92,55 +97,55 @@ def baseline():
 
 
 def assert_close(actual, expected, relative):
-    """max |difference| over max |expected|, for each image by itself."""
+    """Assert max |difference| / max |expected| for each image separately."""
     assert actual.shape == expected.shape
     for ours, theirs in zip(actual, expected):
         assert np.abs(ours - theirs).max() <= relative * np.abs(theirs).max()
 
 
 def assert_map(maps, name, golden):
-    """The map stretched to [0, 1], as pytorch-grad-cam returns it, and its range before that."""
+    """Compare the map scaled to [0, 1], as pytorch-grad-cam returns it, and its original range."""
     low, high = (f(maps, axis=(1, 2, 3), keepdims=True) for f in (np.min, np.max))
     assert_close(made.sample((maps - low) / (high - low)), golden[name], MAPS)
     assert_close(np.concatenate([low, high], axis=1)[..., 0, 0], golden[f"{name}_range"], MAPS)
 
 
 @pytest.mark.parametrize("name", ATTRIBUTIONS)
-def test_captum(name, network, images, golden):
+def test_map_equals_that_of_captum(name, network, images, golden):
     attribution = ATTRIBUTIONS[name](network, images, made.TARGETS).numpy()
     assert_close(made.sample(attribution), golden[name], CAPTUM)
 
 
-def test_captum_integrates_from_a_baseline(network, images, baseline, golden):
+def test_integrated_gradients_from_a_baseline_equal_captum(network, images, baseline, golden):
     found = INTEGRATED(network, images, made.TARGETS, baseline=baseline, return_gap=True)
     attribution, gap = (tensor.numpy() for tensor in found)
     assert_close(made.sample(attribution), golden["integrated_gradients_baseline"], CAPTUM)
     assert_close(gap, golden["integrated_gradients_gap"], CAPTUM)
 
 
-def test_captum_hides_behind_a_baseline(network, images, baseline, golden):
+def test_occlusion_with_a_baseline_equals_captum(network, images, baseline, golden):
     attribution = OCCLUSION(network, images, made.TARGETS, baseline=baseline).numpy()
     assert_close(made.sample(attribution), golden["occlusion_baseline"], CAPTUM)
 
 
 @pytest.mark.parametrize("name", CAMS)
-def test_pytorch_grad_cam(name, network, images, golden):
+def test_map_equals_that_of_pytorch_grad_cam(name, network, images, golden):
     assert_map(CAMS[name](network, images, made.TARGETS).numpy(), name, golden)
 
 
-def test_pytorch_grad_cam_masks(network, images, golden):
+def test_score_cam_equals_that_of_pytorch_grad_cam(network, images, golden):
     rows = made.SECOND
     maps = v.score_cam(network, images[rows], made.TARGETS[rows]).numpy()
     assert_map(maps, "score_cam", golden)
 
 
 @pytest.mark.parametrize("name", AVERAGES)
-def test_pytorch_grad_cam_averages(name, network, images, golden):
+def test_averaged_map_equals_that_of_pytorch_grad_cam(name, network, images, golden):
     maps = AVERAGES[name](network, images, made.TARGETS).numpy()
     assert_close(made.sample(maps), golden[name], MAPS)
 
 
-def test_every_number_is_compared(golden):
+def test_every_array_of_the_file_is_compared(golden):
     maps = [*CAMS, "score_cam"]
     others = ["integrated_gradients_baseline", "integrated_gradients_gap", "occlusion_baseline"]
     compared = [*ATTRIBUTIONS, *others, *AVERAGES, *maps, *(f"{name}_range" for name in maps)]

@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all, and folders that prove to take files."""
+"""Files are written completely or not at all, and output folders are checked beforehand."""
 
 import os
 import threading
@@ -16,7 +16,7 @@ from visualize_pd.core.files import (
 )
 
 
-def test_the_file_holds_what_was_written(tmp_path):
+def test_file_contains_what_was_written(tmp_path):
     path = tmp_path / "a" / "b" / "file.bin"
     with atomic_write(path) as file:
         file.write(b"one")
@@ -25,7 +25,7 @@ def test_the_file_holds_what_was_written(tmp_path):
     assert list(path.parent.iterdir()) == [path]
 
 
-def test_an_existing_file_is_replaced_only_at_the_end(tmp_path):
+def test_existing_file_is_replaced_only_at_the_end(tmp_path):
     path = tmp_path / "file.bin"
     path.write_bytes(b"old")
     with atomic_write(path) as file:
@@ -37,7 +37,7 @@ def test_an_existing_file_is_replaced_only_at_the_end(tmp_path):
 
 @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt, SystemExit, MemoryError])
 @pytest.mark.parametrize("existing", [None, b"old"])
-def test_after_an_interruption_all_is_as_before(tmp_path, error, existing):
+def test_interrupted_write_changes_nothing(tmp_path, error, existing):
     path = tmp_path / "file.bin"
     if existing is not None:
         path.write_bytes(existing)
@@ -50,7 +50,7 @@ def test_after_an_interruption_all_is_as_before(tmp_path, error, existing):
     )
 
 
-def test_a_full_disk_is_an_output_error(tmp_path):
+def test_full_disk_is_an_output_error(tmp_path):
     path = tmp_path / "file.bin"
     with pytest.raises(OutputError, match=r"file\.bin: No space left"), atomic_write(path) as file:
         file.write(b"half")
@@ -58,7 +58,7 @@ def test_a_full_disk_is_an_output_error(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_failed_replacement_leaves_nothing(tmp_path):
+def test_failed_replacement_leaves_no_file(tmp_path):
     folder = tmp_path / "taken"
     folder.mkdir()
     with pytest.raises(OutputError, match="taken"), atomic_write(folder) as file:
@@ -67,7 +67,7 @@ def test_a_failed_replacement_leaves_nothing(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["plain/below", "plain/below/it", "a\0b", "x" * 300])
-def test_a_path_that_cannot_be_a_file(tmp_path, name):
+def test_path_that_cannot_be_a_file(tmp_path, name):
     (tmp_path / "plain").write_bytes(b"keep")
     with pytest.raises(OutputError), atomic_write(tmp_path / name) as file:
         file.write(b"x")
@@ -76,37 +76,37 @@ def test_a_path_that_cannot_be_a_file(tmp_path, name):
 
 
 @pytest.mark.parametrize("name", ["", ".", "/"])
-def test_a_path_without_a_name_is_no_file(tmp_path, monkeypatch, name):
+def test_path_without_a_file_name(tmp_path, monkeypatch, name):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(OutputError), atomic_write(name) as file:
         file.write(b"x")
     assert list(tmp_path.iterdir()) == []
 
 
-def test_the_longest_name_a_folder_takes_can_be_written(tmp_path):
+def test_file_with_the_longest_possible_name(tmp_path):
     path = tmp_path / ("x" * 251 + ".png")
-    path.touch()  # the file system itself takes it
+    path.touch()  # this file system allows names of 255 letters
     with atomic_write(path) as file:
         file.write(b"new")
     assert path.read_bytes() == b"new"
 
 
 @pytest.mark.parametrize("name", ["new", "new/deep/er", "", "."])
-def test_make_folder_makes_it_and_leaves_it_empty(tmp_path, monkeypatch, name):
+def test_make_output_folder_leaves_it_empty(tmp_path, monkeypatch, name):
     monkeypatch.chdir(tmp_path)
     folder = make_output_folder(name)
     assert (tmp_path / name).is_dir() and folder.resolve() == (tmp_path / name).resolve()
     assert list(folder.iterdir()) == []
 
 
-def test_make_folder_keeps_what_is_there(tmp_path):
+def test_make_output_folder_keeps_existing_files(tmp_path):
     (tmp_path / "old").write_bytes(b"keep")
     make_output_folder(tmp_path)
     assert (tmp_path / "old").read_bytes() == b"keep"
 
 
 @pytest.mark.parametrize("name", ["plain", "plain/below", "a\0b", "x" * 300, "x/" * 3000])
-def test_make_folder_where_none_can_be(tmp_path, name):
+def test_output_folder_that_cannot_be_made(tmp_path, name):
     (tmp_path / "plain").write_bytes(b"keep")
     with pytest.raises(OutputError, match="output=") as caught:
         make_output_folder(f"{tmp_path}/{name}")
@@ -114,7 +114,7 @@ def test_make_folder_where_none_can_be(tmp_path, name):
     assert (tmp_path / "plain").read_bytes() == b"keep"
 
 
-def test_make_folder_that_takes_no_files(tmp_path, monkeypatch):
+def test_output_folder_without_write_permission(tmp_path, monkeypatch):
     def refuse(path, *arguments, **options):
         raise PermissionError(13, "Permission denied")
 
@@ -123,8 +123,8 @@ def test_make_folder_that_takes_no_files(tmp_path, monkeypatch):
         make_output_folder(tmp_path / "new")
 
 
-def test_two_threads_in_one_folder(tmp_path):
-    """Both are open at once; neither ends up in the other's file."""
+def test_two_threads_write_into_one_folder(tmp_path):
+    """Both files are open at the same time. Each gets only its own content."""
     both_open = threading.Barrier(2, timeout=10)
 
     def write(name):
@@ -143,19 +143,19 @@ def test_two_threads_in_one_folder(tmp_path):
     }  # fmt: skip
 
 
-def test_text_is_written_as_utf8_whatever_it_is(tmp_path):
-    """A file name that is not in UTF-8 has lone surrogates for its bytes; JSON knows the escape."""
+def test_text_with_lone_surrogates_is_written_as_utf8(tmp_path):
+    """They stand for the bytes of a file name that is not UTF-8. JSON can read the escape."""
     write_text(tmp_path / "a.json", '["été \udce9"]')
     assert (tmp_path / "a.json").read_bytes() == '["été \\udce9"]'.encode()
 
 
 @pytest.mark.parametrize("path", ["~/a", "~", "a/~", "./a", "~no one/a", "~a\0b/c", "\ud800"])
-def test_the_home_folder(path):
+def test_tilde_becomes_the_home_folder(path):
     home = str(Path.home())
     assert expand_home(path) == (path.replace("~", home) if path in ("~/a", "~") else path)
 
 
-def test_pipes_and_devices(tmp_path, pipe):
+def test_pipes_and_devices_are_recognised(tmp_path, pipe):
     (tmp_path / "file").touch()
     (tmp_path / "link").symlink_to(pipe("pipe"))
     found = {name: is_pipe_or_device(tmp_path / name) for name in ("pipe", "link", "file", "none")}

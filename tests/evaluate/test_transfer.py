@@ -1,4 +1,4 @@
-"""Do class images carry over to other networks? Ranks by judges whose opinion is known."""
+"""Transfer: the ranks that judges with known logits give to class images."""
 
 from pathlib import Path
 
@@ -24,7 +24,7 @@ def here(monkeypatch):
 
 
 class Always(paddle.nn.Layer):
-    """The same logits for whatever it sees; keeps the sizes of that."""
+    """A network that gives the same logits for every image. It keeps the shapes of its inputs."""
 
     def __init__(self, *logits):
         super().__init__()
@@ -43,7 +43,7 @@ def made(**options):
     return build(GenerateConfig, {**CONFIG, **options})
 
 
-def test_ranks_are_places_among_the_judges_logits():
+def test_rank_counts_the_classes_with_a_larger_logit():
     judges = [judge("one", 5, 1, 3), judge("other", 2, 2, 9)]
     named = transfer(made(), [0, 1, 2], judges)
     assert [each.target for each in named] == [0, 1, 2]
@@ -52,8 +52,8 @@ def test_ranks_are_places_among_the_judges_logits():
     assert judges[0].network.seen == [[1, 3, 40, 40]] * 3
 
 
-def test_a_network_names_what_was_made_for_it():
-    """The maker as its own judge, by its logits of the pictures as written."""
+def test_ranks_are_those_of_the_final_pictures():
+    """The network that makes the images also judges them here, by its logits of the pictures."""
     from visualize_pd import load_model, to_tensor
 
     still = {"shift": 0, "total_variation": 0}
@@ -62,24 +62,25 @@ def test_a_network_names_what_was_made_for_it():
     named = transfer(config, [0, 1, 2], [maker])
     pictures = [Image.fromarray(each.picture) for each in named]
     logits = maker.network(to_tensor(pictures)).numpy()
-    assert logits.argmax(0).tolist() == [0, 1, 2]  # each class is strongest in its own picture
+    # The logit of each class is largest for the picture of that class.
+    assert logits.argmax(0).tolist() == [0, 1, 2]
     for each, row in zip(named, logits):
         assert each.ranks[maker.name] == (row > row[each.target]).sum()
 
 
-def test_a_batch_makes_the_same_pictures():
+def test_batch_size_does_not_change_the_pictures():
     alone, together = (transfer(made(), [0, 2, 1], batch_size=size) for size in (1, 3))
     for one, other in zip(alone, together):
         assert np.abs(one.picture.astype(int) - other.picture).max() <= 1
     assert np.abs(alone[0].picture.astype(int) - alone[1].picture).max() > 3
 
 
-def test_shares():
+def test_shares_of_first_and_of_first_five_ranks():
     named = [Named(0, {"a": rank, "b": 9}, None) for rank in (0, 4, 5, 0)]
     assert shares(named, "a") == (0.5, 0.75) and shares(named, "b") == (0, 0)
 
 
-def test_a_judge_without_the_class():
+def test_judge_without_the_class_is_refused():
     with pytest.raises(VisualizeError, match="no class 2"):
         transfer(made(), [2], [judge("small", 1, 2)])
 
@@ -118,7 +119,7 @@ def test_command_prints_a_table_and_draws_a_sheet(tmp_path, capsys):
         (["-o", "fourier.lowest=0"], "fourier.lowest must be greater than 0"),
     ],
 )
-def test_mistakes_end_in_one_sentence(tmp_path, capsys, arguments, message):
+def test_a_mistake_is_reported_in_one_sentence(tmp_path, capsys, arguments, message):
     given = [] if "--classes" in arguments else ["--classes", "1"]
     judges = [] if "--judges" in arguments else ["--judges", "tiny:small_net"]
     assert command(tmp_path, *given, *judges, *arguments) == 2

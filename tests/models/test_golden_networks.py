@@ -1,4 +1,7 @@
-"""Both networks against PyTorch: `tests/golden/make_golden.py` made the numbers, and says how."""
+"""AlexNet and EfficientNet-Lite0 against the numbers that PyTorch gives.
+
+`tests/golden/make_golden.py` made the numbers, and says how.
+"""
 
 import sys
 from pathlib import Path
@@ -23,6 +26,7 @@ def golden():
 
 
 def assert_close(actual, expected, relative):
+    """Assert a bound for the norm of the difference, as a share of the norm of the expected."""
     assert actual.shape == expected.shape
     assert np.linalg.norm(actual - expected) <= relative * np.linalg.norm(expected)
 
@@ -35,7 +39,7 @@ def assert_golden(network, name, images, golden, relative):
     assert norm == pytest.approx(float(golden[f"{name}_gradient_norm"]), rel=relative)
 
 
-def test_alexnet_is_pytorchs(golden):
+def test_alexnet_equals_that_of_pytorch(golden):
     network = AlexNet()
     network.set_state_dict(fit(make_golden.alexnet_weights(), network, Path("alexnet.pth")))
     network.eval()
@@ -43,14 +47,14 @@ def test_alexnet_is_pytorchs(golden):
     assert_golden(network, "alexnet", paddle.to_tensor(make_golden.batch()), golden, 1e-4)
 
 
-def test_packaged_efficientnet_is_the_published_one(golden):
-    """In float64: in float32 a ReLU6 here and there falls on the other side of its kink."""
+def test_packaged_efficientnet_equals_that_of_pytorch(golden):
+    """In float64. In float32, rounding would open or close some ReLU6 on one side only."""
     network = load_model("efficientnet_lite0").network.to(dtype="float64")
     images = paddle.to_tensor(make_golden.batch().astype("float64"))
     assert_golden(network, "efficientnet_lite0", images, golden, 1e-6)
 
 
-def test_golden_numbers_are_still_what_pytorch_gives(golden):
+def test_installed_pytorch_gives_the_golden_numbers(golden):
     pytest.importorskip("torch")
     logits, gradient = make_golden.passes(make_golden.torch_alexnet())
     assert_close(logits, golden["alexnet_logits"], 1e-5)

@@ -1,11 +1,10 @@
-"""Weights of every known layout end in the right place, and no others are let in."""
-
-from pathlib import Path
+"""Weights of every known layout are loaded into the right layers. Others give an error."""
 
 import numpy as np
 import paddle
 import pytest
 from golden.checkpoint_files import torch_file
+from golden_checkpoints import EXPECTED, GOLDEN
 from paddle import nn
 from safetensors.numpy import save_file
 
@@ -16,10 +15,8 @@ from visualize_pd.models.networks.efficientnet_lite import packaged_weights
 from visualize_pd.models.weights.finding import find_weights
 from visualize_pd.models.weights.fitting import load_weights
 
-GOLDEN = Path(__file__).parents[1] / "golden"
-EXPECTED = dict(np.load(GOLDEN / "checkpoint_expected.npz"))
-
-# The four layouts of AlexNet, layer by layer.
+# The names of AlexNet's layers: here (and in torchvision), in VisualizeCNN-Pd, and in Paddle's
+# model zoo.
 OURS = [f"features.{i}" for i in (0, 3, 6, 8, 10)] + [f"classifier.{i}" for i in (1, 4, 6)]
 TWIN = ["f1_conv", "f4_conv", "f7_conv", "f9_conv", "f11_conv", "c2", "c4", "c6"]
 ZOO = ["_conv1._conv", "_conv2._conv", "_conv3", "_conv4", "_conv5._conv", "_fc6", "_fc7", "_fc8"]
@@ -30,7 +27,7 @@ def values(network):
 
 
 def write(path, arrays):
-    """A weight file of arrays, in the format that the name asks for."""
+    """Write arrays to a weight file in the format that belongs to its name."""
     if path.suffix == ".safetensors":
         save_file({name: np.ascontiguousarray(array) for name, array in arrays.items()}, path)
     elif path.suffix == ".pdparams":
@@ -41,7 +38,7 @@ def write(path, arrays):
 
 
 def transposed(arrays):
-    """Every matrix the other way round, as PyTorch has its Linear weights."""
+    """All matrices transposed: PyTorch stores the weights of its Linear layers so."""
     return {name: array.T if array.ndim == 2 else array for name, array in arrays.items()}
 
 
@@ -50,7 +47,10 @@ def transposed(arrays):
 
 @pytest.fixture(scope="module")
 def zoo():
-    """Paddle's own AlexNet with weights that let signals through, and what it says to images."""
+    """The weights of Paddle's own AlexNet, two images, and their logits.
+
+    The weights are random, and so large that the activations do not shrink.
+    """
     network = paddle.vision.models.alexnet(num_classes=7)
     random = np.random.default_rng(0)
     arrays = {}
@@ -69,7 +69,10 @@ def zoo():
 
 @pytest.fixture(scope="module")
 def ours(zoo):
-    """The same function in torchvision's terms: dropouts that halve at inference are in weights."""
+    """The weights of the same function in the layout of torchvision.
+
+    Two dropouts of the zoo's network halve their outputs at inference. Here the weights are halved.
+    """
     arrays = {}
     for theirs, name in zip(ZOO, OURS):
         half = np.float32(0.5 if theirs in ("_fc6", "_fc7") else 1)
@@ -95,7 +98,7 @@ def alexnet():
         ("AlexNet_pretrained.pdparams", "zoo"),
     ],
 )
-def test_alexnet_layouts(tmp_path, alexnet, zoo, ours, name, layout):
+def test_alexnet_gives_the_same_logits_in_every_layout(tmp_path, alexnet, zoo, ours, name, layout):
     arrays = {
         "ours": lambda: ours,
         "twin": lambda: dict(
@@ -109,7 +112,7 @@ def test_alexnet_layouts(tmp_path, alexnet, zoo, ours, name, layout):
             parameter.zero_()
         path = write(tmp_path / name, arrays)
         load_weights(alexnet, path, translate)
-        path.unlink()  # hundreds of megabytes
+        path.unlink()  # the file has hundreds of megabytes
         logits = alexnet(zoo[1]).numpy()
     assert np.abs(logits - zoo[2]).max() <= 1e-4 * np.abs(zoo[2]).max()
 
@@ -134,7 +137,7 @@ def small():
 
 
 @pytest.mark.parametrize("kind", ["zip", "legacy"])
-def test_the_logits_of_pytorch(kind):
+def test_logits_equal_those_of_pytorch(kind):
     network = small()
     load_weights(network, GOLDEN / f"checkpoint_net_{kind}.pth")
     network.eval()
@@ -143,7 +146,7 @@ def test_the_logits_of_pytorch(kind):
 
 
 @pytest.mark.parametrize("content", ["wrapped_zip", "wrapped_legacy", "model_zip", "model_legacy"])
-def test_wrapped_files_of_pytorch(content):
+def test_weights_inside_wrappers(content):
     network = small()
     load_weights(network, GOLDEN / f"checkpoint_{content}.pth")
     found = values(network)
@@ -155,8 +158,8 @@ def test_wrapped_files_of_pytorch(content):
         np.testing.assert_array_equal(found[f"{layer}.bias"], EXPECTED[f"trained/{layer}.bias"])
 
 
-class Counting(nn.Layer):
-    """A person's own layer, with a counter and with statistics named as in PyTorch."""
+class WithBuffers(nn.Layer):
+    """A user's own layer with buffers that are named as in PyTorch."""
 
     def __init__(self):
         super().__init__()
@@ -165,8 +168,8 @@ class Counting(nn.Layer):
         self.register_buffer("num_batches_tracked", paddle.to_tensor([123], dtype="int64"))
 
 
-def test_own_buffers(tmp_path):
-    first, second = Counting(), Counting()
+def test_buffers_of_an_own_layer(tmp_path):
+    first, second = WithBuffers(), WithBuffers()
     paddle.save(first.state_dict(), str(tmp_path / "own.pdparams"))
     second.running_mean.set_value(np.zeros(2, "f4"))
     second.num_batches_tracked.set_value(np.zeros(1, "int64"))
@@ -179,8 +182,9 @@ def test_own_buffers(tmp_path):
 # Linear weights: [in, out] in Paddle, [out, in] in PyTorch
 
 
-def check_linears(path, network, arrays, turned):
-    expected = transposed(arrays) if turned else arrays
+def check_linears(path, network, arrays, is_transposed):
+    """Load arrays. All of them must be transposed, or none."""
+    expected = transposed(arrays) if is_transposed else arrays
     load_weights(network, write(path, arrays))
     for name, array in values(network).items():
         np.testing.assert_array_equal(array, expected[name], err_msg=name)
@@ -192,29 +196,29 @@ def noise(network):
 
 
 @pytest.mark.parametrize(
-    "name, turned",
+    "name, is_transposed",
     [("a.pth", True), ("legacy.pt", True), ("A.PTH", True), ("a.pdparams", False),
      ("a.safetensors", False)],
 )  # fmt: skip
-def test_square_linears_go_by_the_kind_of_file(tmp_path, name, turned):
+def test_kind_of_file_decides_about_square_linears(tmp_path, name, is_transposed):
     network = nn.Sequential(nn.Linear(4, 4), nn.ReLU(), nn.Linear(4, 4))
-    check_linears(tmp_path / name, network, noise(network), turned)
+    check_linears(tmp_path / name, network, noise(network), is_transposed)
 
 
 @pytest.mark.parametrize("name", ["a.pth", "a.pdparams", "a.safetensors"])
-@pytest.mark.parametrize("turned", [True, False])
-def test_one_oblong_linear_tells_for_all(tmp_path, name, turned):
+@pytest.mark.parametrize("is_transposed", [True, False])
+def test_one_linear_that_is_not_square_decides_for_all(tmp_path, name, is_transposed):
     network = nn.Sequential(nn.Linear(4, 4), nn.Linear(4, 3), nn.Linear(3, 3))
-    arrays = transposed(noise(network)) if turned else noise(network)
-    check_linears(tmp_path / name, network, arrays, turned)
+    arrays = transposed(noise(network)) if is_transposed else noise(network)
+    check_linears(tmp_path / name, network, arrays, is_transposed)
 
 
-def test_a_linear_alone(tmp_path):
+def test_network_that_is_a_linear(tmp_path):
     network = nn.Linear(3, 2)
     check_linears(tmp_path / "a.pth", network, transposed(noise(network)), True)
 
 
-def test_only_linears_are_turned(tmp_path):
+def test_only_linears_are_transposed(tmp_path):
     network = nn.Sequential(nn.Embedding(4, 4), nn.Linear(4, 3))
     arrays = noise(network)
     path = write(tmp_path / "a.pth", {**arrays, "1.weight": arrays["1.weight"].T})
@@ -223,7 +227,7 @@ def test_only_linears_are_turned(tmp_path):
         np.testing.assert_array_equal(array, arrays[name])
 
 
-def test_a_linear_under_two_names(tmp_path):
+def test_linear_with_two_names(tmp_path):
     network = nn.Sequential(nn.Linear(4, 4), nn.Linear(4, 3))
     network.add_sublayer("again", network[0])
     arrays = noise(network)
@@ -232,7 +236,7 @@ def test_a_linear_under_two_names(tmp_path):
     np.testing.assert_array_equal(network[0].weight.numpy(), arrays["0.weight"])
 
 
-def test_linears_of_both_kinds_in_one_file(tmp_path):
+def test_linears_of_both_layouts_in_one_file(tmp_path):
     network = nn.Sequential(nn.Linear(4, 2), nn.Linear(2, 3))
     arrays = noise(network)
     path = write(tmp_path / "a.pth", {**arrays, "1.weight": arrays["1.weight"].T})
@@ -241,7 +245,7 @@ def test_linears_of_both_kinds_in_one_file(tmp_path):
 
 
 @pytest.mark.parametrize("prefix", ["module.", "model.", "module.model.", "Student.", "backbone."])
-def test_shared_prefixes(tmp_path, prefix):
+def test_prefix_of_all_names_is_removed(tmp_path, prefix):
     network = nn.Sequential(nn.Conv2D(1, 2, 3), nn.Linear(4, 3))
     arrays = noise(network)
     path = write(tmp_path / "a.safetensors", {prefix + k: a for k, a in arrays.items()})
@@ -254,7 +258,7 @@ def test_shared_prefixes(tmp_path, prefix):
 
 
 @pytest.mark.parametrize(
-    "change, told",
+    "change, words",
     [
         (lambda a: a.pop("2.bias"), ["missing: 2.bias"]),
         (lambda a: a.update(spare=np.ones(3, "f4")), ["not known: spare"]),
@@ -269,14 +273,14 @@ def test_shared_prefixes(tmp_path, prefix):
     ],
 )
 @pytest.mark.parametrize("name", ["a.pdparams", "a.safetensors", "a.pth"])
-def test_weights_that_do_not_fit(tmp_path, name, change, told):
+def test_weights_that_do_not_fit(tmp_path, name, change, words):
     network = nn.Sequential(nn.Conv2D(1, 4, 3), nn.ReLU(), nn.Linear(4, 3))
     before, arrays = values(network), noise(network)
     change(arrays)
     with pytest.raises(WeightsError) as error:
         load_weights(network, write(tmp_path / name, arrays))
-    for words in (*told, name, "Sequential"):
-        assert words in str(error.value)
+    for word in (*words, name, "Sequential"):
+        assert word in str(error.value)
     for key, array in values(network).items():
         np.testing.assert_array_equal(array, before[key])
 
@@ -289,14 +293,14 @@ def test_weights_of_another_network(tmp_path):
         load_model("efficientnet_lite0", weights=str(path))
 
 
-def test_another_number_of_classes_is_named(tmp_path):
+def test_error_for_another_number_of_classes_names_num_classes(tmp_path):
     path = write(tmp_path / "a.pdparams", noise(nn.Linear(4, 3)))
     with pytest.raises(WeightsError, match="num_classes"):
         load_weights(nn.Linear(4, 2), path)
 
 
 @pytest.mark.parametrize("content", [b"", b"hello", b"<html><p>Not found</p></html>", None])
-def test_files_that_hold_no_weights(tmp_path, content):
+def test_file_without_weights_is_named_in_the_error(tmp_path, content):
     path = tmp_path / "alexnet.pth"
     path.mkdir() if content is None else path.write_bytes(content)
     with pytest.raises(WeightsError, match=r"alexnet\.pth"):
@@ -305,7 +309,7 @@ def test_files_that_hold_no_weights(tmp_path, content):
         load_model("efficientnet_lite0", weights=str(path))
 
 
-def test_a_file_that_is_not_there(tmp_path):
+def test_file_that_does_not_exist(tmp_path):
     for path in (tmp_path / "none.pdparams", tmp_path / "no" / "folder.pth"):
         with pytest.raises(WeightsError, match="no such weight file"):
             load_model("alexnet", weights=str(path))
@@ -350,20 +354,20 @@ def test_find_weights_without_a_folder(tmp_path):
     assert find_weights("alexnet", tmp_path / "weights") is None
 
 
-def test_find_weights_passes_over_folders(tmp_path):
+def test_find_weights_skips_folders(tmp_path):
     (tmp_path / "alexnet.pdparams").mkdir()
     (tmp_path / "alexnet.pth").touch()
     assert find_weights("alexnet", tmp_path) == tmp_path / "alexnet.pth"
 
 
-def test_a_folder_left_of_a_package_holds_no_weights(tmp_path, monkeypatch):
+def test_folder_left_over_from_a_package_has_no_weights(tmp_path, monkeypatch):
     (tmp_path / "efficientnet_lite9_pytorch_model").mkdir()
     monkeypatch.syspath_prepend(tmp_path)
     assert packaged_weights(9) is None
 
 
-def test_published_weights_are_not_for_other_classes(tmp_path, monkeypatch):
-    """No download, and no stand-in: neither could show a network of two classes."""
+def test_published_weights_do_not_fit_other_classes(tmp_path, monkeypatch):
+    """There is no download and no fallback, because neither has a network of two classes."""
     (tmp_path / "weights").mkdir()
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(

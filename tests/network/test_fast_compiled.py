@@ -1,4 +1,4 @@
-"""The compiled copy: what it may be used for, and that nobody can tell but by the clock."""
+"""A compiled copy of a network gives the same scores, and is used only where it helps."""
 
 import gc
 import os
@@ -10,28 +10,28 @@ import pytest
 from paddle import nn
 
 from visualize_pd import load_model, occlusion, rise, score_cam
-from visualize_pd.network.fast import compiled as engine
+from visualize_pd.network.fast import compiled
 from visualize_pd.network.hooks import capture_outputs
 from visualize_pd.network.scores import score_function
 
 
 @pytest.fixture(autouse=True)
-def at_once(monkeypatch):
-    """Compile after the first pass, however short it was, and whatever it gains."""
-    monkeypatch.setattr(engine, "COMPILE_AFTER_SECONDS", 0.0)
-    monkeypatch.setattr(engine, "WORTH_IT", 1e9)
+def compile_after_first_pass(monkeypatch):
+    """Compile after the first pass, even if it was short, and use the copy even if it is slow."""
+    monkeypatch.setattr(compiled, "COMPILE_AFTER_SECONDS", 0.0)
+    monkeypatch.setattr(compiled, "WORTH_IT", 1e9)
 
 
 @pytest.fixture
-def compilations(monkeypatch):
-    """The shapes that were compiled."""
-    shapes, compile_ = [], engine._compile
+def compiled_shapes(monkeypatch):
+    """The shapes `[C, H, W]` for which a copy was compiled."""
+    shapes, compile_ = [], compiled._compile
 
-    def noted(network, shape):
+    def recorded(network, shape):
         shapes.append(list(shape))
         return compile_(network, shape)
 
-    monkeypatch.setattr(engine, "_compile", noted)
+    monkeypatch.setattr(compiled, "_compile", recorded)
     return shapes
 
 
@@ -50,16 +50,18 @@ def small(classes=4):
     )
 
 
-def engine_of(network):
-    (copy,) = engine._COPIES[network].values()
+def copy_of(network):
+    """The function that runs the only compiled copy of a network, or None."""
+    (copy,) = compiled._COPIES[network].values()
     return copy.run
 
 
 def relative(found, expected):
+    """The largest difference, as a share of the largest expected value."""
     return float((found - expected).abs().max() / expected.abs().max())
 
 
-def plain(network, images):
+def plain_forward(network, images):
     network.eval()
     with paddle.no_grad():
         return network(images)
@@ -70,54 +72,54 @@ def images_of(count, size=24, seed=0):
     return paddle.randn([count, 3, size, size])
 
 
-def test_the_compiled_copy_gives_the_networks_scores(compilations):
+def test_compiled_copy_gives_the_scores_of_the_network(compiled_shapes):
     network = small()
     with score_function(network) as score_of:
         for seed in range(3):
             images = images_of(2 + seed, seed=seed)  # also batches of other sizes
             scores, chosen = score_of(images)
-            expected = plain(network, images)
+            expected = plain_forward(network, images)
             assert chosen.tolist() == expected.argmax(axis=1).tolist()
             assert relative(scores, expected.max(axis=1)) <= 1e-5
-    assert compilations == [[3, 24, 24]] and engine_of(network) is not None
+    assert compiled_shapes == [[3, 24, 24]] and copy_of(network) is not None
 
 
 @pytest.mark.parametrize(
     ("method", "options"),
     [(score_cam, {}), (occlusion, {"size": 8, "stride": 4}), (rise, {"masks": 40})],
 )
-def test_maps_are_those_of_the_plain_network(method, options, compilations, monkeypatch):
+def test_maps_with_and_without_the_copy_are_equal(method, options, compiled_shapes, monkeypatch):
     network, images = small(), images_of(2)
-    with_engine = method(network, images, 1, batch_size=8, **options)
-    assert len(compilations) == 1 and engine_of(network)
-    monkeypatch.setattr(engine, "_can_be_fast", lambda network, images: False)
-    assert relative(with_engine, method(network, images, 1, batch_size=8, **options)) <= 2e-5
+    with_copy = method(network, images, 1, batch_size=8, **options)
+    assert len(compiled_shapes) == 1 and copy_of(network)
+    monkeypatch.setattr(compiled, "_can_be_fast", lambda network, images: False)
+    assert relative(with_copy, method(network, images, 1, batch_size=8, **options)) <= 2e-5
 
 
-def test_it_is_compiled_once_for_all_calls(compilations):
+def test_network_is_compiled_once_for_each_image_size(compiled_shapes):
     network, images = small(), images_of(1)
     for _ in range(3):
         occlusion(network, images, size=8, stride=8)
     occlusion(network, images_of(1, size=16), size=8, stride=8)
-    assert compilations == [[3, 24, 24], [3, 16, 16]]
+    assert compiled_shapes == [[3, 24, 24], [3, 16, 16]]
 
 
 @pytest.mark.parametrize("change", ["weights", "statistics"])
-def test_a_network_that_was_changed_is_not_confused_with_its_copy(change):
+def test_copy_with_old_weights_is_not_used(change):
     network, images = small(), images_of(1)
     occlusion(network, images, size=8, stride=8)
-    assert engine_of(network)
+    assert copy_of(network)
     if change == "weights":
         network[0].weight.set_value(network[0].weight * 1.01)
     else:
         network[1]._mean.set_value(network[1]._mean + 0.1)
     with score_function(network) as score_of:
         scores, _ = score_of(images, 2)
-    assert relative(scores, plain(network, images)[:, 2]) <= 1e-6
+    assert relative(scores, plain_forward(network, images)[:, 2]) <= 1e-6
 
 
 class Branching(nn.Layer):
-    """What it does depends on the numbers it sees: this cannot be recorded."""
+    """An `if` on the values of the images, which a compiled program cannot contain."""
 
     def __init__(self):
         super().__init__()
@@ -134,14 +136,14 @@ class Random(Branching):
 
 
 class Auxiliary(Branching):
-    """Several outputs, the logits first, as GoogLeNet's."""
+    """Several outputs with the logits first, as in GoogLeNet."""
 
     def forward(self, images):
         logits = self.inner(images)
         return [logits, logits * 2]
 
 
-class Single(Branching):
+class OneNumber(Branching):
     """One number for each image."""
 
     def forward(self, images):
@@ -149,68 +151,70 @@ class Single(Branching):
 
 
 @pytest.mark.parametrize("network", [Branching(), Random()], ids=["branching", "random"])
-def test_a_network_that_cannot_be_compiled_runs_as_it_is(network, compilations):
+def test_network_that_cannot_be_compiled_runs_as_it_is(network, compiled_shapes):
     with score_function(network) as score_of:
         for images in (images_of(2) - 5, images_of(2) + 5, images_of(2) + 5):
             scores, _ = score_of(images, 0)
             sign = -1 if isinstance(network, Branching) and float(images.mean()) > 0 else 1
             if not isinstance(network, Random):
-                assert relative(scores, sign * plain(network.inner, images)[:, 0]) <= 1e-6
-    assert len(compilations) == 1 and engine_of(network) is None  # it was tried once
+                assert relative(scores, sign * plain_forward(network.inner, images)[:, 0]) <= 1e-6
+    assert len(compiled_shapes) == 1 and copy_of(network) is None  # it was tried only once
 
 
-@pytest.mark.parametrize("kind", [Auxiliary, Single])
-def test_the_copy_returns_the_logits_alone(kind):
+@pytest.mark.parametrize("kind", [Auxiliary, OneNumber])
+def test_copy_returns_only_the_logits(kind):
     network, images = kind(), images_of(3)
     with score_function(network) as score_of:
         for _ in range(2):
             scores, _ = score_of(images, 0)
-            assert relative(scores, plain(network.inner, images)[:, 0]) <= 1e-5
-    assert engine_of(network)
+            assert relative(scores, plain_forward(network.inner, images)[:, 0]) <= 1e-5
+    assert copy_of(network)
 
 
-def test_one_that_is_no_faster_is_not_used(monkeypatch):
-    monkeypatch.setattr(engine, "WORTH_IT", 0.0)
+def test_copy_that_is_not_faster_is_not_used(monkeypatch):
+    monkeypatch.setattr(compiled, "WORTH_IT", 0.0)
     network = small()
     occlusion(network, images_of(1), size=8, stride=8)
-    assert engine_of(network) is None
+    assert copy_of(network) is None
 
 
-def test_one_that_gives_other_logits_is_not_used(monkeypatch):
-    compile_ = engine._compile
+def test_copy_with_other_logits_is_not_used(monkeypatch):
+    compile_ = compiled._compile
 
-    def off_by_a_little(network, shape):
+    def slightly_wrong(network, shape):
         run = compile_(network, shape)
         return lambda images: run(images) * (1 + 3e-5)
 
-    monkeypatch.setattr(engine, "_compile", off_by_a_little)
+    monkeypatch.setattr(compiled, "_compile", slightly_wrong)
     network = small()
     occlusion(network, images_of(1), size=8, stride=8)
-    assert engine_of(network) is None
+    assert copy_of(network) is None
 
 
-def test_short_runs_compile_nothing(monkeypatch, compilations):
-    monkeypatch.setattr(engine, "COMPILE_AFTER_SECONDS", 2.0)
+def test_short_run_compiles_nothing(monkeypatch, compiled_shapes):
+    monkeypatch.setattr(compiled, "COMPILE_AFTER_SECONDS", 2.0)
     rise(small(), images_of(1), masks=20)
-    assert compilations == []
+    assert compiled_shapes == []
 
 
-def test_the_price_is_paid_once_as_much_was_spent(monkeypatch, compilations):
+def test_network_is_compiled_once_plain_passes_took_long_enough(monkeypatch, compiled_shapes):
+    """Four passes of 0.1 s are longer than 0.35 s."""
+
     class Slow(Branching):
         def forward(self, images):
             time.sleep(0.1)
             return self.inner(images)
 
-    monkeypatch.setattr(engine, "COMPILE_AFTER_SECONDS", 0.35)
+    monkeypatch.setattr(compiled, "COMPILE_AFTER_SECONDS", 0.35)
     network = Slow()
     for call in range(1, 6):
         with score_function(network) as score_of:
             score_of(images_of(1))
-        assert len(compilations) == (call > 3)
+        assert len(compiled_shapes) == (call > 3)
 
 
-def test_hooks_see_every_pass(compilations):
-    """The engine would pass them by."""
+def test_hooks_see_every_pass(compiled_shapes):
+    """A compiled copy has no hooks, so it is not used while a layer has one."""
     network, images = small(), images_of(1)
     occlusion(network, images, size=8, stride=8)
     with score_function(network) as score_of, capture_outputs(network[0]) as calls:
@@ -219,20 +223,20 @@ def test_hooks_see_every_pass(compilations):
     assert len(calls) == 3
 
 
-def test_other_numbers_than_single_precision_are_left_alone(compilations):
+def test_float64_is_not_compiled(compiled_shapes):
     network = small()
     network.to(dtype="float64")
     scores = occlusion(network, images_of(1).astype("float64"), size=8, stride=8)
-    assert scores.dtype == paddle.float64 and compilations == []
+    assert scores.dtype == paddle.float64 and compiled_shapes == []
 
 
-def test_the_network_is_as_it_was():
+def test_network_is_not_changed():
     network = small()
     network.train()
     before = [dict(vars(layer)) for layer in network.sublayers(include_self=True)]
     parameters = [(p.name, p.stop_gradient) for p in network.parameters()]
     occlusion(network, images_of(1), size=8, stride=8)
-    assert engine_of(network)
+    assert copy_of(network)
     after = [vars(layer) for layer in network.sublayers(include_self=True)]
     for one, other in zip(before, after):
         assert one.keys() == other.keys()
@@ -240,33 +244,33 @@ def test_the_network_is_as_it_was():
     assert parameters == [(p.name, p.stop_gradient) for p in network.parameters()]
 
 
-def test_nothing_is_kept_of_a_network_that_is_gone():
+def test_copy_is_deleted_with_its_network():
     gc.collect()
-    count = len(engine._COPIES)
+    count = len(compiled._COPIES)
     network = small()
     occlusion(network, images_of(1), size=8, stride=8)
-    assert len(engine._COPIES) == count + 1
+    assert len(compiled._COPIES) == count + 1
     del network
     gc.collect()
-    assert len(engine._COPIES) == count
+    assert len(compiled._COPIES) == count
 
 
-def test_it_says_nothing_and_leaves_stderr_open(capfd):
+def test_compiling_prints_nothing_and_leaves_stderr_open(capfd):
     network = small()
     occlusion(network, images_of(1), size=8, stride=8)
-    assert engine_of(network)
+    assert copy_of(network)
     assert capfd.readouterr().err == ""
     os.write(2, b"still there")
     assert "still there" in capfd.readouterr().err
 
 
-def test_the_packaged_network_to_1e_5():
+def test_scores_of_the_packaged_network_differ_by_at_most_1e_5():
     classifier = load_model("efficientnet_lite0")
     images = images_of(2, size=224)
     with score_function(classifier.network) as score_of:
         score_of(images, 130)
         scores, _ = score_of(images, 130)
-    assert engine_of(classifier.network)
-    expected = plain(classifier.network, images).numpy()
+    assert copy_of(classifier.network)
+    expected = plain_forward(classifier.network, images).numpy()
     found = scores.numpy()
     assert np.abs(found - expected[:, 130]).max() <= 1e-5 * np.abs(expected).max()

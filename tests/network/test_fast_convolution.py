@@ -1,4 +1,4 @@
-"""Quick convolutions give what Paddle's own give, forwards and backwards; others are its own."""
+"""Fast convolutions give the outputs and gradients of Paddle's own. Other ones run in Paddle."""
 
 from pathlib import Path
 
@@ -14,23 +14,24 @@ from visualize_pd.network.fast import convolution
 from visualize_pd.network.fast.layers import fast_layers
 from visualize_pd.network.fast.onednn import threads
 
-OWN = conv._conv_nd
+PADDLES_OWN = conv._conv_nd
 
 
 @pytest.fixture
-def left(monkeypatch):
-    """The kernels of the convolutions that were left to Paddle."""
+def run_by_paddle(monkeypatch):
+    """The shapes of the weights of the convolutions that Paddle itself ran."""
     shapes = []
 
-    def noted(x, weight, *options, **others):
+    def recorded(x, weight, *options, **others):
         shapes.append(list(weight.shape))
-        return OWN(x, weight, *options, **others)
+        return PADDLES_OWN(x, weight, *options, **others)
 
-    monkeypatch.setattr(convolution, "_OWN", noted)
+    monkeypatch.setattr(convolution, "_OWN", recorded)
     return shapes
 
 
 def relative(found, expected):
+    """The largest difference, as a share of the largest expected value."""
     assert found.shape == expected.shape and found.dtype == expected.dtype
     return float((found - expected).abs().max() / expected.abs().max())
 
@@ -50,11 +51,12 @@ def check(layer, images, tolerance=5e-6):
     with fast_layers():
         found = both_ways(layer, images)
         with paddle.no_grad():
-            forwards = layer(images)
-    for one, other in zip((*found, forwards), (*expected, expected[0])):
+            output = layer(images)
+    for one, other in zip((*found, output), (*expected, expected[0])):
         assert relative(one, other) <= tolerance
 
 
+# Channels, filters, kernel size and further options.
 DENSE = [
     (16, 8, 3, {}),
     (20, 24, 3, {"padding": 1}),
@@ -85,18 +87,18 @@ FIRST = [
 @pytest.mark.parametrize("bias", [None, False])
 @pytest.mark.parametrize("count", [1, 3])
 @pytest.mark.parametrize(("channels", "filters", "kernel", "options"), DENSE + DEPTHWISE + FIRST)
-def test_quick_ones_are_exact(channels, filters, kernel, options, count, bias, left):
+def test_output_and_gradient(channels, filters, kernel, options, count, bias, run_by_paddle):
     layer = frozen_layer(channels, filters, kernel, bias_attr=bias, **options)
     paddle.seed(1)
     with fast_layers():
-        layer(paddle.randn([1, channels, 13, 14]))  # first its programs are tried
-    left.clear()
+        layer(paddle.randn([1, channels, 13, 14]))  # the first call compares with Paddle's own
+    run_by_paddle.clear()
     check(layer, paddle.randn([count, channels, 13, 14]))
-    assert left == []
+    assert run_by_paddle == []
 
 
-def test_the_gradient_is_that_of_the_definition():
-    """By hand: ∂/∂x of Σ (w ⋆ x) is, away from the edges, Σ w."""
+def test_gradient_by_hand():
+    """∂/∂x of Σ (w ⋆ x) is Σ w, except at the edges."""
     layer = frozen_layer(16, 16, 5, padding=2, groups=16, bias_attr=False)
     x = paddle.zeros([1, 16, 11, 11])
     x.stop_gradient = False
@@ -105,14 +107,14 @@ def test_the_gradient_is_that_of_the_definition():
     for channel in range(16):
         inner = gradient[0, channel, 4:7, 4:7]
         assert float((inner - layer.weight[channel].sum()).abs().max()) <= 1e-5
-    corner = layer.weight[0, 0, :3, :3].sum()  # reached by the kernel's first three rows only
+    corner = layer.weight[0, 0, :3, :3].sum()  # only these weights reach the pixel in the corner
     assert float((gradient[0, 0, 0, 0] - corner).abs()) <= 1e-5
 
 
 @pytest.mark.parametrize("bias", [None, False])
 @pytest.mark.parametrize("groups", [1, 16])
-def test_weights_that_change_are_seen(bias, groups):
-    """The engine would keep those that it sees first."""
+def test_changed_weights_are_used(bias, groups):
+    """With `is_test=True`, oneDNN would keep the first weights that it sees."""
     layer = frozen_layer(16, 16, 3, groups=groups, bias_attr=bias)
     images = paddle.randn([2, 16, 8, 8])
     for _ in range(3):
@@ -121,7 +123,7 @@ def test_weights_that_change_are_seen(bias, groups):
             parameter.set_value(parameter * -2 + 0.1)
 
 
-def test_layers_of_one_kind_share_programs_and_nothing_else():
+def test_layers_that_share_a_program_keep_their_own_weights():
     images = paddle.randn([2, 16, 9, 9])
     layers = [frozen_layer(16, filters, kernel, padding=1) for filters, kernel in
               ((4, 3), (40, 3), (4, 2), (8, 5), (4, 3))]  # fmt: skip
@@ -134,8 +136,8 @@ def test_layers_of_one_kind_share_programs_and_nothing_else():
     check(layers[0], images)
 
 
-def test_kinds_that_differ_in_an_option_alone_are_not_confused():
-    """The engine's own memory of what it computed goes by shapes and names."""
+def test_layers_that_differ_in_one_option_use_different_programs():
+    """oneDNN finds what it has cached by shapes and names."""
     images = paddle.randn([2, 16, 14, 15])
     layers = [
         frozen_layer(16, filters, 3, stride=stride, padding=padding, dilation=dilation)
@@ -149,40 +151,41 @@ def test_kinds_that_differ_in_an_option_alone_are_not_confused():
             check(layer, images)
 
 
-def test_tensors_that_are_views_are_read_as_they_look():
+def test_inputs_that_are_not_contiguous():
     layer = frozen_layer(16, 8, 3)
-    turned = paddle.randn([2, 16, 9, 12]).transpose([0, 1, 3, 2])
-    assert not turned.is_contiguous()
-    check(layer, turned)
+    transposed = paddle.randn([2, 16, 9, 12]).transpose([0, 1, 3, 2])
+    assert not transposed.is_contiguous()
+    check(layer, transposed)
     check(layer, paddle.randn([4, 16, 9, 9])[1:3])
-    weight, slope = paddle.randn([3, 3, 16, 8]).transpose([3, 2, 0, 1]), paddle.randn([8, 7, 7, 2])
+    weight = paddle.randn([3, 3, 16, 8]).transpose([3, 2, 0, 1])
+    of_output = paddle.randn([8, 7, 7, 2]).transpose([3, 0, 1, 2])
     weight.stop_gradient = True
     x = paddle.randn([2, 16, 9, 9])
     x.stop_gradient = False
     results = []
-    for quick in (False, True):
-        convolve = convolution.convolution if quick else OWN
+    for fast in (False, True):
+        convolve = convolution.convolution if fast else PADDLES_OWN
         output = convolve(x, weight, None, [1, 1], [0, 0], "EXPLICIT", [1, 1])
-        (gradient,) = paddle.grad([output], [x], [slope.transpose([3, 0, 1, 2])])
+        (gradient,) = paddle.grad([output], [x], [of_output])
         results.append((output, gradient))
     assert all(relative(one, other) <= 5e-6 for one, other in zip(results[1], results[0]))
 
 
-def test_outputs_outlive_the_next_run():
+def test_output_is_not_overwritten_by_the_next_run():
     layer = frozen_layer(16, 8, 3, bias_attr=False)
     with fast_layers(), paddle.no_grad():
         first = layer(paddle.ones([1, 16, 8, 8]))
         before = first.clone()
         layer(paddle.randn([1, 16, 8, 8]))
         assert (first == before).all()
-        first += 1  # and they can be written to
+        first += 1  # an output can be changed in place
         assert (first == before + 1).all()
 
 
 @pytest.mark.parametrize(
     ("layer", "shape"),
     [
-        (lambda: nn.Conv2D(3, 8, 3), [2, 3, 8, 8]),  # pictures, a small kernel
+        (lambda: nn.Conv2D(3, 8, 3), [2, 3, 8, 8]),  # images with a small kernel
         (lambda: nn.Conv2D(16, 8, 1), [2, 16, 8, 8]),
         (lambda: nn.Conv2D(16, 8, 1, stride=2, padding=1, groups=2), [2, 16, 8, 8]),
         (lambda: nn.Conv2D(16, 8, 3, data_format="NHWC"), [2, 20, 20, 16]),
@@ -191,20 +194,20 @@ def test_outputs_outlive_the_next_run():
         (lambda: nn.Conv3D(16, 8, 3), [1, 16, 5, 5, 5]),
     ],
 )
-def test_others_are_left_to_paddle(layer, shape, left):
+def test_other_convolutions_run_in_paddle(layer, shape, run_by_paddle):
     layer = layer()
     for parameter in layer.parameters():
         parameter.stop_gradient = True
     images = paddle.randn(shape)
     expected = both_ways(layer, images)
-    left.clear()
+    run_by_paddle.clear()
     with fast_layers():
         found = both_ways(layer, images)
     assert all(relative(one, other) <= 1e-6 for one, other in zip(found, expected))
-    assert len(left) == (isinstance(layer, (nn.Conv2D, nn.Conv3D)))
+    assert len(run_by_paddle) == (isinstance(layer, (nn.Conv2D, nn.Conv3D)))
 
 
-def test_parameters_that_learn_get_their_gradient(left):
+def test_trainable_parameters_get_their_gradient(run_by_paddle):
     layer = nn.Conv2D(16, 16, 3, padding=1)
     for parameter in (layer.weight, layer.bias):
         layer.weight.stop_gradient = layer.bias.stop_gradient = True
@@ -212,17 +215,18 @@ def test_parameters_that_learn_get_their_gradient(left):
         with fast_layers():
             layer(paddle.randn([1, 16, 6, 6])).sum().backward()
         assert parameter.grad is not None
-    assert len(left) == 2
+    assert len(run_by_paddle) == 2
 
 
-def test_doubles_stay_doubles(left):
+def test_float64_runs_in_paddle(run_by_paddle):
     layer = frozen_layer(16, 8, 5, padding=2).to(dtype="float64")
     check(layer, paddle.randn([1, 16, 8, 8]).astype("float64"), tolerance=1e-14)
-    assert left
+    assert run_by_paddle
 
 
 @pytest.mark.parametrize("fault", ["other numbers", "an error"])
-def test_programs_that_fail_their_trial_are_not_used(fault, left, monkeypatch):
+def test_program_that_fails_its_first_comparison_is_not_used(fault, run_by_paddle, monkeypatch):
+    """Then Paddle's own convolution runs, and gives exactly its own numbers."""
     convolution._programs.cache_clear()
     program = convolution.convolution_program
 
@@ -235,14 +239,15 @@ def test_programs_that_fail_their_trial_are_not_used(fault, left, monkeypatch):
     monkeypatch.setattr(convolution, "convolution_program", faulty)
     layer, images = frozen_layer(16, 8, 3), paddle.randn([2, 16, 7, 7])
     expected = both_ways(layer, images)
+    run_by_paddle.clear()
     with fast_layers():
-        assert [left.clear(), *map(relative, both_ways(layer, images), expected)][1:] == [0, 0]
-    assert left[-1] == [8, 16, 3, 3]
+        assert list(map(relative, both_ways(layer, images), expected)) == [0, 0]
+    assert run_by_paddle[-1] == [8, 16, 3, 3]
     convolution._programs.cache_clear()
 
 
-def test_paddle_keeps_its_threads():
-    """The engine leaves it one."""
+def test_number_of_threads_is_restored():
+    """The inference engine sets it to one."""
     before = threads()
     try:
         for count in (2, 3):
@@ -259,20 +264,20 @@ def test_nothing_is_written_to_the_terminal(capfd):
     assert capfd.readouterr() == ("", "")
 
 
-def test_a_pass_leaves_no_memory_behind():
+def test_memory_of_a_pass_is_released():
     layer, images = frozen_layer(16, 64, 3, padding=1), paddle.randn([8, 16, 64, 64])
     used = []
     for _ in range(40):
         with fast_layers():
             both_ways(layer, images)
         used.append(int(Path("/proc/self/statm").read_text().split()[1]) * 4096)
-    assert used[-1] - used[9] < 10e6  # each output alone takes 8 MB
+    assert used[-1] - used[9] < 10e6  # one output takes 8 MB
 
 
-def test_paddles_own_is_put_back_also_after_an_error():
+def test_paddles_own_convolution_is_restored_after_an_error():
     with pytest.raises(ZeroDivisionError), fast_layers():
         raise ZeroDivisionError
-    assert conv._conv_nd is OWN
+    assert conv._conv_nd is PADDLES_OWN
 
 
 class Small(nn.Layer):
@@ -287,15 +292,15 @@ class Small(nn.Layer):
         return self.head(functional.relu(maps).mean([2, 3]))
 
 
-def test_gradients_scores_and_class_images_take_them(left):
+def test_gradients_scores_and_class_images_use_fast_convolutions(run_by_paddle):
     paddle.seed(0)
     network, images = Small(), paddle.randn([2, 3, 12, 12])
     input_gradient(network, images, 1)
-    left.clear()
+    run_by_paddle.clear()
     gradient = input_gradient(network, images, 1)
     score_cam(network, images, 1)
     list(class_image(network, 1, iterations=2, init=images[:1], shift=0))
-    assert left == []
+    assert run_by_paddle == []
     x = images.detach()
     x.stop_gradient = False
     (expected,) = paddle.grad(network(x)[:, 1].sum(), x)

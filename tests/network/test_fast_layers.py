@@ -1,4 +1,4 @@
-"""Quick layers give what Paddle's own give, and only for the length of a block."""
+"""Fast linear layers and max pooling give the numbers of Paddle's own layers."""
 
 import paddle
 import pytest
@@ -7,11 +7,10 @@ from paddle.nn import functional
 from paddle.nn.functional import conv
 from toys import both_ways
 
-from visualize_pd.network.fast import forward_backward
-from visualize_pd.network.fast import layers as quick
+from visualize_pd.network.fast import forward_backward, layers
 from visualize_pd.network.fast.layers import fast_layers
 
-OWN = functional.linear, functional.max_pool2d, conv._conv_nd
+PADDLES_OWN = functional.linear, functional.max_pool2d, conv._conv_nd
 
 
 def check(layer, images, tolerance=1e-6):
@@ -26,8 +25,8 @@ def check(layer, images, tolerance=1e-6):
 
 
 @pytest.fixture
-def taken(monkeypatch):
-    """How often a linear layer went both ways by the quick form."""
+def fast_calls(monkeypatch):
+    """A list that gets one entry for each call of a fast linear layer."""
     calls, apply = [], forward_backward.ForwardBackward.apply
     monkeypatch.setattr(
         forward_backward.ForwardBackward, "apply", lambda *a: calls.append(1) or apply(*a)
@@ -37,30 +36,33 @@ def taken(monkeypatch):
 
 @pytest.mark.parametrize("bias", [None, False])
 @pytest.mark.parametrize("count", [1, 8])
-def test_linear_layers(count, bias, taken):
+def test_linear_layers(count, bias, fast_calls):
     check(nn.Linear(70, 30, bias_attr=bias), paddle.randn([count, 70]))
-    assert taken == [1]
+    assert fast_calls == [1]
 
 
-def test_other_linear_layers_are_left_to_paddle(taken):
+def test_other_linear_layers_run_in_paddle(fast_calls):
     check(nn.Linear(7, 3), paddle.randn([2, 5, 7]))
     check(nn.Linear(7, 3).to(dtype="float64"), paddle.randn([2, 7]).astype("float64"), 1e-14)
-    learning = nn.Linear(7, 3)
+    trainable = nn.Linear(7, 3)
     with fast_layers():
-        learning(paddle.randn([2, 7])).sum().backward()
-    assert learning.weight.grad is not None and not taken
+        trainable(paddle.randn([2, 7])).sum().backward()
+    assert trainable.weight.grad is not None and not fast_calls
 
 
 @pytest.fixture
-def masked(monkeypatch):
-    """Whether each pooling in a quick block asked for the places of the maxima."""
-    asked, own = [], quick._MAX_POOL
+def masks_asked(monkeypatch):
+    """For each max pooling in the block, whether it asked Paddle for the places of the maxima.
 
-    def noted(x, *options, **others):
+    The fast one does.
+    """
+    asked, paddles_own = [], layers._MAX_POOL
+
+    def recorded(x, *options, **others):
         asked.append(bool(others.get("return_mask")))
-        return own(x, *options, **others)
+        return paddles_own(x, *options, **others)
 
-    monkeypatch.setattr(quick, "_MAX_POOL", noted)
+    monkeypatch.setattr(layers, "_MAX_POOL", recorded)
     return asked
 
 
@@ -68,19 +70,20 @@ def masked(monkeypatch):
     "options",
     [(2,), (3, 2), (3, 2, 1), (3, 1, 1), ((3, 2), (2, 1), (1, 0))],
 )
-def test_max_pooling(options, masked):
+def test_max_pooling(options, masks_asked):
     paddle.seed(0)
     check(nn.MaxPool2D(*options), paddle.randn([3, 5, 13, 12]))
-    assert masked == [True]
+    assert masks_asked == [True]
 
 
 @pytest.mark.parametrize("options", [(2,), (3, 2, 1), (3, 1, 1)])
-def test_of_equal_maxima_the_same_one_gets_the_gradient(options, masked):
+def test_same_pixel_of_equal_maxima_gets_the_gradient(options, masks_asked):
+    """Equal maxima are common after a ReLU."""
     paddle.seed(0)
-    ties = paddle.randint(0, 2, [2, 4, 11, 11]).astype("float32")  # as after a ReLU
-    check(nn.MaxPool2D(*options), ties)
+    zeros_and_ones = paddle.randint(0, 2, [2, 4, 11, 11]).astype("float32")
+    check(nn.MaxPool2D(*options), zeros_and_ones)
     check(nn.MaxPool2D(*options), paddle.zeros([1, 4, 11, 11]))
-    assert masked == [True, True]
+    assert masks_asked == [True, True]
 
 
 @pytest.mark.parametrize(
@@ -92,12 +95,12 @@ def test_of_equal_maxima_the_same_one_gets_the_gradient(options, masked):
         ({"kernel_size": 2, "data_format": "NHWC"}, [2, 10, 10, 5]),
     ],
 )
-def test_other_poolings_are_left_to_paddle(options, shape, masked):
+def test_other_max_poolings_run_in_paddle(options, shape, masks_asked):
     check(nn.MaxPool2D(**options), paddle.randn(shape))
-    assert masked == [False]
+    assert masks_asked == [False]
 
 
-def test_asked_for_masks_are_returned():
+def test_max_pooling_with_return_mask():
     x = paddle.randn([1, 2, 6, 6])
     x.stop_gradient = False
     with fast_layers():
@@ -106,10 +109,10 @@ def test_asked_for_masks_are_returned():
     assert (output == expected).all() and (mask == places).all()
 
 
-def test_paddles_own_are_put_back_also_after_an_error():
+def test_paddles_own_functions_are_restored_after_an_error():
     with pytest.raises(ZeroDivisionError), fast_layers():
         with fast_layers():
             pass
-        assert functional.linear is quick._linear
+        assert functional.linear is layers._linear
         raise ZeroDivisionError
-    assert (functional.linear, functional.max_pool2d, conv._conv_nd) == OWN
+    assert (functional.linear, functional.max_pool2d, conv._conv_nd) == PADDLES_OWN

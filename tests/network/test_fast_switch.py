@@ -1,4 +1,4 @@
-"""The fast layers can be switched off, and say so where one of them fails."""
+"""The fast layers can be switched off. If one of them fails, the error says how."""
 
 import os
 import subprocess
@@ -25,7 +25,7 @@ def switched_on():
     use_fast(True)
 
 
-def functions():
+def current_functions():
     return [getattr(*where) for where in FUNCTIONS]
 
 
@@ -34,16 +34,16 @@ def image(size=16):
     return paddle.randn([1, 3, size, size])
 
 
-def test_without_it_paddles_own_layers_run():
-    own = functions()
+def test_switched_off_the_layers_are_paddles_own():
+    paddles_own = current_functions()
     with fast_layers():
-        assert all(function is not before for function, before in zip(functions(), own))
+        assert all(now is not before for now, before in zip(current_functions(), paddles_own))
     use_fast(False)
     with fast_layers():
-        assert functions() == own
+        assert current_functions() == paddles_own
 
 
-def test_without_it_nothing_is_compiled(monkeypatch):
+def test_switched_off_no_network_is_compiled(monkeypatch):
     monkeypatch.setattr(compiled, "COMPILE_AFTER_SECONDS", 0.0)
     monkeypatch.setattr(compiled, "_compile", lambda *_: pytest.fail("compiled"))
     use_fast(False)
@@ -53,7 +53,7 @@ def test_without_it_nothing_is_compiled(monkeypatch):
 @pytest.mark.parametrize(("value", "asked", "fast"), [
     ("0", True, False), ("1", True, True), ("1", False, False), (None, True, True),
 ])  # fmt: skip
-def test_the_environment_and_the_call_must_both_allow_it(monkeypatch, value, asked, fast):
+def test_environment_and_use_fast_must_both_allow_it(monkeypatch, value, asked, fast):
     monkeypatch.delenv("VISUALIZE_PD_FAST", raising=False)
     if value is not None:
         monkeypatch.setenv("VISUALIZE_PD_FAST", value)
@@ -61,18 +61,18 @@ def test_the_environment_and_the_call_must_both_allow_it(monkeypatch, value, ask
     assert is_fast() is fast
 
 
-def test_the_environment_is_read_by_a_process_of_its_own():
+def test_new_process_reads_the_environment():
     code = "import visualize_pd.network.fast as f; print(f.is_fast())"
-    for value, told in (("0", "False"), ("1", "True")):
+    for value, printed in (("0", "False"), ("1", "True")):
         environment = {**os.environ, "VISUALIZE_PD_FAST": value}
         done = subprocess.run(
             [sys.executable, "-c", code], capture_output=True, text=True, env=environment
         )
-        assert done.stdout.split()[-1] == told, done.stderr
+        assert done.stdout.split()[-1] == printed, done.stderr
 
 
 @pytest.mark.parametrize("fast", [True, False])
-def test_the_config_key(tmp_path, photograph, fast):
+def test_config_key_fast(tmp_path, photograph, fast):
     path = tmp_path / "config.yaml"
     path.write_text(
         f"images: {photograph('a.png')}\noutput: {tmp_path}\nfast: {str(fast).lower()}\n"
@@ -83,8 +83,8 @@ def test_the_config_key(tmp_path, photograph, fast):
     assert is_fast() is fast
 
 
-class Broken:
-    """An engine that starts, and fails when it runs."""
+class BrokenPredictor:
+    """A predictor of Paddle's inference engine that fails when it runs."""
 
     def get_input_handle(self, name):
         return self
@@ -101,14 +101,15 @@ class Broken:
         raise RuntimeError("C++ traceback\nPreconditionNotMetError: no such primitive\n")
 
 
-def test_a_layer_that_fails_tells_how_to_do_without(monkeypatch):
-    monkeypatch.setattr(paddle.inference, "create_predictor", lambda config: Broken())
+def test_error_of_a_fast_layer_says_how_to_switch_it_off(monkeypatch):
+    monkeypatch.setattr(paddle.inference, "create_predictor", lambda config: BrokenPredictor())
     run = onednn.create_runner(paddle.inference.Config(), ["x"], 1)
-    with pytest.raises(VisualizeError, match="no such primitive.*VISUALIZE_PD_FAST=0.*fast=false"):
+    message = r"no such primitive.*VISUALIZE_PD_FAST=0.*fast=false"
+    with pytest.raises(VisualizeError, match=message):
         run(image())
 
 
-def test_both_ways_give_the_same_map():
+def test_fast_and_plain_layers_give_the_same_map():
     network = small_net()
     fast = gradient(network, image(), 1).numpy()
     use_fast(False)

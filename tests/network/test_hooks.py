@@ -1,3 +1,5 @@
+"""`frozen` and `capture_outputs` change a network only inside their block."""
+
 import paddle
 import pytest
 from tiny import small_net
@@ -5,7 +7,7 @@ from tiny import small_net
 from visualize_pd.network.hooks import capture_outputs, frozen
 
 
-def test_frozen_restores_each_layer_and_parameter():
+def test_frozen_restores_every_layer_and_parameter():
     network = small_net()
     network.train()
     network[3].eval()
@@ -18,10 +20,10 @@ def test_frozen_restores_each_layer_and_parameter():
         raise KeyError
     assert [layer.training for layer in network.sublayers(include_self=True)] == modes
     assert [p.stop_gradient for p in network.parameters()] == flags
-    assert set(modes) == set(flags) == {True, False}  # both kinds were there to be mixed up
+    assert set(modes) == set(flags) == {True, False}  # the network has layers of both kinds
 
 
-def test_capture_collects_each_call_and_then_lets_go():
+def test_capture_outputs_collects_every_call_in_its_block():
     network = small_net()
     batch = paddle.ones([2, 3, 8, 8])
     with capture_outputs(network[1]) as outputs:
@@ -33,7 +35,7 @@ def test_capture_collects_each_call_and_then_lets_go():
     assert (outputs[1][1] == expected).all()
 
 
-def test_capture_lets_go_after_an_exception():
+def test_capture_outputs_ends_after_an_exception():
     network = small_net()
     with pytest.raises(KeyError), capture_outputs(network[1]) as outputs:
         raise KeyError

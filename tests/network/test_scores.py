@@ -1,4 +1,4 @@
-"""Which class: by index, by name, by the network's own choice; and its score."""
+"""Which class is explained (by index, by name, or the predicted one), and what its score is."""
 
 import re
 from pathlib import Path
@@ -38,16 +38,16 @@ def indices(targets, logits):
     return chosen.numpy().tolist()
 
 
-def test_none_is_the_top_class_of_each_image(logits):
+def test_none_means_the_top_class_of_each_image(logits):
     assert indices(None, logits) == [1, 0, 3]
 
 
 @pytest.mark.parametrize("target", [2, np.int64(2), np.uint8(2), np.array(2)])
-def test_one_index_is_for_all_images(logits, target):
+def test_one_index_is_used_for_all_images(logits, target):
     assert indices(target, logits) == [2, 2, 2]
 
 
-def test_a_tensor_without_dimensions_is_one_index(logits):
+def test_tensor_without_dimensions_is_one_index(logits):
     assert indices(paddle.to_tensor(2), logits) == [2, 2, 2]
 
 
@@ -57,14 +57,14 @@ def test_one_index_for_each_image(logits, make):
 
 
 @pytest.mark.parametrize("targets", [[], [1], [1, 2], [0, 1, 2, 3], np.array([1]), ""])
-def test_wrong_count(logits, targets):
+def test_wrong_number_of_targets(logits, targets):
     with pytest.raises(TargetError, match=f"{len(targets)} targets for 3 images"):
         resolve_targets(targets, logits)
 
 
 @pytest.mark.parametrize("bad", [4, 1000, -1, 10**30, -(10**30)])
 @pytest.mark.parametrize("make", [lambda bad: bad, lambda bad: [0, bad, 1]])
-def test_class_that_is_not_there(logits, bad, make):
+def test_class_that_does_not_exist(logits, bad, make):
     with pytest.raises(TargetError, match=f"class {bad} does not exist.* 4 classes, 0 to 3"):
         resolve_targets(make(bad), logits)
 
@@ -76,12 +76,12 @@ def test_class_that_is_not_there(logits, bad, make):
         *([0.0, 1.0, 2.0], np.array([0.0, 1.0, 2.0]), [[0], [1], [2]], [None] * 3, ["0", "1", "2"]),
     ],
 )
-def test_what_is_no_index(logits, targets):
+def test_targets_that_are_not_class_indices(logits, targets):
     with pytest.raises(TargetError, match="class indices"):
         resolve_targets(targets, logits)
 
 
-def test_logits_come_through(logits):
+def test_logits_are_returned_unchanged(logits):
     assert logits_of(logits) is logits
 
 
@@ -90,7 +90,7 @@ def test_auxiliary_outputs_are_left_out(logits, wrap):
     assert logits_of(wrap(logits)).numpy().tolist() == LOGITS
 
 
-def test_one_score_an_image_is_one_class():
+def test_one_number_for_each_image_means_one_class():
     assert logits_of(paddle.to_tensor([4.0, 5.0])).numpy().tolist() == [[4.0], [5.0]]
 
 
@@ -99,35 +99,35 @@ def test_one_score_an_image_is_one_class():
     [None, (), [], "text", {"out": 1}, (None,), 3.0, np.zeros((2, 3))],
     ids=repr,
 )
-def test_output_that_is_no_tensor(output):
+def test_output_that_is_not_a_tensor(output):
     with pytest.raises(ModelError, match=r"\[N, classes\]"):
         logits_of(output)
 
 
 @pytest.mark.parametrize("shape", [[], [1, 2, 3], [1, 2, 3, 4]])
-def test_output_of_another_rank(shape):
+def test_output_with_the_wrong_number_of_dimensions(shape):
     with pytest.raises(ModelError, match=re.escape(str(shape))):
         logits_of(paddle.zeros(shape))
 
 
-def test_scores_are_the_entries_of_the_classes(logits):
+def test_score_is_the_logit_of_the_class(logits):
     scores = class_scores(logits, paddle.to_tensor([2, 0, 3]))
     assert scores.numpy().tolist() == [1.0, 3.0, -1.0]
 
 
-def test_the_gradient_of_a_score_is_one_hot(logits):
+def test_gradient_of_a_score_is_one_hot(logits):
     logits.stop_gradient = False
     scores = class_scores(logits, paddle.to_tensor([2, 0, 3]))
     (gradient,) = paddle.grad((scores * paddle.to_tensor([1.0, 10.0, 100.0])).sum(), logits)
     assert gradient.numpy().tolist() == [[0, 0, 1, 0], [10, 0, 0, 0], [0, 0, 0, 100]]
 
 
-def test_one_class_one_image():
+def test_network_with_one_class_and_one_image():
     assert class_scores(paddle.to_tensor([[7.0]]), paddle.to_tensor([0])).numpy().tolist() == [7.0]
 
 
 def test_probabilities_are_softmax_over_the_classes():
-    # e^0, e^ln2, e^ln5 are 1, 2, 5 and sum to 8; a shift of all logits changes nothing.
+    # The exponentials of ln 1, ln 2 and ln 5 sum to 8. A shift of all logits changes nothing.
     shifts = np.float32([[0], [3], [-80]])
     logits = paddle.to_tensor(np.log(np.float32([[1, 2, 5]])) + shifts)
     expected = np.float32([[1, 2, 5]] * 3) / 8
@@ -151,14 +151,14 @@ def test_probability_of_a_single_logit_is_its_sigmoid():
         ([-2e4, 1e4, 1e4], [-3e4 - np.log(2), -np.log(2), -np.log(2)]),
     ],
 )
-def test_log_probability_is_exact_where_the_probability_vanishes(row, expected):
+def test_log_probability_is_exact_where_the_probability_is_zero(row, expected):
     logits = paddle.to_tensor([row])
     np.testing.assert_allclose(log_probabilities(logits).numpy(), [expected], rtol=1e-6, atol=1e-30)
     exact = [np.exp(np.float64(expected))]
     np.testing.assert_allclose(probabilities(logits).numpy(), exact, rtol=1e-6, atol=1e-27)
 
 
-def test_one_image_s_large_logits_do_not_blur_another_s():
+def test_large_logits_of_one_image_do_not_change_another_image():
     logits = paddle.to_tensor([[0.0, float(np.log(3))], [1e6, 1e6]])
     expected = np.log([[1 / 4, 3 / 4], [1 / 2, 1 / 2]])
     np.testing.assert_allclose(log_probabilities(logits).numpy(), expected, rtol=1e-6)
@@ -172,14 +172,14 @@ def test_one_image_s_large_logits_do_not_blur_another_s():
         ("log_probability", [np.log(5 / 8), np.log(6 / 16)]),
     ],
 )
-def test_score_of_each_image_is_that_of_its_own_class(score, expected):
+def test_each_image_has_the_score_of_its_own_class(score, expected):
     logits = paddle.to_tensor(np.log(np.float32([[1, 2, 5], [6, 7, 3]])))
     scores = class_scores(logits, paddle.to_tensor([2, 0]), score)
     assert scores.shape == [2]
     np.testing.assert_allclose(scores.numpy(), expected, rtol=1e-6)
 
 
-def test_score_is_the_logit_unless_asked():
+def test_score_is_the_logit_by_default():
     logits = paddle.to_tensor([[1.5, 2.5]])
     assert class_scores(logits, paddle.to_tensor([0])).numpy().tolist() == [1.5]
 
@@ -190,7 +190,7 @@ def test_unknown_score(logits, score):
         class_scores(logits, paddle.to_tensor([0, 0, 0]), score)
 
 
-def test_packaged_labels_are_the_thousand_of_imagenet():
+def test_packaged_class_names_are_those_of_imagenet():
     assert len(LABELS) == 1000 and all(label.strip() for label in LABELS)
     known = {0: "tench", 130: "flamingo", 207: "golden retriever", 285: "Egyptian cat"}
     known |= {388: "giant panda", 504: "coffee mug", 999: "toilet tissue"}
@@ -232,7 +232,7 @@ def test_class_by_name(name, index):
         ("cardigan", (264, 474)),
     ],
 )
-def test_name_of_two_classes_lists_both(name, both):
+def test_error_lists_both_classes_of_an_ambiguous_name(name, both):
     with pytest.raises(TargetError) as caught:
         find_class(name, LABELS)
     assert all(f"({index})" in str(caught.value) for index in both)
@@ -250,29 +250,29 @@ def test_name_of_two_classes_lists_both(name, both):
         ("cat", "Egyptian cat (285)"),
     ],
 )
-def test_unknown_name_lists_the_closest(name, closest):
+def test_error_suggests_the_closest_name(name, closest):
     with pytest.raises(TargetError, match=f"unknown class '{name}'") as caught:
         find_class(name, LABELS)
     assert closest in str(caught.value)
 
 
 @pytest.mark.parametrize("name", ["", " ", "_", ",", "!?", "zzzzqqqq", "x" * 1000])
-def test_name_unlike_any(name):
+def test_name_without_a_similar_one(name):
     with pytest.raises(TargetError, match="give an index"):
         find_class(name, LABELS)
 
 
 @pytest.mark.parametrize("name", ["", "_", "-"])
-def test_an_empty_line_of_a_label_file_is_no_name(name):
+def test_empty_line_in_a_label_file_is_not_a_name(name):
     with pytest.raises(TargetError):
         find_class(name, ["cat", "dog", ""])
 
 
 @pytest.mark.parametrize("labels", [None, []])
-def test_without_labels_only_an_index_helps(labels):
+def test_without_labels_an_index_is_needed(labels):
     with pytest.raises(TargetError, match=r"give an index.*'flamingo'"):
         find_class("flamingo", labels)
 
 
-def test_own_labels():
+def test_labels_of_the_user():
     assert find_class("dog", ["cat", "hound, dog", "mouse"]) == 1

@@ -1,10 +1,13 @@
+"""The ascent: steps of Adam, frames, seeds, batches and resuming, also for dream and inversion."""
+
 import itertools
 
 import numpy as np
 import paddle
 import pytest
+from convnet import convolutional
+from network_state import state_of
 from paddle import nn
-from test_contracts import convolutional, state_of
 from toys import Linear, weights
 
 from visualize_pd import Frame, VisualizeError, class_image, noise
@@ -20,7 +23,7 @@ PLAIN = {"shift": 0, "total_variation": 0}
 
 
 def adam(gradient_at, start, steps, rate):
-    """Adam (Kingma & Ba 2015, algorithm 1) upwards, in float64."""
+    """Maximise by Adam (Kingma & Ba 2015, algorithm 1) in float64."""
     image, m, v = start.astype("f8"), 0.0, 0.0
     for t in range(1, steps + 1):
         g = -gradient_at(image)
@@ -29,7 +32,7 @@ def adam(gradient_at, start, steps, rate):
     return image
 
 
-def test_steps_are_adams_on_the_papers_equation():
+def test_frames_are_adam_steps_on_the_papers_equation():
     rate, l2 = 0.05, 0.1
     start = noise((1, 3, 5, 7), std=0.3)
     frames = list(
@@ -43,7 +46,7 @@ def test_steps_are_adams_on_the_papers_equation():
 
 
 def test_total_variation_is_subtracted_from_the_score():
-    """One step: the sign of w − tv · ∂TV, for a start without equal neighbours."""
+    """The first step of Adam is the sign of w − tv · ∂TV. The start has no equal neighbours."""
     start = noise((1, 3, 5, 7), std=0.3)
     image = paddle.to_tensor(start.numpy(), stop_gradient=False)
     down, right = image[:, :, 1:] - image[:, :, :-1], image[:, :, :, 1:] - image[:, :, :, :-1]
@@ -55,7 +58,7 @@ def test_total_variation_is_subtracted_from_the_score():
     np.testing.assert_allclose(moved, 0.01 * np.sign(W[:1] - tv * slope.numpy()), atol=1e-6)
 
 
-def test_maximiser_of_a_linear_score_is_reached():
+def test_ascent_reaches_the_maximum_of_a_linear_score():
     """S − λ‖I‖² with S = w·I is largest at w / 2λ."""
     frames = class_image(
         Linear(W), 0, iterations=800, learning_rate=0.02, l2=0.25, init=START, **PLAIN
@@ -82,13 +85,13 @@ def test_same_seed_same_frames():
     assert run(4) != run(5)
 
 
-def test_seed_moves_the_shifts_too():
+def test_seed_changes_the_random_shifts():
     first = class_image(convolutional(), 2, iterations=3, seed=0, init=noise((1, 3, 14, 11)))
     second = class_image(convolutional(), 2, iterations=3, seed=1, init=noise((1, 3, 14, 11)))
     assert [f.score for f in first] != [f.score for f in second]
 
 
-def test_frames_do_not_change_after_they_were_given():
+def test_a_frame_is_not_changed_by_later_steps():
     frames = class_image(Linear(W), 0, iterations=3, init=START, **PLAIN)
     first = next(frames)
     values = first.image.numpy().copy()
@@ -96,7 +99,7 @@ def test_frames_do_not_change_after_they_were_given():
     np.testing.assert_array_equal(first.image.numpy(), values)
 
 
-def test_network_is_as_it_was_between_frames_and_after_them():
+def test_network_is_unchanged_between_frames_and_after_them():
     network = convolutional()
     before = state_of(network)
     frames = class_image(network, 1, iterations=4, init=noise((1, 3, 14, 11)))
@@ -106,18 +109,18 @@ def test_network_is_as_it_was_between_frames_and_after_them():
     assert state_of(network) == before
 
 
-def test_class_that_is_not_there():
+def test_missing_class_is_refused():
     with pytest.raises(VisualizeError, match="class 2 does not exist"):
         next(class_image(Linear(W), 2, init=START))
 
 
-def test_noise_is_seeded_and_as_strong_as_asked():
+def test_noise_has_a_seed_and_the_requested_standard_deviation():
     values = noise((1, 3, 100, 100), std=0.2, seed=3).numpy()
     assert values.std() == pytest.approx(0.2, rel=0.02) and abs(values.mean()) < 0.01
     np.testing.assert_array_equal(values, noise((1, 3, 100, 100), std=0.2, seed=3).numpy())
 
 
-def test_a_batch_of_classes_is_the_same_classes_alone():
+def test_a_batch_of_classes_gives_what_single_classes_give():
     network, start = convolutional(), noise((1, 3, 14, 11))
     options = {"iterations": 8, "shift": 3, "init": start}
     *_, together = class_image(network, [2, 0], **options)
@@ -128,8 +131,8 @@ def test_a_batch_of_classes_is_the_same_classes_alone():
         assert together.scores[place] == pytest.approx(alone.score, rel=1e-4, abs=1e-4)
 
 
-def test_learning_rate_falls_by_a_cosine():
-    """Of a linear score each of Adam's steps is as long as its learning rate."""
+def test_learning_rate_falls_along_a_cosine():
+    """For a linear score, every step of Adam has the size of the learning rate."""
     canvas = Pixels(START)
     options = {"iterations": 4, "learning_rate": 0.1, "cooling": 0.2}
     frames = [f.image.numpy() for f in ascend(Linear(W), class_score(0), canvas, **options)]
@@ -138,7 +141,7 @@ def test_learning_rate_falls_by_a_cosine():
     np.testing.assert_allclose(steps, expected, rtol=1e-4)
 
 
-def test_upkeep_changes_the_image_after_each_step():
+def test_pixel_steps_change_the_image_after_each_step():
     seen = []
 
     def halve_the_clipped(image, gradient, iteration):
@@ -153,7 +156,7 @@ def test_upkeep_changes_the_image_after_each_step():
     np.testing.assert_allclose(seen[0][1], -W[1:], rtol=1e-6)
 
 
-def test_upkeep_where_nothing_depends_on_the_image():
+def test_pixel_steps_get_zeros_if_the_score_does_not_depend_on_the_image():
     seen = []
 
     def note(image, gradient, iteration):
@@ -168,14 +171,14 @@ def test_upkeep_where_nothing_depends_on_the_image():
     np.testing.assert_array_equal(seen, [np.zeros(START.shape)])
 
 
-def test_upkeep_of_a_spectrum_is_refused():
+def test_pixel_steps_of_a_spectrum_are_refused():
     canvas = Fourier(START)
     with pytest.raises(VisualizeError, match="pixels"):
         next(ascend(Linear(W), class_score(0), canvas, pixel_steps=[lambda image, *_: image]))
 
 
-def test_transforms_are_seen_by_the_network_and_penalties_see_the_image():
-    """S(2I) − I² has its gradient 2w − 2I: one step of SGD would be that, Adam's is its sign."""
+def test_network_sees_the_transformed_image_and_penalties_the_image_itself():
+    """The gradient of S(2I) − 1.5 I² is 2w − 3I. The first step of Adam is its sign."""
     options = {
         "transforms": [lambda image, random: image * 2],
         "penalties": [(0.0, lambda image: 1 / 0), (1.5, lambda image: (image * image).sum())],
@@ -189,7 +192,7 @@ def test_transforms_are_seen_by_the_network_and_penalties_see_the_image():
     np.testing.assert_allclose(moved, 0.01 * np.sign(2 * W[:1] - 3 * start.numpy()), atol=1e-5)
 
 
-def test_a_spectrum_is_raised_too():
+def test_score_rises_with_a_spectrum():
     start = noise((1, 3, 14, 11))
     options = {"iterations": 30, "learning_rate": 0.05}
     frames = list(ascend(convolutional(), class_score(2), Fourier(start), **options))
@@ -199,7 +202,7 @@ def test_a_spectrum_is_raised_too():
 
 
 class Maps(nn.Layer):
-    """Maps are the image; their energy has the gradient I / number of pixels."""
+    """Its feature maps are the image. Their energy has the gradient I / (number of values)."""
 
     def __init__(self):
         super().__init__()
@@ -219,7 +222,7 @@ def test_dream_of_one_octave_amplifies_the_image():
         np.testing.assert_allclose(frame.image.numpy(), expected, atol=1e-4)
 
 
-def test_dream_of_several_octaves_has_the_photographs_size_and_numbers():
+def test_dream_frames_have_the_photographs_size_and_are_numbered_throughout():
     photograph = noise((1, 3, 13, 18), std=1.0)
     frames = list(deep_dream(Maps(), "same", photograph, octaves=3, iterations=4))
     assert [frame.iteration for frame in frames] == list(range(13))
@@ -229,23 +232,23 @@ def test_dream_of_several_octaves_has_the_photographs_size_and_numbers():
     assert sizes[-1] > sizes[0]
 
 
-def test_an_octave_goes_on_from_what_the_last_one_added():
+def test_each_octave_continues_from_what_the_last_one_added():
     photograph = noise((1, 3, 16, 16), std=1.0)
     options = {"octaves": 2, "iterations": 5, "learning_rate": 0.01, "shift": 0}
     frames = [f.image.numpy() for f in deep_dream(Maps(), "same", photograph, **options)]
     steps = [np.abs(after - before).max() for before, after in zip(frames, frames[1:])]
-    assert max(steps[5:]) < 0.011  # Adam's own; what five steps added, 0.05, would show
+    assert max(steps[5:]) < 0.011  # one step of Adam; a restart would lose the 0.05 of five steps
 
 
 def test_octaves_keep_the_details_of_the_photograph():
-    """With no step at all the last octave is the photograph itself, not an enlarged small one."""
+    """With steps near 0 the last frame is the photograph itself, not an enlarged small copy."""
     photograph = noise((1, 3, 16, 16), std=1.0)
     options = {"octaves": 3, "iterations": 1, "learning_rate": 1e-9}
     *_, last = deep_dream(Maps(), "same", photograph, **options)
     np.testing.assert_allclose(last.image.numpy(), photograph.numpy(), atol=1e-6)
 
 
-def test_inversion_of_the_identity_is_the_image():
+def test_inversion_of_an_identity_layer_gives_the_image():
     photograph = noise((1, 3, 6, 5), std=1.0, seed=7)
     options = {"alpha_norm": 0, "total_variation": 0, "shift": 0, "iterations": 300}
     *_, last = inversion(Maps(), "same", photograph, learning_rate=0.05, **options)
@@ -254,7 +257,7 @@ def test_inversion_of_the_identity_is_the_image():
 
 
 def test_penalties_of_an_inversion_are_those_of_the_paper():
-    """One step from I: the sign of −∂(distance + a ‖I‖₄⁴ + v Σ d²)."""
+    """The first step of Adam is the sign of −∂(distance + a ‖I‖₄⁴ + v Σ d²), d the differences."""
     photograph = noise((1, 3, 6, 5), std=1.0, seed=7)
     start = noise((1, 3, 6, 5), std=1.0, seed=8)
     x, wanted = start.numpy().astype("f8"), photograph.numpy().astype("f8")
@@ -283,14 +286,14 @@ def test_penalties_of_an_inversion_are_those_of_the_paper():
         ({"layer": "none"}, "no layer 'none'"),
     ],
 )
-def test_wrong_options_of_a_dream(options, message):
+def test_message_names_the_wrong_option_of_a_dream(options, message):
     layer = options.pop("layer", "same")
     with pytest.raises(VisualizeError, match=message):
         list(deep_dream(Maps(), layer, noise((1, 3, 8, 8)), **options))
 
 
 def resumable():
-    """Each ascent as a function of the frame that it resumes from."""
+    """Every kind of ascent, as a function of the frame to resume from."""
     network, start = convolutional(), noise((1, 3, 14, 11), std=0.5)
     photograph = noise((1, 3, 16, 16), std=1.0)
     options = {"rotation": 20, "zoom": (0.8, 1.2), "shift": 3, "cooling": 0.1, "init": start}
@@ -308,10 +311,10 @@ def resumable():
 
 @pytest.mark.parametrize("broken_off", [0, 1, 4, 5, 8])
 @pytest.mark.parametrize("kind", resumable())
-def test_a_resumed_ascent_ends_as_an_uninterrupted_one(kind, broken_off):
+def test_resumed_ascent_gives_the_same_frames(kind, broken_off):
     ascent = resumable()[kind]
     frames = list(ascent(None))
-    # As from a file: the numbers alone, whatever becomes of the tensors.
+    # As when read from a file: new tensors with the same numbers.
     state = {
         key: paddle.to_tensor(value.numpy()) for key, value in frames[broken_off].state.items()
     }
@@ -322,14 +325,14 @@ def test_a_resumed_ascent_ends_as_an_uninterrupted_one(kind, broken_off):
         assert before.scores == after.scores
 
 
-def test_a_frame_of_another_ascent_is_refused():
+def test_frame_of_another_ascent_is_refused():
     *_, last = class_image(Linear(W), 1, iterations=2, init=START, **PLAIN)
     with pytest.raises(VisualizeError, match="of another ascent"):
         next(class_image(convolutional(), 1, init=noise((1, 3, 14, 11)), resume=last))
 
 
-def test_ascents_in_step_are_one_ascent_of_all_their_images():
-    """Images and scores in their order, each as alone; resumed all together."""
+def test_ascents_together_equal_one_ascent_of_all_images():
+    """Images and scores keep their order, and the frame of all resumes all of them."""
     network, start = convolutional(), noise((1, 3, 14, 11))
     options = {"iterations": 6, "init": start, "shift": 3}
 

@@ -1,4 +1,4 @@
-"""Objectives against numbers by hand, on a network whose layers return what they are told."""
+"""Objectives, compared with NumPy on a network whose feature maps are known."""
 
 import numpy as np
 import paddle
@@ -13,7 +13,7 @@ W = weights(classes=3)
 
 
 class Scaled(nn.Layer):
-    """Its `maps` are the image, channel k times k + 1; its logits are theirs with class weights."""
+    """Layer `maps`: the image, channel k times k + 1. Layer `logits`: Σ w_c · maps."""
 
     def __init__(self):
         super().__init__()
@@ -31,7 +31,7 @@ class Times(nn.Layer):
 
 
 def values():
-    """Two images and their maps."""
+    """Two images and their feature maps."""
     x = images().numpy()
     return x, x * np.array([1.0, 2, 3], dtype="float32").reshape(1, 3, 1, 1)
 
@@ -41,7 +41,7 @@ def scores(objective, count=2):
 
 
 @pytest.mark.parametrize(("targets", "classes"), [(1, [1, 1]), ([2, 0], [2, 0]), ((0, 1), [0, 1])])
-def test_class_score(targets, classes):
+def test_class_score_is_the_logit(targets, classes):
     _, maps = values()
     expected = [(W[c] * image).sum() for c, image in zip(classes, maps)]
     np.testing.assert_allclose(scores(objectives.class_score(targets)), expected, rtol=1e-5)
@@ -56,14 +56,14 @@ def test_class_score_as_probability():
     np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-7)
 
 
-def test_mixed_score():
+def test_mixed_score_is_a_weighted_sum_of_logits():
     _, maps = values()
     expected = np.einsum("nchw,chw->n", maps, 0.5 * W[2] - 2 * W[0])
     found = scores(objectives.mixed_score({2: 0.5, 0: -2}))
     np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4)
 
 
-def test_filter_is_the_mean_of_its_map():
+def test_filter_response_is_the_mean_of_a_channel():
     _, maps = values()
     np.testing.assert_allclose(
         scores(objectives.filter_response("maps", 2)), maps[:, 2].mean((1, 2)), rtol=1e-5
@@ -75,21 +75,21 @@ def test_filter_is_the_mean_of_its_map():
     )
 
 
-def test_neuron_is_one_place_of_a_map():
+def test_filter_response_at_a_position_is_one_neuron():
     _, maps = values()
     found = scores(objectives.filter_response("maps", [0, 2], position=(3, 6)))
     np.testing.assert_array_equal(found, [maps[0, 0, 3, 6], maps[1, 2, 3, 6]])
 
 
 @pytest.mark.parametrize("layer", ["maps", "flat"])
-def test_energy_is_half_the_mean_square(layer):
+def test_layer_energy_is_half_the_mean_square(layer):
     _, maps = values()
     expected = (maps.astype("float64") ** 2).mean((1, 2, 3)) / 2
     np.testing.assert_allclose(scores(objectives.layer_energy(layer)), expected, rtol=1e-5)
 
 
 @pytest.mark.parametrize("layer", ["maps", "flat", "logits"])
-def test_likeness_is_the_distance_over_the_size(layer):
+def test_feature_similarity_is_minus_the_relative_squared_distance(layer):
     reference = images(seed=9)
     wanted, found = (
         dict(zip(("maps", "flat", "logits"), (maps, maps, np.einsum("nchw,kchw->nk", maps, W))))[
@@ -105,11 +105,11 @@ def test_likeness_is_the_distance_over_the_size(layer):
     np.testing.assert_allclose(scores(objective), expected, rtol=1e-4)
 
 
-def test_likeness_to_the_image_itself_is_zero():
+def test_feature_similarity_to_the_image_itself_is_zero():
     assert scores(objectives.feature_similarity(Scaled(), "maps", images())).tolist() == [0, 0]
 
 
-def test_likeness_to_nothing_is_a_number():
+def test_feature_similarity_to_features_of_zero_is_finite():
     objective = objectives.feature_similarity(Scaled(), "maps", paddle.zeros([2, 3, 5, 7]))
     _, maps = values()
     np.testing.assert_allclose(scores(objective), -(maps**2).sum((1, 2, 3)), rtol=1e-5)
@@ -132,6 +132,6 @@ def test_likeness_to_nothing_is_a_number():
         (lambda: objectives.layer_energy("nowhere"), "no layer 'nowhere'"),
     ],
 )
-def test_what_the_network_does_not_have(objective, message):
+def test_missing_classes_layers_and_channels_are_refused(objective, message):
     with pytest.raises(VisualizeError, match=message):
         scores(objective())

@@ -1,3 +1,5 @@
+"""The two parametrisations: pixels, and the Fourier spectrum of decorrelated colours."""
+
 import numpy as np
 import paddle
 import pytest
@@ -13,7 +15,7 @@ def statistics(channels):
 
 
 def photograph(shape, seed=0):
-    """Normalised pixels of all colours but the very ends of the range."""
+    """Random normalised pixels, except for colours at the very ends of the range."""
     mean, std = (np.reshape(each, (1, -1, 1, 1)) for each in statistics(shape[1]))
     shares = np.random.default_rng(seed).uniform(0.01, 0.99, shape)
     return paddle.to_tensor(((shares - mean) / std).astype("float32"))
@@ -21,19 +23,19 @@ def photograph(shape, seed=0):
 
 @pytest.mark.parametrize("decay", [0, 1, 1.5])
 @pytest.mark.parametrize("shape", SHAPES)
-def test_spectrum_of_an_image_is_that_image(shape, decay):
+def test_spectrum_starts_at_the_given_image(shape, decay):
     start = photograph(shape)
     canvas = Fourier(start, *statistics(shape[1]), decay=decay)
     np.testing.assert_allclose(canvas.image().numpy(), start.numpy(), atol=1e-4)
 
 
-def test_pixels_are_the_image():
+def test_pixels_start_at_the_given_image():
     start = photograph((2, 3, 5, 7))
     np.testing.assert_array_equal(Pixels(start).image().numpy(), start.numpy())
 
 
 def test_image_of_one_wave_by_hand():
-    """A cosine of two periods down a grey image: amplitude × scale, through the sigmoid."""
+    """A cosine of two periods from top to bottom: sigmoid(amplitude × scale × cosine)."""
     canvas = Fourier(paddle.zeros([1, 1, 8, 6]), [0.5], [1.0], decay=1, lowest=1)
     spectrum = np.zeros((1, 1, 8, 4, 2), dtype="float32")
     spectrum[0, 0, 2, 0, 0] = spectrum[0, 0, 6, 0, 0] = 0.5
@@ -44,7 +46,7 @@ def test_image_of_one_wave_by_hand():
     np.testing.assert_allclose(canvas.image().numpy()[0, 0], expected, atol=1e-6)
 
 
-def test_every_pixel_is_a_colour_that_a_screen_has():
+def test_every_pixel_stays_in_the_range_of_a_screen():
     canvas = Fourier(photograph((1, 3, 8, 8)))
     canvas.variable.set_value(canvas.variable * 1e3)
     shares = canvas.image().numpy() * np.reshape(IMAGENET_STD, (3, 1, 1)) + np.reshape(
@@ -53,14 +55,14 @@ def test_every_pixel_is_a_colour_that_a_screen_has():
     assert shares.min() > -1e-6 and shares.max() < 1 + 1e-6
 
 
-def test_colours_beyond_the_screen_come_to_its_ends():
+def test_colours_out_of_range_are_clipped_at_the_start():
     start = paddle.to_tensor(np.full((1, 3, 4, 4), 9.0, dtype="float32"))
     shares = Fourier(start).image().numpy()[0, :, 0, 0] * IMAGENET_STD + IMAGENET_MEAN
     np.testing.assert_allclose(shares, 0.999, atol=1e-4)
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-def test_gradient_by_finite_differences(shape):
+def test_gradient_equals_finite_differences(shape):
     canvas = Fourier(photograph(shape), *statistics(shape[1]))
     direction = np.random.default_rng(1).standard_normal(shape, dtype="float32")
     (gradient,) = paddle.grad((canvas.image() * paddle.to_tensor(direction)).sum(), canvas.variable)
@@ -78,13 +80,13 @@ def test_gradient_by_finite_differences(shape):
         assert gradient.numpy()[at] == pytest.approx(slope, rel=2e-2, abs=2e-2)
 
 
-def test_colours_are_three_independent_directions():
+def test_colour_directions_are_linearly_independent():
     assert abs(np.linalg.det(COLOURS)) > 1e-3
     np.testing.assert_allclose(np.linalg.norm(COLOURS, axis=0).max(), 1)
 
 
 def test_lowest_frequency_by_hand():
-    """The mean of the first colour, as strong as two waves over the longer side would be."""
+    """The constant part counts as two waves (`lowest`) over the longer side of 7 pixels."""
     canvas = Fourier(paddle.zeros([1, 3, 5, 7]), [0.5] * 3, [0.25] * 3, decay=1.5, lowest=2)
     spectrum = np.zeros((1, 3, 5, 4, 2), dtype="float32")
     spectrum[0, 0, 0, 0, 0] = 0.3

@@ -1,1 +1,1 @@
-"""What a person starts: commands, configs, runs, reports, pictures."""
+"""Everything that the user starts: commands, configs, runs, reports and pictures."""

@@ -1,1 +1,1 @@
-"""One image and one class in, one map out."""
+"""Methods that explain: one image and one class in, one map out."""

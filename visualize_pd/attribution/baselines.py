@@ -1,4 +1,4 @@
-"""What an image is compared with: the start of a path, the fill of a window."""
+"""Baselines: the start of the path of integrated gradients, or what hides a part of an image."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def mean(images: paddle.Tensor) -> paddle.Tensor:
 
 
 def blurred(images: paddle.Tensor) -> paddle.Tensor:
-    """Gaussian blur, its σ a sixteenth of the longer side, without darkening at the edges."""
+    """Gaussian blur whose σ is a sixteenth of the longer side. The edges do not get darker."""
     sigma = max(images.shape[2:]) / 16
 
     def blur(size: int) -> paddle.Tensor:
@@ -34,10 +34,11 @@ BASELINES = {"zero": zero, "mean": mean, "blurred": blurred}
 
 
 def make_baseline(baseline: str | paddle.Tensor, images: paddle.Tensor) -> paddle.Tensor:
-    """`zero` (the training set's mean colour), `mean` (each image's own), `blurred`, or a tensor.
+    """The baseline of each image, `[N, C, H, W]`.
 
-    A tensor is one image for all, `[1, C, H, W]`, or one for each. Raises `ConfigError` for an
-    unknown name, `ImageError` for a tensor of another shape.
+    `baseline`: zero (the training set's mean colour), mean (each image's own mean colour), blurred,
+    or a tensor. A tensor is one image for all, `[1, C, H, W]`, or one for each. Raises
+    `ConfigError` for an unknown name, and `ImageError` for a tensor of another shape.
     """
     if not isinstance(baseline, paddle.Tensor):
         return look_up("baseline", baseline, BASELINES)(images).detach()
@@ -47,7 +48,7 @@ def make_baseline(baseline: str | paddle.Tensor, images: paddle.Tensor) -> paddl
 
 
 def uniform(images: paddle.Tensor, random: np.random.Generator) -> paddle.Tensor:
-    """Noise, the same for each image, between the lowest and highest value of its channels."""
+    """Noise between the lowest and the highest value of each channel; one draw for all images."""
     low, high = (f(images, axis=[2, 3], keepdim=True) for f in (paddle.min, paddle.max))
     noise = paddle.to_tensor(random.random(images.shape[1:], dtype="float32")).astype(images.dtype)
     return (low + noise * (high - low)).detach()

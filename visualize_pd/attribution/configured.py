@@ -30,8 +30,8 @@ TABLES: dict[str, Mapping[str, Any]] = {
 class ConfiguredMethod(NamedTuple):
     """A method with its options.
 
-    `channel` and `sign` stand apart in `reduction`, because a figure shows the map with and without
-    them. Methods that do not have these two options have an empty `reduction`.
+    `channel` and `sign` are kept apart in `reduction`, because a figure shows the map with and
+    without them. Methods that do not have these two options have an empty `reduction`.
     """
 
     name: str
@@ -41,7 +41,7 @@ class ConfiguredMethod(NamedTuple):
     def attribution(
         self, network: paddle.nn.Layer, images: paddle.Tensor, targets: Any
     ) -> tuple[paddle.Tensor, paddle.Tensor | None]:
-        """The method's map before its reduction, and its completeness gap if it has one."""
+        """The map before its reduction, and the completeness gap if the method has one."""
         method, options = METHODS[self.name], dict(self.options)
         if self.reduction:
             options.update(channel="none", sign="signed")
@@ -54,13 +54,18 @@ class ConfiguredMethod(NamedTuple):
         return reduce(attribution, **self.reduction) if self.reduction else attribution
 
     def with_baseline(self, classifier: Classifier) -> ConfiguredMethod:
-        """The same method; the image file that `baseline` may name is read."""
+        """The same method. If `baseline` names an image file, the image is read.
+
+        Raises `ConfigError` if it is neither a file nor the name of a baseline.
+        """
         baseline = self.options.get("baseline")
         if not isinstance(baseline, str) or baseline in (*BASELINES, "random"):
             return self
         if not os.path.isfile(expand_home(baseline)):
             known = ", ".join((*BASELINES, "random"))
-            raise ConfigError(f"method.baseline '{baseline}' is no image file, nor one of {known}")
+            raise ConfigError(
+                f"method.baseline '{baseline}' is no image file, and not one of {known}"
+            )
         image = classifier.prepare([load_image(baseline)])
         return self._replace(options={**self.options, "baseline": image})
 
@@ -103,12 +108,12 @@ def configure_method(method: str | Mapping, where: str = "method") -> Configured
     keys = [key for key in ("channel", "sign") if key in known]
     reduction: dict[str, str] = {key: options.pop(key, known[key]) for key in keys}
     choice = ConfiguredMethod(name, options, reduction)
-    choice.reduced(paddle.zeros([1, 1, 1, 1]))  # a wrong value shows before any work
+    choice.reduced(paddle.zeros([1, 1, 1, 1]))  # so that a wrong value is refused before any work
     return choice
 
 
 def _check_option(option: str, value: Any, default: Any, where: str) -> None:
-    """Raise `ConfigError` unless an option is of the kind that its default is."""
+    """Raise `ConfigError` unless an option has the same type as its default."""
     if option in TABLES:
         look_up(option, value, TABLES[option])
     elif option == "of":

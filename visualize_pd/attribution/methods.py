@@ -14,7 +14,8 @@ from .gradient.smooth_grad import smooth_grad
 from .perturbation.occlusion import occlusion
 from .perturbation.rise import rise
 
-# The names used in YAML. A new method: its function, its line here, its test, a YAML.
+# The keys are the names used in YAML. A new method needs a function, a line here, a test and a
+# YAML file.
 METHODS = {
     "gradient": gradient,
     "saliency": saliency,
@@ -37,8 +38,7 @@ METHODS = {
     "rise": rise,
 }
 
-
-# What a method's panels show, where that is not its name.
+# What the panels of a method show, if the name of the method does not say it.
 TITLES = {
     "gradient": "gradients",
     "saliency": "gradients",
@@ -57,6 +57,4 @@ TITLES = {
     "guided_grad_cam": "guided Grad-CAM",
     "rise": "RISE",
 }
-
-
 WITHOUT_CLASS = {"eigen_cam", "activation_gradient"}

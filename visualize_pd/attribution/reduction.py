@@ -1,4 +1,4 @@
-"""How the channels of a map are put together."""
+"""Reduce a map: keep one sign, and combine the channels."""
 
 from __future__ import annotations
 
@@ -11,8 +11,6 @@ CHANNELS = {
     "sum": lambda maps: maps.sum(axis=1, keepdim=True),
     "none": lambda maps: maps,
 }
-
-
 SIGNS = {
     "absolute": paddle.abs,
     "positive": lambda maps: maps.clip(min=0),
@@ -22,9 +20,10 @@ SIGNS = {
 
 
 def reduce(attribution: paddle.Tensor, channel: str, sign: str) -> paddle.Tensor:
-    """Take the `sign` part of an attribution, then put its channels together.
+    """Keep the `sign` part of an attribution, then combine its channels.
 
-    `channel`: max, sum or none; `sign`: absolute, positive, negative (its size) or signed.
+    `sign`: signed, absolute, positive, or negative (then the absolute value of the negative part).
+    `channel`: max, sum or none. Raises `ConfigError` for another name.
     """
     part, together = look_up("sign", sign, SIGNS), look_up("channel", channel, CHANNELS)
     return together(part(attribution))

@@ -1,1 +1,1 @@
-"""What everything stands on: errors, files, images, configs, and the settings of Paddle itself."""
+"""The base of the package: errors, files, images, configs and the settings of Paddle itself."""

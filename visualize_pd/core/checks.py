@@ -1,4 +1,4 @@
-"""Checks of names and numbers that a person typed."""
+"""Checks of names and numbers that the user typed."""
 
 from __future__ import annotations
 
@@ -11,24 +11,27 @@ from .errors import ConfigError
 
 
 def did_you_mean(key: str, known: Iterable[str]) -> str:
-    """A hint for an unknown key: the closest known one, or all of them, at most 20."""
+    """A hint for an unknown name: the closest known name, or else the known names (at most 20)."""
     known = list(known)
     near = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
     if near:
         return f"did you mean '{near[0]}'?"
     more = ", …" if len(known) > 20 else ""
-    return f"known are {', '.join(known[:20])}{more}"
+    return f"known names are {', '.join(known[:20])}{more}"
 
 
 def look_up(what: str, name: Any, table: Mapping[str, Any]) -> Any:
-    """An entry of a table. Raises `ConfigError` with all names for an unknown one."""
+    """The entry of a table under a name.
+
+    Raises `ConfigError` for an unknown name. The message lists all names.
+    """
     if not isinstance(name, str) or name not in table:
         raise ConfigError(f"unknown {what} '{name}'; use {', '.join(table)}")
     return table[name]
 
 
 def check_count(what: str, value: int, minimum: int = 1, maximum: int | None = None) -> None:
-    """Raise `ConfigError` unless a number of things is a whole number within its bounds."""
+    """Raise `ConfigError` unless `value` is a whole number from `minimum` to `maximum`."""
     if type(value) is not int or value < minimum:
         raise ConfigError(f"{what} must be a whole number of at least {minimum}, not {value!r}")
     if maximum is not None and value > maximum:
@@ -36,6 +39,6 @@ def check_count(what: str, value: int, minimum: int = 1, maximum: int | None = N
 
 
 def options_of(method: Callable) -> dict[str, Any]:
-    """The options of a method, and their defaults."""
+    """The options of a method (its keyword-only parameters) with their defaults."""
     parameters = inspect.signature(method).parameters.values()
     return {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY}

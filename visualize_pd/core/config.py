@@ -1,4 +1,4 @@
-"""A mapping → a checked dataclass: keys, types, bounds."""
+"""Turn a mapping into a dataclass, and check its keys, types and bounds."""
 
 from __future__ import annotations
 
@@ -15,24 +15,25 @@ from .errors import ConfigError
 
 
 def key(default: Any, meaning: str, *, name: str | None = None, **bounds: Any) -> Any:
-    """A config key: its default, its meaning, its name in YAML and its bounds.
+    """Define a config key: its default, its meaning, its name in YAML and its bounds.
 
-    A callable `default` makes the default. `name` is given if YAML has another name than Python.
-    Bounds are `above`, `minimum` and `maximum`.
+    If `default` is callable, it is called to make the default value. `name` is needed only if the
+    key has another name in YAML than in Python. Possible bounds are `above`, `minimum`, `maximum`.
     """
     extra = {"default_factory": default} if callable(default) else {"default": default}
     return field(metadata={"name": name, "meaning": meaning, **bounds}, **extra)
 
 
-# Limits for a group of keys: an alias in YAML can stand for millions of values, or for itself.
+# Limits for a group of keys: the number of values in it, and how deeply it is nested. With aliases
+# a short YAML file can describe millions of values, or a group that contains itself.
 MOST_VALUES, DEEPEST = 10_000, 20
 
 
 def build(schema: type, values: Any, where: str = "") -> Any:
-    """Check a mapping against a dataclass, and fill in the defaults.
+    """Make a dataclass from a mapping. Missing keys get their defaults.
 
-    A schema with a `SHORT_FORM` may also be given as the value of that key alone. Raises
-    `ConfigError` for an unknown key, a wrong type and a number out of its bounds.
+    If the schema has a `SHORT_FORM`, the value of that key alone may be given in place of the
+    mapping. Raises `ConfigError` for an unknown key, a wrong type or a number out of its bounds.
     """
     if isinstance(values, str) and hasattr(schema, "SHORT_FORM"):
         values = {schema.SHORT_FORM: values}
@@ -51,7 +52,7 @@ def build(schema: type, values: Any, where: str = "") -> Any:
 
 
 def as_dict(config: Any) -> dict:
-    """The inverse of `build`: plain values under their names in YAML."""
+    """The inverse of `build`: a dict of plain values, with the names that the keys have in YAML."""
     result = {}
     for spec in dataclasses.fields(config):
         value = getattr(config, spec.name)
@@ -61,8 +62,8 @@ def as_dict(config: Any) -> dict:
 
 
 def shown(value: Any) -> str:
-    """A value as an error message shows it, at most 40 letters."""
-    text = reprlib.repr(value)  # an alias can unfold to millions
+    """The text of a value for an error message, at most 40 characters."""
+    text = reprlib.repr(value)  # it stays short, also for a value with millions of parts
     return text if len(text) <= 40 else text[:37] + "…"
 
 
@@ -79,8 +80,6 @@ def _checked(value: Any, hint: Any, bounds: typing.Mapping, where: str) -> Any:
 
 
 _MISFIT = object()
-
-
 _TYPE_NAMES = {
     int: "a whole number",
     float: "a number",
@@ -113,7 +112,11 @@ def _fitted(value: Any, hint: Any) -> Any:
 
 
 def _room_after(value: Any, room: int, depth: int = DEEPEST) -> int:
-    """`room` minus the number of values in a value; below 0 also for what JSON cannot hold."""
+    """`room` minus the number of values inside `value`.
+
+    The result is negative if there are too many values, if they are nested too deeply, or if JSON
+    cannot hold one of them.
+    """
     if isinstance(value, (dict, list)):
         for item in value.values() if isinstance(value, dict) else value:
             room = _room_after(item, room, depth - 1) if depth and room > 0 else -1

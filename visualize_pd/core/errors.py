@@ -1,4 +1,4 @@
-"""Errors that a person can cause. Each message is one sentence: what is wrong, and what to do."""
+"""Errors that the user can cause. Each message is one sentence: what is wrong, and what to do."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class WeightsError(VisualizeError):
 
 
 class WeightsMissingError(WeightsError):
-    """No weights at hand, and none could be downloaded: the case for a fallback network."""
+    """No weights were found, and none could be downloaded. A fallback network may be used."""
 
 
 class PaddleMissingError(VisualizeError, ImportError):

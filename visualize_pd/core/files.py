@@ -1,4 +1,4 @@
-"""Files are written whole or not at all."""
+"""Helpers for files and folders. A file is written completely, or not at all."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from .errors import OutputError
 
 @contextmanager
 def atomic_write(path: str | Path) -> Iterator[BinaryIO]:
-    """Open a binary file that appears under `path` only once it is complete.
+    """Open a binary file for writing. It appears at `path` only when it is complete.
 
-    Missing folders are made. After an error or an interruption `path` is as it was before.
-    Raises `OutputError` where the file cannot be written (no permission, full disk, …).
+    Missing folders are created. After an error or an interrupt, `path` is as it was before.
+    Raises `OutputError` if the file cannot be written (no permission, full disk, …).
     """
     path = Path(path)
     partial = path.parent / f".{os.getpid()}.{threading.get_ident()}.partial"
     try:
         if not path.name or "\0" in path.name:
-            raise OSError("it is no file name")
+            raise OSError("this is not a file name")
         path.parent.mkdir(parents=True, exist_ok=True)
         with open(partial, "wb") as file:
             yield file
@@ -35,28 +35,32 @@ def atomic_write(path: str | Path) -> Iterator[BinaryIO]:
 
 
 def write_text(path: str | Path, text: str) -> None:
-    """Write a whole file in UTF-8; what is no letter in it, as in some file names, as `\\udcff`."""
+    """Write a text file in UTF-8.
+
+    Some file names contain bytes that are not valid text. They are written as `\\udcff`, for
+    example.
+    """
     with atomic_write(path) as file:
         file.write(text.encode(errors="backslashreplace"))
 
 
 def expand_home(path: str | Path) -> str:
-    """A path with the home folder in place of `~`; as it is where there is none."""
+    """A path with the home folder in place of `~`. If it is not known, the path stays the same."""
     try:
         return os.path.expanduser(path)
-    except ValueError:  # what follows `~` can be no name
+    except ValueError:  # the text after `~` cannot be the name of a user
         return str(path)
 
 
 def is_pipe_or_device(path: str | Path) -> bool:
-    """Whether to open or read what lies there may take for ever."""
+    """Whether a path is neither a file nor a folder. Such a path may block when it is opened."""
     return os.path.exists(path) and not (os.path.isfile(path) or os.path.isdir(path))
 
 
 def make_output_folder(path: str | Path) -> Path:
-    """Make a folder for results and prove that it takes files, before any work is done.
+    """Create a folder for results, and check that files can be written into it.
 
-    Raises `OutputError` where it doesn't.
+    This is done before any other work. Raises `OutputError` if no file can be written.
     """
     path = Path(expand_home(path))
     probe = path / f".writable.{os.getpid()}.partial"

@@ -1,4 +1,7 @@
-"""Image files ↔ tensors. One mean/std pair normalises, and its exact inverse restores."""
+"""Convert image files to tensors and back.
+
+`to_tensor` normalises with a mean and a std. `to_pixels` is its exact inverse.
+"""
 
 from __future__ import annotations
 
@@ -17,22 +20,17 @@ from .errors import ImageError
 from .files import expand_home, is_pipe_or_device
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
-
-
 IMAGENET_STD = (0.229, 0.224, 0.225)
-
-
 MIN_SIDE = 8
-
-
 MAX_PIXELS = 89_000_000
 
 
 def find_images(sources: str | Sequence[str]) -> list[Path]:
-    """Files, folders and globs (`**` goes down) → picture files, each once, in a stable order.
+    """List the picture files in `sources`: files, folders and globs (`**` matches subfolders).
 
-    A file that is named outright is returned even if it is missing, so that loading it can say so.
-    Raises `ImageError` for a folder without pictures and a glob without matches.
+    Each file is listed once, and the order is always the same. If a source is the name of a single
+    file, it is listed even if the file is missing. `load_image` then raises the error for it.
+    Raises `ImageError` for a folder without pictures, a glob without matches and an empty list.
     """
     found: dict[str, Path] = {}
     sources = [sources] if isinstance(sources, str) else sources
@@ -56,7 +54,10 @@ def find_images(sources: str | Sequence[str]) -> list[Path]:
 
 
 def distinct_names(paths: Sequence[Path]) -> dict[Path, str]:
-    """A name for each path: its stem, with a number where stems of several folders are alike."""
+    """A name for each path: its stem. If several stems are the same, a number is added.
+
+    Upper and lower case count as the same.
+    """
     names: dict[Path, str] = {}
     taken = set()
     for path in paths:
@@ -70,11 +71,14 @@ def distinct_names(paths: Sequence[Path]) -> dict[Path, str]:
 
 
 def load_image(path: str | Path, within: tuple[int, int] | None = None) -> Image.Image:
-    """Open a picture of any mode as 8-bit RGB, upright as its EXIF says, transparency on white.
+    """Open a picture of any mode as 8-bit RGB.
 
-    `within` is a size that it will be shrunk into: a JPEG is then read faster, at some size above.
-    Raises `ImageError` for a file that is missing, damaged, no picture, under 8 pixels a side or
-    over 89 million pixels in all.
+    The picture is turned upright, as its EXIF data says. Transparent parts become white. `within`
+    is a size `(width, height)` to which the picture will be reduced later. A JPEG is then read at
+    a reduced size that is still larger than `within`, which is faster.
+
+    Raises `ImageError` for a file that is missing or damaged, is not a picture, has a side of less
+    than 8 pixels, or has more than 89 million pixels.
     """
     with _opened(path) as image:
         if within:
@@ -84,9 +88,10 @@ def load_image(path: str | Path, within: tuple[int, int] | None = None) -> Image
 
 
 def load_mask(path: str | Path, size: tuple[int, int]) -> Image.Image:
-    """Open a mask of `size`, `(width, height)`: its alpha, or its grey values, 8-bit.
+    """Open a mask as 8-bit grey values: its alpha channel if it has one, else its grey values.
 
-    Raises `ImageError` for a file that is missing, damaged, no picture or of another size.
+    `size` is the `(width, height)` of the picture that the mask belongs to. Raises `ImageError` for
+    a file that is missing or damaged, is not a picture, or has another size.
     """
     with _opened(path) as image:
         transparent = {"A", "a"} & {*image.getbands()} or "transparency" in image.info
@@ -95,12 +100,14 @@ def load_mask(path: str | Path, size: tuple[int, int]) -> Image.Image:
         else:
             mask = _rgb(image, image.format).convert("L")
     if mask.size != tuple(size):
-        raise ImageError(f"the mask {path} is {mask.size}, its picture {tuple(size)}")
+        raise ImageError(
+            f"the mask {path} has the size {mask.size}, but its picture has {tuple(size)}"
+        )
     return mask
 
 
 def crop(image: Image.Image, size: int, resize: int, resample: str = "bicubic") -> Image.Image:
-    """Resize the short side to `resize`, cut out the centre of `size` × `size`; in one step."""
+    """Resize the short side to `resize` and cut out the centre, `size` × `size`, in one step."""
     side = min(image.size) * size / resize
     left, top = (image.width - side) / 2, (image.height - side) / 2
     box = (
@@ -117,9 +124,9 @@ def to_tensor(
     mean: Sequence[float] = IMAGENET_MEAN,
     std: Sequence[float] = IMAGENET_STD,
 ) -> paddle.Tensor:
-    """Pictures of one size → `[N, C, H, W]` float32, (pixel / 255 − mean) / std.
+    """Convert pictures of one size to a float32 tensor `[N, C, H, W]`: (pixel / 255 − mean) / std.
 
-    A single mean makes it grey: `[N, 1, H, W]`.
+    If `mean` has a single number, the tensor is grey: `[N, 1, H, W]`.
     """
     mode = "L" if len(mean) == 1 else "RGB"
     pixels = [np.asarray(picture.convert(mode), dtype="float32") / 255 for picture in pictures]
@@ -133,7 +140,7 @@ def to_pixels(
     mean: Sequence[float] = IMAGENET_MEAN,
     std: Sequence[float] = IMAGENET_STD,
 ) -> np.ndarray:
-    """The inverse of `to_tensor`: `[N, H, W, 3]` uint8; what leaves the pixel range is clipped."""
+    """The inverse of `to_tensor`: `[N, H, W, 3]` uint8. Values out of the range are clipped."""
     scaled = images.numpy().transpose(0, 2, 3, 1) * np.asarray(std, "float32")
     pixels = np.clip(np.round((scaled + np.asarray(mean, "float32")) * 255), 0, 255).astype("uint8")
     return np.repeat(pixels, 3, axis=3) if pixels.shape[3] == 1 else pixels
@@ -141,16 +148,18 @@ def to_pixels(
 
 @contextmanager
 def _opened(path: str | Path) -> Iterator[Image.Image]:
-    """A picture whose pixels are still to be read; what goes wrong is an `ImageError`."""
+    """Open a picture without reading its pixels yet. Any error in the block is an `ImageError`."""
     path = Path(expand_home(path))
     try:
         if is_pipe_or_device(path):
             raise ImageError(f"{path} is a pipe or a device, not a picture")
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # the limits below are ours
+            warnings.simplefilter("ignore")  # the size is checked below
             with Image.open(path) as image:
                 if image.format == "EPS":
-                    raise ImageError(f"{path} is a program, which is not run; save it as .png")
+                    raise ImageError(
+                        f"{path} is an EPS file, which is a program and is not run; save it as .png"
+                    )
                 _check_size(image, path)
                 yield image
     except ImageError:
@@ -161,14 +170,14 @@ def _opened(path: str | Path) -> Iterator[Image.Image]:
         raise ImageError(f"{path} has over {MAX_PIXELS:,} pixels; make it smaller") from None
     except Image.UnidentifiedImageError:
         raise ImageError(f"{path} is not a picture that Pillow can read") from None
-    except Exception as error:  # decoders raise nearly anything on damaged files
+    except Exception as error:  # for a damaged file a decoder can raise almost any error
         raise ImageError(f"cannot read {path}: {_sentence(error)}") from error
 
 
 def _matches(pattern: str) -> list[Path]:
     try:
         return [Path(name) for name in glob.glob(pattern, recursive=True)]
-    except (ValueError, RecursionError):  # it holds what no name can, or thousands of folders
+    except (ValueError, RecursionError):  # a letter that no name can have, or thousands of folders
         return []
 
 
@@ -180,7 +189,7 @@ def _listed(folder: Path) -> list[Path]:
 
 
 def _pictures(paths: Iterable[Path]) -> list[Path]:
-    endings = Image.registered_extensions()  # it also fills Image.OPEN
+    endings = Image.registered_extensions()  # this also fills Image.OPEN
     formats = set(Image.OPEN) - {"HDF5", "MPEG", "GRIB", "BUFR", "WMF", "EPS"}
     known = {ending for ending, kind in endings.items() if kind in formats}
     hits = (p for p in paths if p.suffix.lower() in known and not p.name.startswith("."))
@@ -198,14 +207,15 @@ def _check_size(image: Image.Image, path: Path) -> None:
 def _upright(image: Image.Image) -> Image.Image:
     try:
         return ImageOps.exif_transpose(image)
-    except Exception:  # a picture is still good when its EXIF block is not
+    except Exception:  # the EXIF data is damaged, but the picture can still be used
         return image
 
 
 def _rgb(image: Image.Image, file_format: str | None) -> Image.Image:
     if image.mode.startswith("I") or image.mode == "F":
         values = np.asarray(image, dtype="float64")
-        sixteen = image.mode.startswith("I;16") or file_format == "PNG"  # older Pillows' mode is I
+        # Old versions of Pillow open a 16-bit PNG in mode I.
+        sixteen = image.mode.startswith("I;16") or file_format == "PNG"
         full = 65535 if sixteen else None
         return Image.fromarray(_eight_bit(values, full)).convert("RGB")
     if image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info:
@@ -216,7 +226,11 @@ def _rgb(image: Image.Image, file_format: str | None) -> Image.Image:
 
 
 def _eight_bit(values: np.ndarray, full: float | None = None) -> np.ndarray:
-    """16-bit greys by their full range; other numbers by the smallest usual range they fit in."""
+    """Scale grey values to 0 … 255.
+
+    `full` is the value that becomes 255. By default it is the smallest of 1, 255 and 65535 that no
+    value exceeds. If values exceed all three, it is the largest value.
+    """
     values = np.nan_to_num(values, nan=0, posinf=0, neginf=0)
     peak = values.max()
     full = full or next((top for top in (1, 255, 65535) if peak <= top), peak)

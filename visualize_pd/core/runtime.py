@@ -1,14 +1,17 @@
-"""Paddle's device, CPU threads and memory, set before any work.
+"""Set Paddle's device, CPU threads and memory before any work.
 
-Importing this module imports Paddle. Three things are set, unless the person has set them already:
-Paddle's number of CPU threads, which is one by default; the path that its MKL takes on AMD
-processors, which is a slow one; and what glibc does with freed memory, which it returns to the
-system after each large tensor.
+Importing this module imports Paddle. It changes three settings, unless the user has set them:
+
+- The number of CPU threads. Paddle's default is one thread.
+- The way that Paddle's MKL computes on AMD processors. The default way is slow.
+- What glibc does with freed memory. By default it returns the memory to the system after each large
+  tensor.
 """
 
 from __future__ import annotations
 
 import ctypes
+import importlib
 import os
 import platform
 import re
@@ -23,7 +26,7 @@ from .errors import DeviceError, PaddleMissingError
 
 
 def _person_chose_threads() -> bool:
-    """Whether OMP_NUM_THREADS holds a person's choice; Paddle itself writes a 1 into it."""
+    """Whether the user has set OMP_NUM_THREADS. Paddle itself also sets it, to 1."""
     chosen = os.environ.get("OMP_NUM_THREADS")
     return chosen is not None and not ("paddle" in sys.modules and chosen == "1")
 
@@ -36,7 +39,10 @@ def _is_amd() -> bool:
 
 
 def _available_cpus(cgroup: Path = Path("/sys/fs/cgroup")) -> int:
-    """The processors this process may use: those it is bound to, within a container's quota."""
+    """The number of processors that this process may use.
+
+    These are the processors that it is bound to, but not more than the quota of its container.
+    """
     bound = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     files = (["cpu.max"], ["cpu/cpu.cfs_quota_us", "cpu/cpu.cfs_period_us"])  # cgroups 2 and 1
     for names in files:
@@ -48,7 +54,7 @@ def _available_cpus(cgroup: Path = Path("/sys/fs/cgroup")) -> int:
 
 
 def _keep_freed_memory() -> None:
-    """Let glibc use freed memory again in place of asking the system for new, empty pages."""
+    """Let glibc use freed memory again. Otherwise it asks the system for new, empty pages."""
     tuned = [name for name in os.environ if name == "GLIBC_TUNABLES" or name.startswith("MALLOC_")]
     if platform.libc_ver()[0] == "glibc" and not tuned:
         mallopt, trim_threshold, mmap_threshold, size = ctypes.CDLL(None).mallopt, -1, -3, 1 << 30
@@ -57,22 +63,27 @@ def _keep_freed_memory() -> None:
 
 
 def _local(what: str, default: int) -> int:
-    """RANK or SIZE: of this process, among those that a launcher started on this machine."""
+    """The RANK of this process, or the SIZE, which is the number of processes.
+
+    Only processes that one launcher has started on this machine count.
+    """
     value = os.environ.get(f"PADDLE_LOCAL_{what}", "")
     return max(int(value), default) if re.fullmatch(r"[0-9]{1,5}", value) else default
 
 
 def _too_old(version: str) -> bool:
-    """Whether a Paddle is older than 2.6; a build from its sources calls itself 0.0.0."""
+    """Whether a version of Paddle is older than 2.6. A build from source has the version 0.0.0."""
     numbers = tuple(map(int, re.findall(r"[0-9]+", version)[:2]))
     return (0, 0) < numbers < (2, 6)
 
 
+if "paddle" not in sys.modules:
+    importlib.import_module("numpy.random")  # Paddle 2.6 crashes if this is loaded after Paddle
 _set_threads = not _person_chose_threads()
 
 
 if _is_amd():
-    # MKL reads it at its first call: the AVX2 path, as on Intel processors.
+    # MKL reads this at its first call. It then uses AVX2, as on Intel processors.
     os.environ.setdefault("MKL_DEBUG_CPU_TYPE", "5")
 
 
@@ -89,7 +100,7 @@ except ModuleNotFoundError as error:
 
 
 for _warning in _raised:
-    if "ccache" not in str(_warning.message):  # of no use to people who compile nothing
+    if "ccache" not in str(_warning.message):  # it only matters to users who compile operators
         warnings.warn_explicit(
             _warning.message, _warning.category, _warning.filename, _warning.lineno
         )
@@ -97,7 +108,8 @@ for _warning in _raised:
 
 if _too_old(paddle.__version__):
     warnings.warn(
-        f"visualize_pd needs PaddlePaddle 2.6.2; {paddle.__version__} is older", stacklevel=2
+        f"visualize_pd needs PaddlePaddle 2.6.2 or newer, but {paddle.__version__} is installed",
+        stacklevel=2,
     )
 
 
@@ -109,12 +121,15 @@ if _set_threads:
 
 
 def share_of_run() -> tuple[int, int]:
-    """This process's number among those that `paddle.distributed.launch` started, and how many."""
+    """The number of this process, and the number of processes.
+
+    Only processes that `paddle.distributed.launch` started count.
+    """
     return paddle.distributed.get_rank(), paddle.distributed.get_world_size()
 
 
 def gpu_count() -> int:
-    """The number of GPUs that this Paddle can use: 0 for a CPU build or without a driver."""
+    """The number of GPUs that this Paddle can use. It is 0 for a CPU build or without a driver."""
     if not paddle.device.is_compiled_with_cuda():
         return 0
     try:
@@ -124,10 +139,11 @@ def gpu_count() -> int:
 
 
 def use_device(device: str = "auto") -> str:
-    """Make `auto`, `cpu`, `gpu` or `gpu:N` the place of all further work; return its Paddle name.
+    """Set the device for all further work, and return its name in Paddle.
 
-    `auto` is the first GPU, or the CPU where there is no GPU. Of several processes on one machine
-    each takes its own GPU. Raises `DeviceError` for another name, and for a GPU that is not there.
+    `device`: `auto`, `cpu`, `gpu` or `gpu:N`. `auto` is the first GPU, or the CPU if there is no
+    GPU. If several processes run on one machine, each takes its own GPU. Raises `DeviceError` for
+    another name, and for a GPU that does not exist.
     """
     kind, _, index = str(device).partition(":")
     if not re.fullmatch(r"auto|cpu|gpu(:[0-9]{1,3})?", str(device)):
@@ -139,9 +155,9 @@ def use_device(device: str = "auto") -> str:
         paddle.device.set_device("cpu")
         return "cpu"
     if int(index or 0) >= gpus:
-        found = f"only {gpus} GPU(s)" if gpus else "no GPU"
-        build = "" if paddle.device.is_compiled_with_cuda() else ", and Paddle is its CPU build"
-        raise DeviceError(f"device '{device}' asked for, but {found} found{build}; use device=cpu")
+        available = f"only {gpus} GPU(s)" if gpus else "no GPU"
+        build = "" if paddle.device.is_compiled_with_cuda() else ", and Paddle is a CPU build"
+        raise DeviceError(f"cannot use device '{device}': {available} found{build}; use device=cpu")
     name = f"gpu:{int(index or _local('RANK', 0) % gpus)}"
     paddle.device.set_device(name)
     return name

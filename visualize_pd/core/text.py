@@ -1,28 +1,28 @@
-"""Texts that come from outside, such as names of files and classes, made safe to show."""
+"""Make texts safe to show. They come from outside, such as names of files and classes."""
 
 from __future__ import annotations
 
 import re
 import unicodedata
 
-# Characters that change the direction or the lines of the text around them.
+# Characters that change the direction of the text around them, or begin a new line.
 _TURNING = {*range(0x202A, 0x202F), *range(0x2066, 0x206A), 0x2028, 0x2029}
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 def printable(text: object) -> str:
-    """A text on one line, with control characters written out, such as `\\x1b`.
+    """The text on one line, with control characters written as `\\x1b`, for example.
 
-    A terminal would obey them: it would move the cursor, change colours, or worse.
+    A terminal would obey control characters. It would move the cursor or change colours.
     """
     lines = str(text).splitlines()
     return _escaped(" ".join(line.strip() for line in lines) if len(lines) > 1 else "".join(lines))
 
 
 def safe_cell(text: str) -> str:
-    """A cell of a CSV file that no spreadsheet runs as a formula, without control characters.
+    """The text as a cell of a CSV file, without control characters.
 
-    `read_cell` gives the text back.
+    A spreadsheet does not run the cell as a formula. `read_cell` gives the text back.
     """
     text = _escaped(re.sub(r"\\(?=[xu])", r"\\x5c", text))
     return f"'{text}" if text.lstrip("'").startswith(_FORMULA) else text

@@ -1,4 +1,4 @@
-"""Numbers that tell whether a map, or a generated picture, means what it seems to."""
+"""Measures that tell whether a map or a generated image can be trusted."""
 
 from .faithfulness import (
     Curve,

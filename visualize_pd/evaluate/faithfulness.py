@@ -1,4 +1,4 @@
-"""Do maps tell what the network uses? It is asked again, with parts of the image changed."""
+"""Does a map show what the network uses? Each measure changes the image and compares."""
 
 from __future__ import annotations
 
@@ -18,7 +18,11 @@ Maps = Union[paddle.Tensor, np.ndarray]
 
 
 class Curve(NamedTuple):
-    """Scores `[N, steps + 1]` after these `shares` of the pixels `[steps + 1]` were changed."""
+    """The scores while more and more pixels are changed.
+
+    `shares`, `[steps + 1]`: the share of the pixels that were changed, from 0 to 1. `scores`,
+    `[N, steps + 1]`: the score of each image after that.
+    """
 
     shares: np.ndarray
     scores: np.ndarray
@@ -41,12 +45,13 @@ def deletion(
     score: str = "probability",
     batch_size: int = 32,
 ) -> Curve:
-    """The score as the most important pixels are taken away (RISE, Petsiuk et al. 2018, 4.1).
+    """The score while the most important pixels are removed (RISE, Petsiuk et al. 2018, 4.1).
 
-    The smaller the area, the better the map. `maps`: `[N, C, H, W]`, their channels are summed;
-    pixels go in falling order of the sum, an equal share in each of `steps`, equal ones in random
-    order, and become those of the `baseline` (zero: the mean colour, mean, blurred or a tensor).
-    Raises a `VisualizeError` for maps of another size than the images, and for wrong options.
+    The smaller the area under the curve, the better the map. `maps`: `[N, C, H, W]`, summed over
+    channels. The pixels with the largest sums are changed first, an equal share of them in each of
+    `steps`. Pixels with equal sums come in random order. A changed pixel takes its value from the
+    `baseline`: zero (the training set's mean colour), mean, blurred, or a tensor. Raises a
+    `VisualizeError` for maps of another size than the images, and for wrong options.
     """
     check_images(images)
     changed = make_baseline(baseline, images)
@@ -64,9 +69,10 @@ def insertion(
     score: str = "probability",
     batch_size: int = 32,
 ) -> Curve:
-    """The score as the most important pixels are put into a `baseline` (Petsiuk et al. 2018, 4.1).
+    """The score while the most important pixels are added to the `baseline` (Petsiuk et al. 2018).
 
-    The larger the area, the better the map; all else as for `deletion`.
+    RISE, section 4.1. The larger the area under the curve, the better the map. Everything else is
+    as for `deletion`.
     """
     check_images(images)
     start = make_baseline(baseline, images)
@@ -84,7 +90,10 @@ def _curve(
     score: str,
     batch_size: int,
 ) -> Curve:
-    """The score from `start` to `end`, pixel by pixel in the maps' order, of the images' class."""
+    """The score while pixels change from `start` to `end`, in the order of the maps.
+
+    Without `targets` the class is the one that the network predicts for `images`.
+    """
     check_count("steps", steps, 1, MOST_VERSIONS)
     planes = _planes(maps, images)
     height, width = planes.shape[1:]
@@ -105,7 +114,7 @@ def _curve(
 
 
 def _turns(plane: np.ndarray, steps: int) -> np.ndarray:
-    """In which step, from 1 on, each pixel of a map has its turn."""
+    """The step in which each pixel of a map is changed, from 1 on."""
     shuffled = np.random.default_rng(0).permutation(plane.size)
     order = shuffled[np.argsort(-plane.ravel()[shuffled], kind="stable")]
     turns = np.empty(plane.size, dtype="int64")
@@ -114,7 +123,7 @@ def _turns(plane: np.ndarray, steps: int) -> np.ndarray:
 
 
 class Drop(NamedTuple):
-    """For each image, `[N]`: the share of its score that is lost, and whether it rose instead."""
+    """For each image, `[N]`: the share of the score that is lost, and whether the score rises."""
 
     drops: np.ndarray
     increases: np.ndarray
@@ -129,11 +138,12 @@ def average_drop(
     score: str = "probability",
     batch_size: int = 32,
 ) -> Drop:
-    """max(0, Y − O) / Y, and O > Y: Y the image's score, O that of the image × its map.
+    """Drop max(0, Y − O) / Y and increase O > Y (Grad-CAM++, Chattopadhay et al. 2018, 5.1).
 
-    Chattopadhay et al. 2018 (Grad-CAM++), section 5.1; the means over images are the average drop
-    and the increase in confidence. Maps are summed over channels, cut at 0 and divided by their
-    maximum; what they hide gets the mean colour. A good map has a small drop and a large increase.
+    Y is the score of the image, and O is the score of the image × its map. The means over many
+    images are the average drop and the increase in confidence. A good map has a small drop and a
+    large increase. Maps are summed over channels, cut at 0 and divided by their maximum. Where the
+    map is 0, the image gets the mean colour. Raises `ConfigError` if a score Y is not over 0.
     """
     check_images(images)
     planes = np.maximum(_planes(maps, images), 0)
@@ -149,7 +159,9 @@ def average_drop(
         )
     before = before.numpy()
     if (before <= 0).any():
-        raise ConfigError(f"a drop is a share of the score, and score={score} is not over 0 here")
+        raise ConfigError(
+            f"a drop is a share of the score, but score={score} is not over 0 for every image"
+        )
     return Drop(np.maximum(0, before - after) / before, after > before)
 
 
@@ -166,13 +178,13 @@ def infidelity(
     seed: int = 0,
     batch_size: int = 32,
 ) -> np.ndarray:
-    """E[(β Σ map over a square − (S_c(I) − S_c(I without the square)))²], `[N]`; 0 is best.
+    """Infidelity, `[N]`: how wrongly a map predicts drops of the score (Yeh et al. 2019, 2.1).
 
-    Yeh et al. 2019, definition 2.1, with squares of random size and place set to the `baseline`;
-    their I·Φ is the sum of the map there, so a map must hold shares of the score, as occlusion,
-    gradient × input or a CAM do: multiply a gradient by `images − baseline` first. β = 1, or where
-    `scaled` the factor, not below 0, that suits an image's map best, as maps have units of their
-    own.
+    E[(β Σ map over a square − (S_c(I) − S_c(I without the square)))²], 0 is best. The `samples`
+    squares have random sizes and places, and get the values of the `baseline`. The sum of the map
+    is the paper's I·Φ. So a map must hold shares of the score, as occlusion, gradient × input and
+    CAMs do. Multiply a gradient by `images − baseline` first. If `scaled`, β ≥ 0 is the factor that
+    fits each image's map best, since maps have different units. Otherwise β = 1.
     """
     check_count("samples", samples, 1, MOST_VERSIONS)
     check_count("seed", seed, 0)
@@ -213,11 +225,12 @@ def max_sensitivity(
     samples: int = 10,
     seed: int = 0,
 ) -> np.ndarray:
-    """max over δ of ‖Φ(I + δ) − Φ(I)‖ / ‖Φ(I)‖, `[N]`; 0 is best (Yeh et al. 2019, definition 3.1).
+    """Max-sensitivity, `[N]`: how much a map changes with noise (Yeh et al. 2019, definition 3.1).
 
-    δ: `samples` draws, each value uniform within ± `radius`, in normalised units. Φ is
-    `method(network, images, targets)`, for the class that the untouched image has;
-    `functools.partial` gives a method options of its own.
+    max over δ of ‖Φ(I + δ) − Φ(I)‖ / ‖Φ(I)‖, 0 is best. δ is noise, uniform within ± `radius` in
+    normalised units, drawn `samples` times. Φ is `method(network, images, targets)`. Use
+    `functools.partial` to give the method options. Without `targets` the class is the one that the
+    network predicts for the image without noise.
     """
     check_images(images)
     number = isinstance(radius, (int, float)) and not isinstance(radius, bool)
@@ -244,7 +257,7 @@ def _norms(maps: np.ndarray) -> np.ndarray:
 
 
 def _planes(maps: Maps, images: paddle.Tensor) -> np.ndarray:
-    """Maps `[N, C, H, W]`, as large as the images → `[N, H, W]`, their channels summed."""
+    """Check that maps `[N, C, H, W]` fit the images; return the sums over channels, `[N, H, W]`."""
     try:
         values = np.asarray(maps, dtype="float32")
     except (TypeError, ValueError):
@@ -253,5 +266,5 @@ def _planes(maps: Maps, images: paddle.Tensor) -> np.ndarray:
     if values.ndim != 4 or (values.shape[0], *values.shape[2:]) != wanted:
         raise ImageError(f"maps of {list(values.shape)} do not fit images of {list(images.shape)}")
     if not np.isfinite(values).all():
-        raise ImageError("a map holds values that are no numbers")
+        raise ImageError("a map holds NaN or infinite values")
     return values.sum(axis=1)

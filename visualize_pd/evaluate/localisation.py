@@ -1,4 +1,4 @@
-"""Where is the object? From maps to masks and boxes, without a single box to learn from."""
+"""Find the mask and the box of an object by its map. No boxes are needed for training."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ..synthesis.priors.pixel_steps import gaussian_blur
 
 
 class Box(NamedTuple):
-    """Pixels `x0 ≤ x < x1`, `y0 ≤ y < y1`."""
+    """A box: the pixels with `x0 ≤ x < x1` and `y0 ≤ y < y1`."""
 
     x0: int
     y0: int
@@ -26,7 +26,7 @@ class Box(NamedTuple):
 
 
 class Located(NamedTuple):
-    """An object: its mask `[H, W]` of bools, and the mask's tight box."""
+    """A found object: its mask `[H, W]` of bools, and the tight box of the mask."""
 
     mask: np.ndarray
     box: Box
@@ -37,10 +37,13 @@ def pointing_game(
 ) -> np.ndarray:
     """Whether each map is largest on its object, `[N]` bools (Zhang et al. 2016, section 4.1).
 
-    `maps`: `[N, C, H, W]`, their channels are summed. `truth`: for each image a mask `[H, W]`, an
-    array that is not 0 on the object, or a list of boxes, of which any counts. A point up to
-    `tolerance` pixels off still hits.
+    `maps`: `[N, C, H, W]`, summed over channels. `truth`: for each image a mask `[H, W]`, which is
+    an array that is not 0 on the object, or a list of boxes. A hit in any of the boxes counts, and
+    so does a point at most `tolerance` pixels away. Raises `ImageError` for maps that are not
+    finite or do not fit `truth`.
     """
+    if not tolerance >= 0:
+        raise ConfigError(f"tolerance must be a number of at least 0, not {tolerance!r}")
     values = np.asarray(maps, dtype="float64")
     if values.ndim != 4 or len(values) != len(truth):
         raise ImageError(f"{len(truth)} objects do not fit maps of {list(values.shape)}")
@@ -65,14 +68,18 @@ def localise(
     threshold: float = 0.4,
     smoothing: float = 0.05,
 ) -> list[Located]:
-    """Each picture's object, by its map of the same size (Simonyan et al. 2013, section 3.2).
+    """Find each picture's object by a map of the same size (Simonyan et al. 2013, section 3.2).
 
-    `grabcut`: Gaussian mixtures of 5 components learn the object's colours where the map is above
-    its `foreground` quantile, and the background's where it is below its `background` quantile; a
-    graph cut then labels every pixel. `threshold`, which needs no extra: pixels above that share of
-    the largest value of the map, blurred with a σ of `smoothing` times the shorter side. Either way
-    the largest connected part is the object. `maps`: `[H, W]`, or `[1, H, W]`, each. Raises
-    `ConfigError` where OpenCV is missing, `ImageError` for maps of another size.
+    `maps`: `[H, W]` or `[1, H, W]` each. `engine`:
+
+    - grabcut: two Gaussian mixtures of 5 components learn colours. One learns the object, from the
+      pixels where the map is above its `foreground` quantile. The other learns the background, from
+      the pixels below the `background` quantile. Then a graph cut labels every pixel.
+    - threshold: the pixels where the blurred map is above `threshold` times its largest value. The
+      σ of the blur is `smoothing` times the shorter side. This engine needs no extra package.
+
+    With both engines the largest connected part is the object. Raises `ConfigError` for wrong
+    options or if OpenCV is missing, and `ImageError` for maps of another size.
     """
     check_localisation(engine, foreground, background, threshold, smoothing)
     if len(pictures) != len(maps):
@@ -131,15 +138,15 @@ def _by_grabcut(
     import cv2
 
     high, low = np.quantile(plane, [foreground, background])
-    if high <= low:  # nothing stands out
+    if high <= low:  # no part of the map stands out
         return np.zeros(plane.shape, dtype=bool)
     front, back = plane >= high, plane <= low
     seeds = np.concatenate([pixels[front], pixels[back]])[None]
     sure = np.repeat([cv2.GC_FGD, cv2.GC_BGD], [front.sum(), back.sum()]).astype("uint8")[None]
     models = np.zeros((1, 65)), np.zeros((1, 65))
-    nowhere = (0, 0, 0, 0)  # a rectangle, which the mask replaces
+    nowhere = (0, 0, 0, 0)  # an argument that is not used, because there is a mask
     cv2.setRNGSeed(0)
-    # No iteration: the mixtures are made of the seeds' colours alone.
+    # 0 iterations: the mixtures are fitted only to the colours of these certain pixels.
     cv2.grabCut(np.ascontiguousarray(seeds), sure, nowhere, *models, 0, cv2.GC_INIT_WITH_MASK)
     labels = np.where(front, cv2.GC_PR_FGD, cv2.GC_PR_BGD).astype("uint8")
     bgr = np.ascontiguousarray(pixels)
@@ -148,7 +155,7 @@ def _by_grabcut(
 
 
 def largest_part(mask: np.ndarray) -> np.ndarray:
-    """The largest connected part of a mask; pixels touch by their sides."""
+    """The largest connected part of a mask. Pixels are connected by their sides, not corners."""
     labels = np.where(mask, np.arange(1, mask.size + 1).reshape(mask.shape), 0)
     before = None
     while before is None or (labels != before).any():
@@ -160,7 +167,7 @@ def largest_part(mask: np.ndarray) -> np.ndarray:
 
 
 def _spread(labels: np.ndarray) -> np.ndarray:
-    """Give each run of pixels in a row the largest label in it."""
+    """In each row, give every run of mask pixels the largest label in it."""
     flat = np.pad(labels, ((0, 0), (0, 1))).ravel()
     inside = flat > 0
     starts = inside & ~np.concatenate([[False], inside[:-1]])
@@ -171,7 +178,7 @@ def _spread(labels: np.ndarray) -> np.ndarray:
 
 
 def box_of(mask: np.ndarray) -> Box:
-    """The tight box of a mask; an empty one's is empty."""
+    """The tight box of a mask. The box of an empty mask is empty."""
     rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
     if not len(rows):
         return Box(0, 0, 0, 0)
@@ -179,7 +186,7 @@ def box_of(mask: np.ndarray) -> Box:
 
 
 def overlap(first: Box, second: Box) -> float:
-    """Intersection over union."""
+    """The intersection over union of two boxes, from 0 to 1."""
     width = min(first.x1, second.x1) - max(first.x0, second.x0)
     height = min(first.y1, second.y1) - max(first.y0, second.y0)
     both = max(0, width) * max(0, height)
@@ -194,11 +201,12 @@ def crops_map(
     target: int,
     ten: bool = True,
 ) -> tuple[Image.Image, np.ndarray]:
-    """A picture resized as for the network, and its map `[H, W]`, the mean over ten crops.
+    """The picture, resized for the network, and its map `[H, W]`, averaged over ten crops.
 
-    The crops are those of the paper's section 3.2: the four corners and the centre, as they are and
-    mirrored; each crop's map is put back where it was. Without `ten` it is the centre alone. What
-    no crop shows is 0. `method(network, images, targets)`.
+    The crops are those of Simonyan et al. 2013, section 3.2: the four corners, the centre, and
+    their mirror images. If not `ten`, only the centre crop is used. The map of each crop is
+    `method(network, images, targets)`, summed over channels. It is put back at the place of the
+    crop. Where no crop reaches, the map is 0.
     """
     size, shorter = classifier.image_size, max(classifier.resize, classifier.image_size)
     factor = shorter / min(picture.size)
@@ -225,7 +233,7 @@ def crops_map(
 
 def _check_finite(values: np.ndarray) -> None:
     if not np.isfinite(values).all():
-        raise ImageError("a map holds values that are no numbers")
+        raise ImageError("a map holds NaN or infinite values")
 
 
 def _mask_of(objects: np.ndarray | Sequence[Box], shape: tuple[int, int]) -> np.ndarray:

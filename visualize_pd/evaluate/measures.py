@@ -1,4 +1,4 @@
-"""The table of measures: what each one says about a single map."""
+"""The table of measures: the numbers that each measure gives for a single map."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from .localisation import pointing_game
 
 
 class MeasuredMap(NamedTuple):
-    """One method's map of an image `[1, C, H, W]`, and what measures need to know about it.
+    """One method's map of one image `[1, C, H, W]`, and what the measures need to know about it.
 
-    `truth` is the object's mask, where that is known; `method(network, images, targets)` makes the
-    map again. The other fields are the keys of `evaluate methods`.
+    `truth` is the mask of the object, if it is known. `method(network, images, targets)` makes the
+    map again. The other fields are keys of `evaluate methods`.
     """
 
     network: paddle.nn.Layer
@@ -39,7 +39,7 @@ class MeasuredMap(NamedTuple):
 
 
 class Measured(NamedTuple):
-    """Numbers by their names, and the curve that they come from, if there is one."""
+    """Numbers by their names, and the curve from which they come, if there is one."""
 
     numbers: dict[str, float]
     curve: Curve | None = None
@@ -80,7 +80,7 @@ def _max_sensitivity(one: MeasuredMap) -> Measured:
     return Measured({"max_sensitivity": float(found[0])})
 
 
-# The names used in YAML. A new measure: its function, its line here, its test.
+# The keys are the names used in YAML. A new measure needs a function, a line here and a test.
 MEASURES: dict[str, Callable[[MeasuredMap], Measured]] = {
     "insertion": _insertion,
     "deletion": _deletion,

@@ -1,4 +1,4 @@
-"""Does a map depend on what the network has learned? Layers are made random, and it is drawn again.
+"""Does a map depend on what the network has learned? Layers get random weights as a test.
 
 Adebayo et al. 2018, Sanity Checks for Saliency Maps.
 """
@@ -20,10 +20,11 @@ from ..synthesis.priors.pixel_steps import gaussian_blur
 
 
 class Randomised(NamedTuple):
-    """Maps after a layer was made random, and for each image how alike they are to the first ones.
+    """The maps after a layer was made random, and how similar each one is to the first map.
 
-    `rank_correlation`: Spearman's, of the maps' values; of their sizes in `rank_correlation_abs`.
-    `ssim`: structural similarity of the sizes. 1 is the same.
+    The similarities are `[N]`, and 1 means equal. `rank_correlation` is Spearman's, of the values.
+    `rank_correlation_abs` is the same for the absolute values. `ssim` is the structural similarity
+    of the absolute values.
     """
 
     layer: str
@@ -43,13 +44,14 @@ def randomisation(
     layers: Sequence[str] | None = None,
     seed: int = 0,
 ) -> list[Randomised]:
-    """The maps of `method(network, images, targets)`, from the last layer to the first.
+    """Make layers random, from the last to the first, and compare the maps (Adebayo et al. 2018).
 
-    `cascading`: each layer stays random as those below it follow (Adebayo et al. 2018, section
-    3.1); `independent`: one at a time (3.2). `layers`: names, the last first; by default
-    `parts_of(network)`. The first of the list, "trained", is the network as it was, which it is
-    again afterwards, also after an error. The class is the one that the trained network sees;
-    `functools.partial` gives a method options of its own.
+    `mode`: with cascading, a layer stays random while the layers below it follow (section 3.1);
+    with independent, one layer at a time is random (section 3.2). `layers`: names, the last first;
+    by default `parts_of(network)`. The first result, "trained", is for the unchanged network. The
+    maps are `method(network, images, targets)`. Use `functools.partial` to give the method options.
+    Without `targets` the class is the one that the trained network predicts. At the end the network
+    is as it was before, also after an error. Raises `ConfigError` for an unknown mode or layer.
     """
     check_count("seed", seed, 0)
     chain = look_up("mode", mode, {"cascading": True, "independent": False})
@@ -72,7 +74,10 @@ def randomisation(
 
 
 def parts_of(network: paddle.nn.Layer) -> list[str]:
-    """The layers with parameters, the last first; a block of a list of blocks counts as one."""
+    """The names of the layers with parameters, the last first.
+
+    A block in a list of blocks counts as one layer.
+    """
 
     def below(layer: paddle.nn.Layer, prefix: str) -> Iterator[str]:
         for name, child in layer.named_children():
@@ -89,9 +94,10 @@ def parts_of(network: paddle.nn.Layer) -> list[str]:
 
 
 def randomise(part: paddle.nn.Layer, random: np.random.Generator) -> None:
-    """Parameters anew, as before training: normal with variance 2 / fan-in (He et al. 2015).
+    """Replace the parameters by new ones, as before training (He et al. 2015).
 
-    Normalisation becomes the identity, biases 0; other vectors are shuffled.
+    Weights are normal with variance 2 / fan-in. Normalisation becomes the identity, and biases
+    become 0. Other vectors are shuffled.
     """
     for layer in part.sublayers(include_self=True):
         for name, tensor in layer.named_parameters(include_sublayers=False):
@@ -110,7 +116,7 @@ def randomise(part: paddle.nn.Layer, random: np.random.Generator) -> None:
 
 @contextmanager
 def _restored(network: paddle.nn.Layer) -> Iterator[Callable[[], None]]:
-    """A function that gives a network its parameters and buffers back, called at last as well."""
+    """Yield a function that restores the parameters and buffers. It is also called at the end."""
     tensors = [t for t in (*network.parameters(), *network.buffers()) if t is not None]
     kept = [tensor.numpy().copy() for tensor in tensors]
 
@@ -137,7 +143,10 @@ def _compared(layer: str, maps: np.ndarray, wanted: np.ndarray) -> Randomised:
 
 
 def spearman(first: np.ndarray, second: np.ndarray) -> float:
-    """The correlation of two arrays' ranks, the mean rank for equal values; 0 for constants."""
+    """Spearman's rank correlation of two arrays, 0 for a constant one.
+
+    Equal values get their mean rank.
+    """
     ranks = [_ranks(values) for values in (first, second)]
     centred = [each - each.mean() for each in ranks]
     sizes = [np.sqrt((each**2).sum()) for each in centred]

@@ -1,4 +1,4 @@
-"""Do class images mean something to networks that had no part in making them?"""
+"""Transfer: do networks recognise class images that were made for another network?"""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import paddle
 from PIL import Image
 from tqdm import tqdm
 
+from ..core.checks import check_count
 from ..core.config import as_dict
 from ..core.errors import ConfigError
 from ..core.images import to_tensor
@@ -20,18 +21,20 @@ from ..synthesis.builder import configured_ascent, configured_start
 from ..synthesis.objectives import class_score
 from ..synthesis.settings import AscentSettings
 
-# Kinds far apart: birds, fish, reptile, insect, mammals, buildings, vehicles, tools, food, places.
+# Very different classes: birds, fish, reptile, insect, mammals, buildings, vehicles, tools, food,
+# places.
 CLASSES = (
     *(1, 9, 24, 76, 107, 130, 207, 291, 323, 340),
     *(388, 407, 497, 504, 604, 776, 817, 879, 950, 963),
 )
-
-
 JUDGES = ("efficientnet_lite1", "efficientnet_lite2")
 
 
 class Named(NamedTuple):
-    """Where the judges rank a class image's own class, 0 for first, and its final picture."""
+    """A class image's class, the rank that each judge gives this class, and the final picture.
+
+    Rank 0 is the first: the judge predicts this class.
+    """
 
     target: int
     ranks: dict[str, int]
@@ -44,11 +47,13 @@ def transfer(
     judges: Sequence[Classifier] = (),
     batch_size: int = 4,
 ) -> list[Named]:
-    """Make each class's image by a config; let networks that had no part in it name the picture.
+    """Make an image of each class by a config, and let other networks, the `judges`, rank it.
 
-    What one network alone sees in an image does not carry over to others. `batch_size` images are
-    made at once, each the same as alone.
+    What only one network sees in an image does not transfer to others. `batch_size` images are made
+    at once. Each is the same as if it was made alone. Raises `ConfigError` if the objective is not
+    class_image, or if a judge does not have a class.
     """
+    check_count("batch_size", batch_size)
     if config.objective != "class_image":
         raise ConfigError(f"transfer measures class images, not objective {config.objective}")
     maker = load_model(**as_dict(config.model))
@@ -78,13 +83,13 @@ def _ranks(judge: Classifier, pictures: Sequence[np.ndarray], classes: Sequence[
         with network_errors(judge), paddle.no_grad():
             logits = logits_of(judge.network(images)).numpy()[0]
         if target >= len(logits):
-            raise ConfigError(f"{judge.title} has no class {target}; it cannot judge it")
+            raise ConfigError(f"{judge.title} has no class {target}, so it cannot judge its image")
         found.append(int((logits > logits[target]).sum()))
     return found
 
 
 def shares(named: Sequence[Named], judge: str) -> tuple[float, float]:
-    """How many of the images a judge names right at first guess, and among its first five."""
+    """The share of images whose class a judge ranks first, and the share among the first five."""
     ranks = [each.ranks[judge] for each in named]
     return float(np.mean([rank == 0 for rank in ranks])), float(
         np.mean([rank < 5 for rank in ranks])

@@ -1,4 +1,4 @@
-"""Where objects are, as people marked it: boxes in a CSV or JSON file, or masks."""
+"""Read the known places of objects: boxes from a CSV or JSON file, or mask files."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ COLUMNS = ("file", "x0", "y0", "x1", "y1")
 
 
 class Truth(NamedTuple):
-    """Of one picture: its class where that is known, and its object's boxes or mask file."""
+    """What is known of one picture: the class, and the boxes or the mask file of its object."""
 
     target: int | None
     boxes: tuple[Box, ...] = ()
@@ -39,17 +39,22 @@ class Truth(NamedTuple):
         return drawn
 
     def seen(self, picture: Image.Image, classifier: Classifier) -> np.ndarray:
-        """The object in the square that the network sees: `[H, W]` bools."""
+        """A mask of the square that the network sees, `[H, W]` bools, true on the object."""
         return np.asarray(classifier.crop(self.on(picture))) > 127
 
 
 def read_truth(source: str | Path) -> dict[str, Truth]:
-    """The objects of pictures by their file names.
+    """The known objects of pictures, by the names of the picture files.
 
-    `source`: a `.csv` with the columns file, x0, y0, x1, y1 (pixels; x1 and y1 just outside) and
-    perhaps class; a `.json` with a list of such objects; or a folder of masks, `name.png` for
-    `name.jpg`, the object where alpha, or without alpha the grey value, is over a half. Several
-    lines for a file are several boxes. Raises `ConfigError` for what is none of these.
+    `source` is one of these:
+
+    - a `.csv` with the columns file, x0, y0, x1, y1 and perhaps class. The box is in pixels, and x1
+      and y1 are just outside it. Several lines for one file are several boxes;
+    - a `.json` with a list of such rows;
+    - a folder of masks, `name.png` for `name.jpg`. The object is where alpha is over a half, or in
+      a file without alpha, where the grey value is.
+
+    Raises `ConfigError` for anything else.
     """
     source = Path(expand_home(source))
     if os.path.isdir(source):
@@ -73,13 +78,13 @@ def read_truth(source: str | Path) -> dict[str, Truth]:
         name, target, box = _entry(row, f"{source}, box {number}")
         before = found.get(name, Truth(target))
         if before.target != target:
-            raise ConfigError(f"{source} gives {name} two classes; one picture has one")
+            raise ConfigError(f"{source} gives {name} two classes; a picture can have only one")
         found[name] = before._replace(boxes=(*before.boxes, box))
     return found
 
 
 def truth_of(path: Path, known: dict[str, Truth]) -> Truth | None:
-    """What is known of a picture, by its name or, for masks, by its name without ending."""
+    """What is known of a picture, by its file name, or for masks by the name without the ending."""
     return known.get(path.name) or known.get(path.stem)
 
 
@@ -97,9 +102,11 @@ def _entry(row: object, where: str) -> tuple[str, int | None, Box]:
             raise TypeError
         target = None if target is None else int(target)
     except (TypeError, ValueError, OverflowError):
-        raise ConfigError(f"{where} has a value that is no number") from None
+        raise ConfigError(
+            f"{where} has a value that is no number, or a class that is no whole number"
+        ) from None
     if (target or 0) < 0:
         raise ConfigError(f"{where}: class must be an index, not {target}")
     if box.x0 >= box.x1 or box.y0 >= box.y1:
-        raise ConfigError(f"{where} is empty: {list(box)}")
+        raise ConfigError(f"{where} is empty: {list(box)}; x1 must be over x0, and y1 over y0")
     return str(row["file"]), target, box

@@ -1,1 +1,1 @@
-"""A network by its name, with its weights and what is needed to feed it and to read it."""
+"""Load a network by its name, with its weights, its input settings and its class names."""

@@ -1,4 +1,4 @@
-"""Classes by their names."""
+"""Find classes by their names."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ..core.errors import TargetError
 
 
 def parse_target(target: str | int, labels: Sequence[str] | None) -> int | None:
-    """What a config asks for: `predicted` → None; an index, or a class by its name → the index."""
+    """The class index that a config asks for, by an index or a name. None for `predicted`."""
     if target == "predicted":
         return None
     if isinstance(target, str) and not re.fullmatch(r"\s*[-+]?[0-9]{1,18}\s*", target):
@@ -19,10 +19,10 @@ def parse_target(target: str | int, labels: Sequence[str] | None) -> int | None:
 
 
 def find_class(name: str, labels: Sequence[str] | None) -> int:
-    """The index of a class by one of its names, whatever the case, underscores and hyphens.
+    """The index of the class with this name. Case, underscores and hyphens do not matter.
 
-    `labels` hold synonyms separated by commas. Raises `TargetError` for an unknown name, with the
-    closest ones, and for one that several classes share.
+    Each label holds one name or several, separated by commas. Raises `TargetError` for an unknown
+    name, and for a name that several classes share. The message gives the closest names.
     """
     if not labels:
         raise TargetError(f"no class names are known for this network; give an index, not '{name}'")
@@ -46,7 +46,7 @@ def find_class(name: str, labels: Sequence[str] | None) -> int:
 
 
 def short_name(label: str) -> str:
-    """The first of a label's synonyms."""
+    """The first name in a label."""
     return label.split(",")[0].strip()
 
 

@@ -1,4 +1,4 @@
-"""A network with what is needed to feed it and to read it."""
+"""A network with its input settings and its class names."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .class_names import short_name
 
 @dataclass
 class Classifier:
-    """A frozen network in evaluation mode, with what is needed to feed it and to read it."""
+    """A frozen network in evaluation mode, with its input settings and its class names."""
 
     network: paddle.nn.Layer
     name: str
@@ -30,19 +30,19 @@ class Classifier:
     resample: str = "bilinear"
 
     def crop(self, picture: Image.Image) -> Image.Image:
-        """The square of a picture that the network sees."""
+        """Resize a picture and cut out the square that the network sees."""
         return images.crop(picture, self.image_size, self.resize, self.resample)
 
     def prepare(self, pictures: Sequence[Image.Image]) -> paddle.Tensor:
-        """Pictures of any size → cropped and normalised `[N, C, image_size, image_size]`."""
+        """Crop and normalise pictures of any size: `[N, C, image_size, image_size]`."""
         return images.to_tensor([self.crop(picture) for picture in pictures], self.mean, self.std)
 
     def to_pixels(self, batch: paddle.Tensor) -> np.ndarray:
-        """Normalised `[N, C, H, W]` → `[N, H, W, 3]` uint8."""
+        """The pixels of normalised images `[N, C, H, W]`: `[N, H, W, 3]` uint8."""
         return images.to_pixels(batch, self.mean, self.std)
 
     def class_name(self, index: int) -> str:
-        """The name of a class, or "class 7" where names are not known."""
+        """The name of a class, or "class 7" if its name is not known."""
         if self.labels and index < len(self.labels):
             return short_name(self.labels[index])
         return f"class {index}"
@@ -50,15 +50,15 @@ class Classifier:
 
 @contextmanager
 def network_errors(classifier: Classifier) -> Iterator[None]:
-    """Turn what Paddle raises inside a network's passes into one sentence."""
+    """Turn any error in the forward or backward pass of a network into one sentence."""
     try:
         yield
     except VisualizeError:
         raise
-    except Exception as error:  # a network may be a person's own code
+    except Exception as error:  # the network may be the user's own code
         lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-        told = next((line for line in lines if "Error:" in line), lines[-1] if lines else "")
+        reason = next((line for line in lines if "Error:" in line), lines[-1] if lines else "")
         raise ModelError(
             f"{classifier.title} failed on images of {classifier.image_size}×"
-            f"{classifier.image_size}: {type(error).__name__}: {told}"
+            f"{classifier.image_size}: {type(error).__name__}: {reason}"
         ) from error

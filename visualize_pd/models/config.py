@@ -10,7 +10,7 @@ from ..core.config import key
 
 @dataclass(frozen=True)
 class ModelConfig:
-    """`model`: a group of these keys, or a name alone."""
+    """The key `model` of a config: a group of these keys, or only the name."""
 
     SHORT_FORM: ClassVar[str] = "name"
 
@@ -22,11 +22,11 @@ class ModelConfig:
     weights: str = key("auto", "`auto`, `random`, or a file")
     fallback: Optional[str] = key(
         None,
-        "the network that stands in if `auto` finds no weights; with `null` that is an error. The "
-        "shipped configs set `efficientnet_lite0`",
+        "the network to use if `auto` finds no weights; with `null`, missing weights are an error. "
+        "The configs of the project set `efficientnet_lite0`",
     )
     num_classes: Optional[int] = key(
-        None, "classes of the last layer; by default the network's own number", minimum=1
+        None, "number of classes; by default the network's own number", minimum=1
     )
     image_size: Optional[int] = key(
         None,

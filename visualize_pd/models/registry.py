@@ -1,4 +1,4 @@
-"""The networks that go by a name."""
+"""The networks that can be loaded by a name."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ from .weights.fitting import Translate
 class Entry:
     """What `load_model` needs to know about a network.
 
-    `resize` is the length of the short side before the crop; `packaged` finds the weights that a
-    Python `package` brings; `translate` maps older names of parameters to those of the network.
+    `resize` is the length of the short side before the crop. `packaged` finds the weights in the
+    Python package `package`. `translate` maps older names of parameters to those of the network.
     """
 
     title: str
@@ -65,8 +65,7 @@ REGISTRY: dict[str, Entry] = {
     "efficientnet_lite2": _lite(2),
 }
 
-
-# Networks of paddle.vision.models that do not take 224 px in colour.
+# Networks of paddle.vision.models whose input is not a colour image of 224 × 224 pixels.
 VISION_MODELS: dict[str, dict[str, Any]] = {
     "inception_v3": {"image_size": 299, "resize": 342},
     "LeNet": {"num_classes": 10, "image_size": 28, "resize": 28, "mean": (0.5,), "std": (0.5,)},
@@ -74,7 +73,10 @@ VISION_MODELS: dict[str, dict[str, Any]] = {
 
 
 def find_entry(name: str) -> Entry:
-    """The entry of a network; `ModelError` for an unknown name, or a module that fails."""
+    """The entry of a network.
+
+    Raises `ModelError` for an unknown name, and for a module that cannot be imported.
+    """
     if name in REGISTRY:
         return REGISTRY[name]
     if ":" in name:
@@ -101,7 +103,7 @@ def _imported(name: str) -> Callable[..., paddle.nn.Layer]:
     sys.path.insert(0, here)
     try:
         return getattr(importlib.import_module(module), attribute)
-    except (Exception, SystemExit) as error:  # the module is the person's own code
+    except (Exception, SystemExit) as error:  # the module is the user's own code
         raise ModelError(f"cannot import {name}: {type(error).__name__}: {error}") from error
     finally:
         sys.path.remove(here)

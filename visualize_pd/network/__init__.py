@@ -1,1 +1,1 @@
-"""What is done to a network and undone again: hooks, gradients, layers, scores, batches."""
+"""Work on a network that leaves it unchanged: hooks, gradients, layers, scores, batches."""

@@ -1,4 +1,4 @@
-"""How many images go through a network at once, and how long that takes."""
+"""The number of images in one forward pass, and the time that all passes take."""
 
 from __future__ import annotations
 
@@ -17,17 +17,18 @@ from .scores import check_images, score_function
 
 logger = logging.getLogger("visualize_pd")
 
-MOST_VERSIONS = 1_000_000  # of an image: masks, samples, steps. More would take days
-LONG_SECONDS = 1800.0  # what takes longer is told beforehand
-# Numbers that the layers of one recorded pass may return, 640 MB. Beyond it a CPU slows down.
+MOST_VERSIONS = 1_000_000  # versions of one image: masks, samples, steps. More would take days
+LONG_SECONDS = 1800.0  # a run that takes longer gives a warning
+# The most numbers that the layers of one recorded pass may return: 640 MB. With more, a CPU is
+# slower.
 MOST_RECORDED = 160_000_000
 
 
 def batches(count: int, size: int, what: str) -> Iterator[slice]:
-    """Slices of `count` things, all about as long, and at most `size`.
+    """Split `count` things into slices of about the same length, at most `size`.
 
-    A progress bar is shown if it takes long. If it will take very long, a warning with an estimate
-    of the time comes after the first slice.
+    If the work takes long, a progress bar is shown. If it will take very long, a warning with the
+    estimated time follows after the first slice.
     """
     check_count("batch_size", size)
     rounds = -(-count // size)
@@ -44,8 +45,8 @@ def batches(count: int, size: int, what: str) -> Iterator[slice]:
 def _warn_of_time(seconds: float, count: int, what: str) -> None:
     if seconds > LONG_SECONDS:
         hours = seconds / 3600
-        told = f"{hours / 24:.1f} days" if hours > 48 else f"{hours:.1f} hours"
-        logger.warning("%s, %s times, will take about %s", what, f"{count:,}", told)
+        duration = f"{hours / 24:.1f} days" if hours > 48 else f"{hours:.1f} hours"
+        logger.warning("%s, %s times, will take about %s", what, f"{count:,}", duration)
 
 
 def scores_and_versions(
@@ -55,9 +56,10 @@ def scores_and_versions(
     score: str,
     batch_size: int | None,
 ) -> tuple[paddle.Tensor, paddle.Tensor, int]:
-    """The images' scores and classes, and how many versions of each image fit into one pass.
+    """The scores and classes of images, and how many versions of each image fit into one pass.
 
-    `batch_size`: images in a pass, or None for as many as `MOST_RECORDED` allows, at most 32.
+    `batch_size` is the number of images in a pass. None means as many as `MOST_RECORDED` allows,
+    but at most 32.
     """
     if batch_size is not None:
         check_count("batch_size", batch_size)
@@ -69,7 +71,7 @@ def scores_and_versions(
 
 
 def images_per_pass(network: paddle.nn.Layer, images: paddle.Tensor) -> int:
-    """How many images like these fit into one pass: as `MOST_RECORDED` allows, at most 32."""
+    """How many images of this size fit into one pass: what `MOST_RECORDED` allows, at most 32."""
     with frozen(network), paddle.no_grad(), capture_outputs(*network.sublayers()) as calls:
         network(images)
     return max(1, _fitting(calls, len(images)))
@@ -89,5 +91,5 @@ def versions_per_pass(batch_size: int, images: paddle.Tensor) -> int:
 
 
 def repeat(tensor: paddle.Tensor, times: int) -> paddle.Tensor:
-    """`[N, …]` → `[times · N, …]`, the whole batch again and again."""
+    """Repeat a whole batch: `[N, …]` → `[times · N, …]`."""
     return paddle.concat([tensor] * times) if times > 1 else tensor

@@ -1,4 +1,4 @@
-"""Which outputs of a network are feature maps, and which are the last ones."""
+"""Find the feature maps among the outputs of a network's layers."""
 
 from __future__ import annotations
 
@@ -12,12 +12,15 @@ from .layers import Calls
 
 
 def is_feature_maps(output: Any) -> bool:
-    """Whether a layer's output is `[N, C, H, W]`."""
+    """Whether the output of a layer is a tensor `[N, C, H, W]`."""
     return isinstance(output, paddle.Tensor) and output.ndim == 4
 
 
 def feature_maps_of(layer: paddle.nn.Layer, calls: Calls, name: str) -> paddle.Tensor:
-    """The last `[N, C, H, W]` that a layer returned; `ConfigError` where there is none."""
+    """The last feature maps `[N, C, H, W]` that a layer returned.
+
+    Raises `ConfigError` if it returned none.
+    """
     outputs = [output for called, output in calls if called is layer]
     if not outputs:
         raise ConfigError(f"the network never calls its layer '{name}'")
@@ -39,8 +42,9 @@ class FeatureMaps(NamedTuple):
 def last_feature_maps(calls: Calls, scores: paddle.Tensor) -> FeatureMaps:
     """The last convolutional feature maps that the scores depend on.
 
-    That is the last output as large as that of the last convolution, so after its activation,
-    normalisation and shortcut, and before any pooling. Raises `ModelError` where there is none.
+    They are the last output with the height and width of the last convolution's output. So they
+    come after its activation, normalisation and shortcut, and before any pooling. Raises
+    `ModelError` if there are none.
     """
     every = [(layer, out) for layer, out in calls if is_feature_maps(out)]
     spatial = [(layer, out) for layer, out in every if out.shape[2] * out.shape[3] > 1]

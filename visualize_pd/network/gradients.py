@@ -1,4 +1,4 @@
-"""The only caller of `paddle.grad`."""
+"""Gradients of scores. No other module calls `paddle.grad`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .scores import check_images, class_scores, read_logits, resolve_targets
 
 
 class ForwardPass(NamedTuple):
-    """A recorded forward pass: gradients can be taken of `scores`, with respect to its tensors."""
+    """A recorded forward pass. Gradients of `scores` with respect to its tensors can be taken."""
 
     images: paddle.Tensor
     logits: paddle.Tensor
@@ -34,11 +34,13 @@ def record_forward(
     relu: str | None = None,
     layers: Sequence[paddle.nn.Layer] = (),
 ) -> ForwardPass:
-    """Run a network forwards for gradients, and keep what `layers` return.
+    """Do a forward pass from which gradients can be taken. Keep the outputs of `layers`.
 
-    `score`: logit, probability or log_probability; `relu`: None, guided or deconvnet. Raises
-    `ImageError` for images that are not a batch, `TargetError` for a class that the network does
-    not have, `ModelError` for other outputs than logits and for a ReLU that a rule cannot reach.
+    `score`: logit, probability or log_probability. `relu`: None, guided or deconvnet.
+
+    Raises `ImageError` for images that are not a batch, and `TargetError` for a class that the
+    network does not have. Raises `ModelError` if the output is not logits, and if the rule `relu`
+    cannot reach every ReLU.
     """
     check_images(images)
     _check_layers(network)
@@ -60,18 +62,18 @@ def record_forward(
 
 
 def _check_layers(network: paddle.nn.Layer) -> None:
-    """Raise `ModelError` for a compiled network: Paddle takes no gradient of its input."""
+    """Raise `ModelError` for a compiled network. Paddle gives no gradient for its input."""
     for layer in network.sublayers(include_self=True):
         compiled = type(layer.forward).__name__.endswith("StaticFunction")
         if compiled or type(layer).__name__.endswith("TranslatedLayer"):
             raise ModelError(
-                "the network is compiled (paddle.jit): no gradient comes back to the image; "
-                "give the network as it was before that"
+                "the network is compiled (paddle.jit), so it gives no gradient for the image; "
+                "use the network as it was before paddle.jit"
             )
 
 
 def differentiate(scores: paddle.Tensor, tensors: Sequence[paddle.Tensor]) -> list[paddle.Tensor]:
-    """∂ Σ scores / ∂ each tensor; zeros for one that the scores do not depend on."""
+    """∂ Σ scores / ∂ tensor for each tensor. It is zero if the scores do not depend on it."""
     return [
         paddle.zeros_like(tensor).detach() if slope is None else slope
         for tensor, slope in zip(tensors, gradients_or_none(scores, tensors))
@@ -81,7 +83,10 @@ def differentiate(scores: paddle.Tensor, tensors: Sequence[paddle.Tensor]) -> li
 def gradients_or_none(
     scores: paddle.Tensor, tensors: Sequence[paddle.Tensor], again: bool = False
 ) -> list[paddle.Tensor | None]:
-    """None for a tensor that the scores do not depend on; `again`: it can be asked once more."""
+    """As `differentiate`, but None in place of zeros.
+
+    With `again`, further gradients of the same scores can be taken later.
+    """
     reached = {id(tensor): tensor for tensor in tensors if not tensor.stop_gradient}
     found: dict[int, Any] = {}
     if reached and not scores.stop_gradient:
@@ -101,10 +106,11 @@ def input_gradient(
     score: str = "logit",
     relu: str | None = None,
 ) -> paddle.Tensor:
-    """∂S_c/∂I, `[N, C, H, W]`, of each image's class, in one pass each way.
+    """The gradient ∂S_c/∂I, `[N, C, H, W]`, of the score of each image's class.
 
-    `targets`: an int, N ints, or None for each image's top-1 class. Where the score does not
-    depend on the image the gradient is zero. Options and errors as in `record`.
+    It takes one forward pass and one backward pass. `targets`: an int, N ints, or None for each
+    image's top-1 class. If the score does not depend on the image, the gradient is zero. Options
+    and errors are those of `record_forward`.
     """
     passed = record_forward(network, images, targets, score=score, relu=relu)
     (gradient,) = differentiate(passed.scores, [passed.images])

@@ -1,4 +1,4 @@
-"""A network is frozen, and its layers' outputs are kept, for the length of a `with` block."""
+"""Freeze a network, or keep the outputs of its layers, inside a `with` block."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ import paddle
 
 @contextmanager
 def frozen(network: paddle.nn.Layer) -> Iterator[None]:
-    """Evaluation mode, and no gradients for parameters; after it each is as it was.
+    """Set evaluation mode, and switch off the gradients of the parameters, inside the block.
 
-    Frozen parameters save more than half of the backward pass.
+    After the block, each layer and parameter is as it was. A backward pass takes less than half the
+    time if the parameters are frozen.
     """
     modes = [(layer, layer.training) for layer in network.sublayers(include_self=True)]
     trainable = [p for p in network.parameters() if not p.stop_gradient]
@@ -31,13 +32,13 @@ def frozen(network: paddle.nn.Layer) -> Iterator[None]:
 
 @contextmanager
 def capture_outputs(*layers: paddle.nn.Layer) -> Iterator[list[tuple[paddle.nn.Layer, Any]]]:
-    """Collect `(layer, what it returned)`, in the order in which calls end, in the block."""
+    """Collect pairs `(layer, output)` inside the block, in the order in which the calls end."""
     calls: list[tuple[paddle.nn.Layer, Any]] = []
 
-    def note(layer: paddle.nn.Layer, _inputs: Any, out: Any) -> Any:
+    def record(layer: paddle.nn.Layer, _inputs: Any, out: Any) -> Any:
         calls.append((layer, out))
 
-    handles = [layer.register_forward_post_hook(note) for layer in layers]
+    handles = [layer.register_forward_post_hook(record) for layer in layers]
     try:
         yield calls
     finally:

@@ -1,4 +1,4 @@
-"""Layers by their names."""
+"""Find layers of a network by their names."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ Calls = Sequence[tuple[paddle.nn.Layer, Any]]
 
 
 def find_layers(network: paddle.nn.Layer, names: str | Sequence[str]) -> list[paddle.nn.Layer]:
-    """Layers by their names, as `network.named_sublayers()` has them.
+    """The layers with these names. The names are those of `network.named_sublayers()`.
 
-    Raises `ConfigError` for an unknown one, with the closest.
+    Raises `ConfigError` for an unknown name. The message gives the closest known one.
     """
     known = dict(network.named_sublayers())
     wanted: Sequence[Any] = names if isinstance(names, (list, tuple)) else [names]
@@ -31,18 +31,18 @@ def find_layers(network: paddle.nn.Layer, names: str | Sequence[str]) -> list[pa
 def first_weights(
     network: paddle.nn.Layer, channels: int, name: str | None = None
 ) -> tuple[str, paddle.Tensor]:
-    """The first layer, or the one of that name, that filters images of so many channels.
+    """The first layer whose filters take images with `channels` channels, or the layer `name`.
 
-    Return its name and its weights `[filters, channels, h, w]`. Raises `ConfigError` for a layer
-    that filters something else.
+    Returns the name of the layer and its weights `[filters, channels, h, w]`. Raises `ConfigError`
+    if there are no such filters.
     """
     layers = dict(network.named_sublayers())
     if name is not None:
         find_layers(network, name)
         layers = {name: layers[name]}
-    for found, layer in layers.items():
+    for layer_name, layer in layers.items():
         weight = getattr(layer, "weight", None)
         if isinstance(weight, paddle.Tensor) and weight.ndim == 4 and weight.shape[1] == channels:
-            return found, weight
+            return layer_name, weight
     what = f"layer '{name}' has" if name else "the network has"
-    raise ConfigError(f"{what} no filters of {channels} channels, which images have")
+    raise ConfigError(f"{what} no filters of {channels} channels, the number that images have")

@@ -1,4 +1,4 @@
-"""Only the part of a network after one layer is run again."""
+"""Run only the part of a network that follows after one layer."""
 
 from __future__ import annotations
 
@@ -20,10 +20,11 @@ class _Call:
 
 
 class PartialForward:
-    """What a network does after one call of a layer, so that altered outputs of it run alone.
+    """The part of a network after one call of a layer. It is run on altered outputs of the layer.
 
-    Made from one pass over `image`, `[1, C, H, W]`; `call`: which of the layer's calls. What had
-    been called and had returned before it is not called again: what it returned stands in for it.
+    It is made from one forward pass of `image`, `[1, C, H, W]`. `call` tells which of the layer's
+    calls is meant. Layers that had returned before this call are not called again. Their recorded
+    outputs are used instead.
     """
 
     def __init__(
@@ -37,19 +38,20 @@ class PartialForward:
         self.calls: list[_Call] = []
         with _forwards(network, self._recorded):
             network(image)
-        self.at = [i for i, made in enumerate(self.calls) if made.layer is layer][call]
+        self.at = [i for i, recorded in enumerate(self.calls) if recorded.layer is layer][call]
         self.before = {i: self.calls[i].output for i in self._skipped()}
-        for made in self.calls:
-            made.output = None
+        for recorded in self.calls:
+            recorded.output = None
         self.repeated: dict[int, Any] = {}
         self.count = 0
 
     def __call__(self, altered: paddle.Tensor) -> Any:
-        """`[B, …]` outputs of the layer → what the network returns for them."""
+        """The output of the network for B altered outputs of the layer, `[B, …]`."""
         self.altered, self.cursor = altered, 0
         versions: list[int] = []
         _each(list(self.repeated.values()), lambda out: versions.append(out.inplace_version))
-        if self.count != altered.shape[0] or any(versions):  # or the network wrote into one
+        # Repeat the outputs again if their number changes or the network has written into one.
+        if self.count != altered.shape[0] or any(versions):
             self.count = altered.shape[0]
             self.repeated = {i: self._repeat(output) for i, output in self.before.items()}
         with _forwards(self.network, self._replayed):
@@ -86,7 +88,7 @@ class PartialForward:
         def run(*inputs: Any, **options: Any) -> Any:
             index = self.cursor
             if index >= len(self.calls) or self.calls[index].layer is not layer:
-                raise ModelError("the network takes another way through its layers the second time")
+                raise ModelError("the network calls its layers in another order the second time")
             if index == self.at:
                 self.cursor = self.calls[index].after
                 return self.altered
@@ -100,7 +102,7 @@ class PartialForward:
 
 
 def _each(output: Any, change: Callable) -> Any:
-    """An output with every tensor in it changed."""
+    """An output in which `change` has been applied to every tensor."""
     if isinstance(output, paddle.Tensor):
         return change(output)
     if isinstance(output, (tuple, list)):
@@ -111,15 +113,15 @@ def _each(output: Any, change: Callable) -> Any:
 
 @contextmanager
 def _forwards(network: paddle.nn.Layer, replace: Callable) -> Iterator[None]:
-    """Within the block each layer's `forward` is what `replace(layer, forward)` makes of it."""
+    """Inside the block, replace the `forward` of each layer by `replace(layer, forward)`."""
     layers = network.sublayers()
-    own = [layer.__dict__.get("forward") for layer in layers]
+    previous = [layer.__dict__.get("forward") for layer in layers]
     try:
         for layer in layers:
             layer.__dict__["forward"] = replace(layer, layer.forward)
         yield
     finally:
-        for layer, forward in zip(layers, own):
+        for layer, forward in zip(layers, previous):
             if forward is None:
                 layer.__dict__.pop("forward", None)
             else:

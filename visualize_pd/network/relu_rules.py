@@ -1,4 +1,4 @@
-"""How a gradient passes a ReLU: by guided backpropagation or by the rule of deconvnets."""
+"""Rules for the backward pass of a ReLU: guided backpropagation, or the rule of deconvnets."""
 
 from __future__ import annotations
 
@@ -16,9 +16,10 @@ from .scores import read_logits
 
 
 class _Deconvnet(PyLayer):
-    """The gradient passes where it is positive, whatever the ReLU did forwards.
+    """The gradient passes where it is positive. The output of the ReLU plays no part.
 
-    Made once: a class made in each call keeps a whole pass's memory alive until it is collected.
+    The class is defined only once. A class that is defined in each call would keep the memory of a
+    whole pass until it is garbage collected.
     """
 
     @staticmethod
@@ -31,7 +32,7 @@ class _Deconvnet(PyLayer):
 
 
 def _guided(x: paddle.Tensor, rectify: Callable) -> paddle.Tensor:
-    """The gradient passes where it is positive and the ReLU was open."""
+    """The gradient passes where both the gradient and the input of the ReLU are positive."""
     y = rectify(x)
     if not y.stop_gradient:
         y.register_hook(_positive)
@@ -39,24 +40,21 @@ def _guided(x: paddle.Tensor, rectify: Callable) -> paddle.Tensor:
 
 
 RELU_RULES: dict[str, Callable] = {"guided": _guided, "deconvnet": _Deconvnet.apply}
-
-
 _RECTIFIERS = {
     (operations, name): getattr(operations, name)
-    for operations in (paddle._C_ops, paddle._legacy_C_ops)  # the second: `act` of a BatchNorm
+    for operations in (paddle._C_ops, paddle._legacy_C_ops)  # BatchNorm's `act` uses the second
     for name in ("relu", "relu6")
 }
-
-
 _positive = _RECTIFIERS[paddle._C_ops, "relu"]
 
 
 @contextmanager
 def relu_rule(rule: str | None) -> Iterator[list[paddle.Tensor]]:
-    """Within the block every ReLU and ReLU6 goes backwards by a rule, None for its derivative.
+    """Inside the block, every ReLU and ReLU6 follows a rule in the backward pass.
 
-    Layers and functions of `paddle.nn` alike end in the operations that are replaced here.
-    Yields what they return in the block, as it comes.
+    `rule` is guided or deconvnet. None means the usual derivative. Layers and functions of
+    `paddle.nn` both call the operations that are replaced here. Yields a list, to which the output
+    of each of these calls is added.
     """
     ruled: list[paddle.Tensor] = []
     if rule is None:
@@ -66,7 +64,7 @@ def relu_rule(rule: str | None) -> Iterator[list[paddle.Tensor]]:
 
     def ruled_by(rectify: Callable) -> Callable:
         def rectified(x: paddle.Tensor) -> paddle.Tensor:
-            if not paddle.in_dynamic_mode():  # while a network is being compiled
+            if not paddle.in_dynamic_mode():  # a network is being compiled
                 return rectify(x)
             y = RELU_RULES[rule](x, rectify)
             ruled.append(y)
@@ -83,12 +81,12 @@ def relu_rule(rule: str | None) -> Iterator[list[paddle.Tensor]]:
             setattr(operations, name, operation)
 
 
-# The rules that are known to reach every ReLU of a network.
+# For each network, the rules that are known to reach every ReLU of it.
 REACHED: weakref.WeakKeyDictionary = weakref.WeakKeyDictionary()
 
 
 def check_reach(network: paddle.nn.Layer, images: paddle.Tensor, relu: str) -> None:
-    """Raise `ModelError` for a ReLU that a rule cannot reach, by a pass of one image."""
+    """Do a pass of one image. Raise `ModelError` if the rule does not reach every ReLU in it."""
     with frozen(network), paddle.enable_grad(), relu_rule(relu) as ruled:
         image = images[:1].detach()
         image.stop_gradient = False
@@ -98,27 +96,28 @@ def check_reach(network: paddle.nn.Layer, images: paddle.Tensor, relu: str) -> N
             logits.sum().backward()
     if unruled:
         raise ModelError(
-            f"the {relu} rule does not reach every ReLU: one is applied in place or in a compiled "
-            "part; use paddle.nn.ReLU or paddle.nn.functional.relu there"
+            f"the {relu} rule does not reach every ReLU: one of them works in place or is in a "
+            "compiled part; use paddle.nn.ReLU or paddle.nn.functional.relu there"
         )
     REACHED.setdefault(network, set()).add(relu)
 
 
 def unruled_relus(logits: paddle.Tensor, ruled: Sequence[paddle.Tensor]) -> list[str]:
-    """Recorded operations that keep a ReLU from `hooks.relu_rule`, which returned the others.
+    """Names of the recorded operations that contain a ReLU which `relu_rule` has not reached.
 
-    Paddle never frees a graph that was asked for its nodes; `logits.backward()` empties it.
+    `ruled` holds the outputs of the ReLUs that it has reached. After this call Paddle never frees
+    the graph, but `logits.backward()` empties it.
     """
     known = {output.grad_fn for output in ruled}
-    found, seen, waiting = [], set(), [logits.grad_fn]
+    unruled, seen, waiting = [], set(), [logits.grad_fn]
     while waiting:
         node = waiting.pop()
         if node is None or node in seen:
             continue
         seen.add(node)
         waiting.extend(node.next_functions)
-        kind = node.name().lower().replace("compat", "")  # "reluGradNodeCompat": an older way
+        kind = node.name().lower().replace("compat", "")  # older name: "reluGradNodeCompat"
         is_relu = kind in ("relugradnode", "relu6gradnode") and node not in known
         if is_relu or "RunProgram" in node.name():
-            found.append(node.name())
-    return found
+            unruled.append(node.name())
+    return unruled

@@ -1,4 +1,4 @@
-"""A network's output → the scores of classes, one for each image."""
+"""Turn the output of a network into class scores, one for each image."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from .hooks import frozen
 
 
 def logits_of(output: Any) -> paddle.Tensor:
-    """The `[N, classes]` logits in what a network returns; auxiliary outputs are left out.
+    """The logits `[N, classes]` in the output of a network. Auxiliary outputs are left out.
 
     Raises `ModelError` for an output of another shape.
     """
@@ -35,7 +35,7 @@ def logits_of(output: Any) -> paddle.Tensor:
 
 
 def check_images(images: paddle.Tensor) -> None:
-    """Raise `ImageError` unless images are a batch of floats."""
+    """Raise `ImageError` unless `images` is a tensor of floats `[N, C, H, W]`."""
     if not isinstance(images, paddle.Tensor):
         raise ImageError(
             f"images must be a paddle.Tensor [N, C, H, W], not {type(images).__name__}"
@@ -45,17 +45,23 @@ def check_images(images: paddle.Tensor) -> None:
 
 
 def read_logits(output: Any, images: paddle.Tensor) -> paddle.Tensor:
-    """The logits of images in what a network returned for them, one row for each."""
+    """The logits in the output of a network for `images`, one row for each image.
+
+    Raises `ModelError` for an output of another shape.
+    """
     logits = logits_of(output)
     if logits.shape[0] != images.shape[0]:
-        raise ModelError(f"{logits.shape[0]} rows of logits came for {images.shape[0]} images")
+        raise ModelError(
+            f"the network returned {logits.shape[0]} rows of logits for {images.shape[0]} images"
+        )
     return logits
 
 
 def resolve_targets(targets: Any, logits: paddle.Tensor) -> paddle.Tensor:
-    """None (each image's top-1 class), an int or N ints → `[N]` class indices.
+    """The class index for each image, `[N]`.
 
-    Raises `TargetError` for a class that the logits do not have, and for a wrong number of them.
+    `targets`: None for each image's top-1 class, an int for all images, or N ints. Raises
+    `TargetError` for a class that the network does not have, and for a wrong number of classes.
     """
     count, classes = logits.shape
     if targets is None:
@@ -89,19 +95,22 @@ def check_class(target: int, classes: int) -> None:
 def class_scores(
     logits: paddle.Tensor, targets: paddle.Tensor, score: str = "logit"
 ) -> paddle.Tensor:
-    """S_c(I), `[N]`: each image's logit of its own class, or what `score` makes of it."""
+    """The score S_c(I) of each image's class, `[N]`.
+
+    `score`: logit, probability or log_probability.
+    """
     scores = look_up("score", score, SCORES)(logits)
     return paddle.take_along_axis(scores, targets.unsqueeze(1), axis=1).squeeze(1)
 
 
 def probabilities(logits: paddle.Tensor) -> paddle.Tensor:
-    """Softmax over the classes; for a network with a single logit its sigmoid."""
+    """The softmax over the classes, or the sigmoid if the network has a single logit."""
     single = logits.shape[1] == 1
     return functional.sigmoid(logits) if single else functional.softmax(logits, axis=1)
 
 
 def log_probabilities(logits: paddle.Tensor) -> paddle.Tensor:
-    """The logarithm of `probabilities`, exact where they vanish (Paddle's own ends at -64)."""
+    """The logarithm of `probabilities`. It is exact also below -64, where Paddle's own ends."""
     if logits.shape[1] == 1:
         return functional.log_sigmoid(logits)
     shifted = logits - logits.max(axis=1, keepdim=True).detach()
@@ -119,7 +128,7 @@ SCORES = {
 def score_function(network: paddle.nn.Layer) -> Iterator[Callable]:
     """Yield a function `(images, targets, score) → (scores [N], targets [N])`, without gradients.
 
-    The network is frozen for the length of the block.
+    The network is frozen inside the block.
     """
     forward = CompiledForward(network, logits_of)
 

@@ -1,1 +1,1 @@
-"""Images made by gradient ascent."""
+"""Images that are made by gradient ascent."""

@@ -16,7 +16,7 @@ from .objectives import Objective
 from .parametrisations import Parametrisation, Pixels
 from .settings import Steps, grouped
 
-# In quotes: Paddle 2.6 crashes where numpy.random is first loaded after it.
+# In quotes: Paddle 2.6 crashes if numpy.random is loaded after it.
 Transform = Callable[[paddle.Tensor, "np.random.Generator"], paddle.Tensor]
 Penalty = Callable[[paddle.Tensor], paddle.Tensor]
 PixelStep = Callable[[paddle.Tensor, paddle.Tensor, int], paddle.Tensor]
@@ -28,8 +28,8 @@ MOMENTS = {"moment1_0", "moment2_0", "beta1_pow_acc_0", "beta2_pow_acc_0"}
 class Frame(NamedTuple):
     """The images `[N, C, H, W]` after `iteration` steps, normalised, and their scores.
 
-    A score is that of the transformed image, as the network saw it. `state` holds what an ascent
-    needs to continue from here.
+    The scores are those of the transformed images, as the network saw them. `state` holds what an
+    ascent needs to continue from here.
     """
 
     iteration: int
@@ -39,12 +39,12 @@ class Frame(NamedTuple):
 
     @property
     def score(self) -> float:
-        """The sum of the scores, which the ascent raises."""
+        """The sum of the scores. This is what the ascent maximises, apart from the penalties."""
         return math.fsum(self.scores)
 
 
 def noise(shape: tuple[int, ...], std: float = 0.01, seed: int = 0) -> paddle.Tensor:
-    """Gaussian noise around the mean colour, in normalised units; the same on every device."""
+    """Gaussian noise around the mean colour, in normalised units. All devices give the same."""
     values = np.random.default_rng(seed).normal(0, std, shape)
     return paddle.to_tensor(values.astype("float32"))
 
@@ -77,7 +77,7 @@ def ascend(
             "steps; use parametrisation=pixels"
         )
     variable = parametrisation.variable
-    adam = paddle.optimizer.Adam(steps.learning_rate, parameters=[variable])
+    adam = paddle.optimizer.Adam(float(steps.learning_rate), parameters=[variable])
     if resume:
         _restore(variable, adam, resume.state)
     for iteration in range(resume.iteration if resume else 0, steps.iterations + 1):
@@ -102,7 +102,7 @@ def ascend(
 
 
 def _learning_rate(steps: Steps, iteration: int) -> float:
-    """From the whole learning rate at the start down to its share `cooling`, by a cosine."""
+    """The learning rate falls along a cosine, from its full value to the share `cooling` of it."""
     falling = (1 + math.cos(math.pi * iteration / steps.iterations)) / 2
     return steps.learning_rate * (steps.cooling + (1 - steps.cooling) * falling)
 
@@ -115,7 +115,7 @@ def _step(
 ) -> None:
     adam.step()
     gradient = variable.grad
-    if gradient is None:  # nothing depends on the image
+    if gradient is None:  # the score does not depend on the image
         gradient = paddle.zeros_like(variable)
     for change in pixel_steps:
         variable.set_value(change(variable.detach(), gradient, iteration))
@@ -125,10 +125,10 @@ def _step(
 def ascend_together(
     ascents: Sequence[Callable[[Frame | None], Iterator[Frame]]], resume: Frame | None = None
 ) -> Iterator[Frame]:
-    """Several ascents as one: a step of each in turn, and one frame with all their images.
+    """Run several ascents in turn, one step of each, and yield frames with all their images.
 
-    So only one of them needs memory for a pass at a time. `ascents`: functions of the frame to
-    resume from.
+    So only one ascent at a time needs memory for a forward pass. `ascents` are functions that get
+    the frame to resume from, and return the frames.
     """
     parts = [_part(resume, number) for number in range(len(ascents))]
     for frames in zip(*(ascent(part) for ascent, part in zip(ascents, parts))):
@@ -145,7 +145,7 @@ def ascend_together(
 
 
 def _part(frame: Frame | None, number: int) -> Frame | None:
-    """The frame of one of the ascents in a frame of `ascend_together`."""
+    """The frame of one ascent, taken out of a frame of `ascend_together`."""
     if frame is None:
         return None
     start = f"{number}."
@@ -156,7 +156,7 @@ def _part(frame: Frame | None, number: int) -> Frame | None:
 
 
 def _state(variable: paddle.Tensor, adam: paddle.optimizer.Adam) -> dict[str, paddle.Tensor]:
-    """Copies of what is changed, and of Adam's moments and powers, by names of their own."""
+    """Copies of the variable and of Adam's moments and powers, without the variable's name."""
     moments = adam.state_dict().items()
     found = {key[len(variable.name) + 1 :]: value.clone() for key, value in moments}
     return {"variable": variable.detach().clone(), **found}
@@ -165,7 +165,7 @@ def _state(variable: paddle.Tensor, adam: paddle.optimizer.Adam) -> dict[str, pa
 def _restore(
     variable: paddle.Tensor, adam: paddle.optimizer.Adam, state: Mapping[str, paddle.Tensor]
 ) -> None:
-    """The inverse of `_state`."""
+    """The inverse of `_state`. Raises `ConfigError` for the state of another ascent."""
     moments = dict(state)
     start = moments.pop("variable", None)
     fit = (

@@ -1,4 +1,4 @@
-"""The one place where an ascent is put together: objective, parametrisation, priors."""
+"""Build every ascent from its objective, its parametrisation and its priors."""
 
 from __future__ import annotations
 
@@ -36,10 +36,10 @@ def build_ascent(
     std: Sequence[float] = IMAGENET_STD,
     resume: Frame | None = None,
 ) -> Iterator[Frame]:
-    """The ascent of an objective from the images `start`, with every prior.
+    """The frames of an ascent that starts at the images `start`, with all priors.
 
-    `l2` is the λ of λ‖I‖². `mean` and `std`, by which the images are normalised, tell which pixels
-    are colours of a screen. Raises `ConfigError` for a `zoom` that is not two factors in order.
+    `l2` is the λ of λ‖I‖². The images are normalised by `mean` and `std`, which `clamp` needs to
+    know the colours of a screen. Raises `ConfigError` if `zoom` is not two factors in rising order.
     """
     if len(priors.zoom) != 2 or priors.zoom[0] > priors.zoom[1]:
         raise ConfigError(f"zoom must be two factors, the smaller first, not {list(priors.zoom)}")

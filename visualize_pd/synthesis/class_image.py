@@ -7,6 +7,7 @@ from typing import Any
 
 import paddle
 
+from ..core.images import IMAGENET_MEAN, IMAGENET_STD
 from .ascent import Frame, noise
 from .builder import build_ascent
 from .objectives import class_score
@@ -21,16 +22,20 @@ def class_image(
     init: paddle.Tensor | None = None,
     l2: float = 1e-3,
     parametrisation: Callable[[paddle.Tensor], Parametrisation] = Pixels,
+    mean: Sequence[float] = IMAGENET_MEAN,
+    std: Sequence[float] = IMAGENET_STD,
     resume: Frame | None = None,
     **options: Any,
 ) -> Iterator[Frame]:
     """Yield the frames of arg max_I S_c(I) − λ‖I‖²₂ (Simonyan et al. 2013, equation 1), from 0 on.
 
-    λ is `l2`. Several targets make an image each, the same as alone. `init`: the image to start
-    from, by default faint `noise` of 224 × 224. The other options are the keys of `Steps`
-    (`iterations`, `learning_rate`, `cooling`, `seed`) and of `Priors` (`shift`, `total_variation`,
-    …), singly or as `steps` and `priors`. `total_variation=0, shift=0` leaves the paper's equation
-    alone. Raises `TargetError` for a class that the network does not have.
+    λ is `l2`. Several targets give one image each, and each is the same as for this target alone.
+    `init`: the image to start from, by default faint `noise` of 224 × 224. The other options are
+    the keys of `Steps` (`iterations`, `learning_rate`, `cooling`, `seed`) and of `Priors` (`shift`,
+    `total_variation`, …). They are given one by one, or as groups, `steps` and `priors`. With
+    `total_variation=0, shift=0` it is exactly the paper's equation. The images are normalised by
+    `mean` and `std`, which only `clamp` uses. Raises `TargetError` for a class that the network
+    does not have.
     """
     steps, priors = grouped(options, steps=Steps(), priors=Priors())
     count = 1 if isinstance(target, int) else len(target)
@@ -43,5 +48,7 @@ def class_image(
         priors,
         l2=l2,
         parametrisation=parametrisation,
+        mean=mean,
+        std=std,
         resume=resume,
     )

@@ -1,4 +1,4 @@
-"""A photograph in which everything that a layer sees is amplified (Mordvintsev et al. 2015)."""
+"""DeepDream: amplify what a layer sees in a photograph (Mordvintsev et al. 2015)."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from paddle.nn import functional
 
 from ..core.checks import check_count
 from ..core.errors import ConfigError
+from ..core.images import IMAGENET_MEAN, IMAGENET_STD
 from .ascent import Frame
 from .builder import build_ascent
 from .objectives import layer_energy
@@ -23,21 +24,24 @@ def deep_dream(
     *,
     octaves: int = 4,
     octave_scale: float = 1.4,
+    mean: Sequence[float] = IMAGENET_MEAN,
+    std: Sequence[float] = IMAGENET_STD,
     resume: Frame | None = None,
     **options: Any,
 ) -> Iterator[Frame]:
     """Raise the energy of a layer, from a photograph of any size (Mordvintsev et al. 2015).
 
-    The image grows through `octaves` sizes, the smallest first, each `octave_scale` times the one
-    before. What one size adds is enlarged and added to the photograph in the next size, so that
-    the details of the photograph come back. The other options are the keys of `Steps`
+    The image grows through `octaves` sizes. Each is `octave_scale` times as large as the one
+    before. What the ascent adds at one size is enlarged and added to the photograph at the next
+    size, so that the details of the photograph are kept. The other options are the keys of `Steps`
     (`iterations` at each size, here by default 20; `learning_rate`, here 0.03) and of `Priors`.
-    Yields frames at the photograph's size, numbered throughout.
+    The images are normalised by `mean` and `std`, which only `clamp` uses. Yields frames at the
+    photograph's size, numbered through all octaves.
     """
     defaults = Steps(iterations=20, learning_rate=0.03), Priors(total_variation=0.0)
     steps, priors = grouped(options, steps=defaults[0], priors=defaults[1])
     check_count("octaves", octaves)
-    if octave_scale <= 1:
+    if not 1 < octave_scale < float("inf"):
         raise ConfigError(f"octave_scale must be over 1, not {octave_scale}")
     full = image.shape[2:]
     added = paddle.zeros_like(image)
@@ -53,6 +57,8 @@ def deep_dream(
             photograph + _resized(added, size),
             steps,
             priors,
+            mean=mean,
+            std=std,
             resume=resume and resume._replace(iteration=resume.iteration - before),
         )
         resume = None

@@ -1,4 +1,4 @@
-"""What an image is made for: functions `(network, images) → [N]` scores to be raised."""
+"""Objectives: functions `(network, images) → scores [N]`, which an ascent maximises."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Objective = Callable[[paddle.nn.Layer, paddle.Tensor], paddle.Tensor]
 
 
 def class_score(targets: int | Sequence[int], score: str = "logit") -> Objective:
-    """S_c(I) of one class, or of a class for each image (Simonyan et al. 2013, equation 1)."""
+    """S_c(I) of one class, or of one class for each image (Simonyan et al. 2013, equation 1)."""
 
     def objective(network: paddle.nn.Layer, images: paddle.Tensor) -> paddle.Tensor:
         logits = read_logits(network(images), images)
@@ -30,9 +30,12 @@ def class_score(targets: int | Sequence[int], score: str = "logit") -> Objective
 
 
 def mixed_score(weights: Mapping[int, float], score: str = "logit") -> Objective:
-    """Σ_c weight_c · S_c(I): one image for several classes."""
+    """Σ_c weight_c · S_c(I), which makes one image of several classes.
+
+    Raises `ConfigError` for no class at all.
+    """
     if not weights:
-        raise ConfigError("no class to mix")
+        raise ConfigError("no class to mix; give at least one class with its weight")
 
     def objective(network: paddle.nn.Layer, images: paddle.Tensor) -> paddle.Tensor:
         logits = read_logits(network(images), images)
@@ -48,10 +51,10 @@ def mixed_score(weights: Mapping[int, float], score: str = "logit") -> Objective
 def filter_response(
     layer: str, channel: int | Sequence[int], position: tuple[int, int] | None = None
 ) -> Objective:
-    """A channel's mean over its feature map, or one neuron of it at `(row, column)`.
+    """The mean of a layer's channel, or one neuron of it (Erhan et al. 2009).
 
-    Erhan et al. 2009. `channel`: one, or one for each image. Raises `ConfigError` for a layer, a
-    channel or a position that the network does not have.
+    `channel`: one number, or one for each image. `position`: the `(row, column)` of the neuron.
+    Raises `ConfigError` for a layer, a channel or a position that the network does not have.
     """
 
     def objective(network: paddle.nn.Layer, images: paddle.Tensor) -> paddle.Tensor:
@@ -81,7 +84,7 @@ def filter_response(
 
 
 def layer_energy(layer: str) -> Objective:
-    """½ · mean of A²: all that a layer sees, amplified (DeepDream, Mordvintsev et al. 2015)."""
+    """½ · mean of A²: amplifies all that a layer sees (DeepDream, Mordvintsev et al. 2015)."""
 
     def objective(network: paddle.nn.Layer, images: paddle.Tensor) -> paddle.Tensor:
         outputs = _output(network, images, layer)
@@ -93,7 +96,7 @@ def layer_energy(layer: str) -> Objective:
 def feature_similarity(network: paddle.nn.Layer, layer: str, images: paddle.Tensor) -> Objective:
     """−‖Φ(I) − Φ(I₀)‖² / ‖Φ(I₀)‖² of a layer's output Φ (Mahendran & Vedaldi 2014, equation 2).
 
-    `images` are I₀, one for each image that is made.
+    `images` are the I₀, one for each image that is made. If Φ(I₀) is 0, the divisor is 1.
     """
     with frozen(network), paddle.no_grad():
         wanted = _output(network, images, layer).flatten(1)
@@ -108,11 +111,11 @@ def feature_similarity(network: paddle.nn.Layer, layer: str, images: paddle.Tens
 
 
 def _output(network: paddle.nn.Layer, images: paddle.Tensor, layer: str) -> Any:
-    """What a layer returned last, a row or map for each image."""
+    """The last output of a layer. Raises `ConfigError` if it has no part for each image."""
     (found,) = find_layers(network, layer)
     with capture_outputs(found) as calls:
         network(images)
     outputs = [output for _, output in calls if isinstance(output, paddle.Tensor)]
     if not outputs or outputs[-1].ndim < 2 or outputs[-1].shape[0] != images.shape[0]:
-        raise ConfigError(f"layer '{layer}' returns nothing for each image; name another")
+        raise ConfigError(f"layer '{layer}' has no output for each image; name another layer")
     return outputs[-1]

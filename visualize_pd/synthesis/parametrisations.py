@@ -1,4 +1,4 @@
-"""What an optimiser changes in place of an image, and the image that it stands for."""
+"""Parametrisations: a variable that the optimiser changes, and the image that is made of it."""
 
 from __future__ import annotations
 
@@ -11,16 +11,14 @@ from paddle.nn import functional
 
 from ..core.images import IMAGENET_MEAN, IMAGENET_STD
 
-# How the colours of photographs vary together: a square root of their covariance over ImageNet
-# (Olah et al. 2017), its longest column 1. Its columns: brightness, blue to yellow, green to pink.
+# A square root of the covariance of the colours in ImageNet (Olah et al. 2017). Its longest column
+# is scaled to length 1. The columns are brightness, blue to yellow, and green to pink.
 COLOURS = np.array([[0.26, 0.09, 0.02], [0.27, 0.00, -0.05], [0.27, -0.09, 0.03]])
-
-
 COLOURS = COLOURS / np.linalg.norm(COLOURS, axis=0).max()
 
 
 class Pixels:
-    """The image itself, `[N, C, H, W]`, normalised."""
+    """The variable is the image itself, `[N, C, H, W]`, normalised."""
 
     def __init__(self, start: paddle.Tensor):
         self.variable = _variable(start)
@@ -31,12 +29,12 @@ class Pixels:
 
 
 class Fourier:
-    """The spectrum of decorrelated colours, low frequencies first (Olah et al. 2017).
+    """The variable is the Fourier spectrum of decorrelated colours (Olah et al. 2017).
 
-    image = (sigmoid(colours · irfft2(spectrum · f^−decay)) − mean) / std, so that every pixel is a
-    colour that a screen has. Frequencies f below `lowest` waves over the longer side count as that.
-    `start`: `[N, C, H, W]`, normalised, is met but for colours at the very ends of the range, which
-    the sigmoid never reaches.
+    image = (sigmoid(colours · irfft2(spectrum · f^−decay)) − mean) / std. So low frequencies change
+    faster, and every pixel is a colour of a screen. Frequencies f below `lowest` waves over the
+    longer side count as `lowest`. The first image is `start`, `[N, C, H, W]`, normalised. Only
+    colours at the very ends of the range differ, because the sigmoid never reaches them.
     """
 
     def __init__(

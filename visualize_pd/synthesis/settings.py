@@ -1,4 +1,4 @@
-"""The settings of an ascent. Configs and Python calls share them."""
+"""The settings of an ascent, for configs and for Python calls."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from ..models.config import ModelConfig
 
 @dataclass(frozen=True)
 class Steps:
-    """How the optimiser, Adam, climbs."""
+    """The steps of the optimiser, Adam."""
 
     iterations: int = key(160, "steps of Adam", minimum=1)
     learning_rate: float = key(0.1, "Adam's learning rate, in normalised units a step", above=0)
     cooling: float = key(
         1.0,
-        "share of the learning rate that is left at the end; it falls by a cosine",
+        "share of the learning rate that is left at the end; it falls along a cosine",
         minimum=0,
         maximum=1,
     )
     seed: int = key(
         0,
-        "of the noise and of the transforms. The same seed gives the same frames on the same "
+        "seed of the noise and of the transforms. The same seed gives the same frames on the same "
         "machine with the same number of threads, but not with random weights",
         minimum=0,
     )
@@ -32,16 +32,16 @@ class Steps:
 
 @dataclass(frozen=True)
 class Priors:
-    """`priors`: what keeps a synthetic image natural."""
+    """The keys of `priors`, which keep a generated image natural."""
 
     shift: int = key(
         16,
-        "each step rolls the image by up to so many pixels; 0 switches it off",
+        "each step rolls the image by up to this number of pixels; 0 switches it off",
         minimum=0,
         maximum=4096,
     )
     rotation: float = key(
-        0.0, "each step turns the image by up to so many degrees", minimum=0, maximum=180
+        0.0, "each step rotates the image by up to this number of degrees", minimum=0, maximum=180
     )
     zoom: list[float] = key(
         lambda: [1.0, 1.0],
@@ -81,14 +81,12 @@ class Priors:
         minimum=0,
         maximum=0.99,
     )
-    clamp: bool = key(
-        False, "keep pixels within the colours of a screen; `fourier` always does that"
-    )
+    clamp: bool = key(False, "limit pixels to the colours of a screen; `fourier` always does that")
 
 
 @dataclass(frozen=True)
 class FourierSettings:
-    """`fourier`: the spectrum that `parametrisation: fourier` changes in place of pixels."""
+    """The keys of `fourier`, the spectrum that `parametrisation: fourier` changes, not pixels."""
 
     decay: float = key(
         0.8,
@@ -97,13 +95,16 @@ class FourierSettings:
         maximum=4,
     )
     lowest: float = key(
-        5.0, "frequencies below so many waves per image count as this one", above=0, maximum=4096
+        5.0,
+        "frequencies below this number of waves per image count as this one",
+        above=0,
+        maximum=4096,
     )
 
 
 @dataclass(frozen=True)
 class AscentSettings(Steps):
-    """Everything that decides what the images of an ascent look like."""
+    """All settings that decide what the images of an ascent look like."""
 
     model: ModelConfig = key(ModelConfig, "the network: a group of keys, or its name alone")
     objective: str = key(
@@ -152,8 +153,8 @@ def grouped(options: dict[str, Any], **groups: Any) -> list[Any]:
     """The keyword options of a call, sorted into groups such as `steps=Steps()`.
 
     `groups` are the defaults. A call may give single keys (`iterations=20`), or a whole group
-    (`steps=Steps(iterations=20)`), or both; then single keys win. Raises `TypeError` for an option
-    that no group has.
+    (`steps=Steps(iterations=20)`), or both. If both give a key, the single key counts. Raises
+    `TypeError` for an option that no group has.
     """
     rest, found = dict(options), []
     for name, default in groups.items():

@@ -1,1 +1,1 @@
-"""The two scripts and `visualize-pd`: arguments in, exit code out."""
+"""The two scripts and the command `visualize-pd`. They read arguments and return an exit code."""

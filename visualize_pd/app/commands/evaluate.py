@@ -14,7 +14,7 @@ from .terminal import DONE, PARTLY, complain, say
 
 LIST = """\
 measures:
-  methods    which maps tell best what the network uses?
+  methods    which maps show best what the network uses?
   localise   where is the object of a class?
   sanity     do maps change when the network becomes random?
   transfer   do other networks recognise class images?
@@ -31,9 +31,9 @@ examples:
 def evaluate_command(
     arguments: Sequence[str] | None = None, command: str = "python -m visualize_pd.evaluate"
 ) -> int:
-    """Measure what the first argument names, with its own arguments."""
+    """Run the measure that the first argument names. It reads the other arguments."""
     arguments = sys.argv[1:] if arguments is None else list(arguments)
-    about = "Numbers that tell whether maps and generated pictures mean what they seem to."
+    about = "Measure whether maps and generated pictures show what they seem to show."
     parser = plain_parser(command, about, LIST.format(command=command))
     parser.add_argument("measure", choices=list(MEASURES), metavar="measure", help="see below")
     if not arguments:
@@ -49,7 +49,7 @@ def _methods(command: str, arguments: Sequence[str]) -> int:
 
         return report_methods(config, say, complain)
 
-    about = "Measure how well maps tell what the network uses."
+    about = "Measure how well maps show what the network uses."
     return _measure(command, arguments, "evaluate.yaml", EvaluateConfig, about, run)
 
 
@@ -59,7 +59,7 @@ def _localise(command: str, arguments: Sequence[str]) -> int:
 
         return report_localisation(config, say, complain)
 
-    about = "Find the object of a class, without a box to learn from."
+    about = "Find the object of a class, without training on boxes."
     return _measure(command, arguments, "localise.yaml", LocaliseConfig, about, run)
 
 
@@ -69,7 +69,7 @@ def _sanity(command: str, arguments: Sequence[str]) -> int:
 
         return report_sanity(config, say, complain)
 
-    about = "Make layers random, and see whether maps change."
+    about = "Make layers random, and measure how much the maps change."
     return _measure(command, arguments, "sanity.yaml", SanityConfig, about, run)
 
 
@@ -81,22 +81,22 @@ def _measure(
     about: str,
     run: Callable[[Any], bool],
 ) -> int:
-    """Run a measure over pictures. The exit code is 1 if some of them could not be read."""
+    """Run a measure on pictures. The exit code is 1 if some of them could not be read."""
     examples = f"examples:\n  {command}\n  {command} -o images=photos -o output=/tmp/out\n"
     parser = config_parser(Path("configs") / config, schema, about, examples, command)
     return run_command(parser, schema, lambda c, _: DONE if run(c) else PARTLY, arguments)
 
 
 def _transfer(command: str, arguments: Sequence[str]) -> int:
-    about = "Make class images, and let other networks name them."
+    about = "Make class images, and test whether other networks recognise them."
     examples = f"examples:\n  {command} --classes toucan tiger 950 -o iterations=80\n"
     config = Path("configs") / "class_image.yaml"
     parser = config_parser(config, GenerateConfig, about, examples, command)
-    parser.add_argument("--classes", nargs="+", help="indices or names (default: 20 of all kinds)")
+    parser.add_argument("--classes", nargs="+", help="indices or names (default: 20 classes)")
     parser.add_argument(
         "--judges",
         nargs="+",
-        help="networks that name the images (default: efficientnet_lite1 and 2)",
+        help="networks that classify the images (default: efficientnet_lite1 and 2)",
     )
 
     def run(config: GenerateConfig, options: argparse.Namespace) -> int:

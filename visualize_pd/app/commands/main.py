@@ -1,6 +1,6 @@
 """The command `visualize-pd`.
 
-Importing this module does not import Paddle, which takes seconds. The commands do, once called.
+To import Paddle takes seconds. This module does not import it. A command does so when it runs.
 """
 
 from __future__ import annotations
@@ -23,21 +23,21 @@ commands:
   explain    which pixels made the network give this score to this class?
   generate   what does the network think that this class looks like?
   evaluate   measure maps and generated pictures
-  models     the networks that load by name, and the layers of one
-  methods    the methods that explain, and the options of one
+  models     the networks that can be loaded by name, and the layers of a network
+  methods    the methods that explain images, and the options of a method
   weights    where weights come from; convert, check and download them
 
-visualize-pd COMMAND --help tells more of each.
+visualize-pd COMMAND --help tells more about a command.
 """
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Do what the arguments ask for, and return the exit code."""
+    """Run the command in the arguments, and return the exit code."""
     return command_of(sys.argv[1:] if arguments is None else arguments)()
 
 
 def command_of(arguments: Sequence[str]) -> Command:
-    """What the arguments ask for, ready to be called. Help and mistakes end the program here."""
+    """The command in the arguments, as a function. Help and wrong arguments end the program."""
     parser = plain_parser("visualize-pd", "See what a convolutional network has learned.", LIST)
     parser.add_argument("command", choices=list(COMMANDS), metavar="command", help="see below")
     if not arguments:

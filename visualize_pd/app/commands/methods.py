@@ -1,4 +1,4 @@
-"""`visualize-pd methods`"""
+"""The command `visualize-pd methods`."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ examples:
 
 
 def methods_command(prog: str, arguments: Sequence[str]) -> Callable[[], int]:
-    """Read the arguments; return what they ask for, ready to be called."""
+    """Read the arguments, and return a function that does the work."""
     parser = plain_parser(
-        prog, "The methods that explain, or one with its options.", METHODS_EXAMPLES
+        prog, "List the methods that explain images, or describe one method.", METHODS_EXAMPLES
     )
-    parser.add_argument("name", nargs="?", help="a method, which is described in full")
+    parser.add_argument("name", nargs="?", help="the method to describe, with its options")
     name = parser.parse_args(arguments).name
     return partial(exit_code, partial(show_method, name) if name else list_methods)
 
 
 def list_methods() -> int:
-    """A line for each method: the first sentence that is said of it."""
+    """Print a line for each method: the first paragraph of its docstring."""
     from ...attribution.methods import METHODS
 
     firsts = {
@@ -43,7 +43,7 @@ def list_methods() -> int:
 
 
 def show_method(name: str) -> int:
-    """All that is said of a method, and its options with their defaults."""
+    """Print the docstring of a method, and its options with their defaults."""
     from ...attribution.methods import METHODS
 
     if name not in METHODS:
@@ -51,7 +51,7 @@ def show_method(name: str) -> int:
     for line in [name, *(inspect.getdoc(METHODS[name]) or "").splitlines(), ""]:
         say(line)
     options = options_of(METHODS[name])
-    options.pop("return_gap", None)  # of a call in Python alone
+    options.pop("return_gap", None)  # only for calls in Python
     say_table([("option", "default"), *((o, _yaml(value)) for o, value in options.items())])
     return DONE
 

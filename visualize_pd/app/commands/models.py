@@ -1,4 +1,4 @@
-"""`visualize-pd models`"""
+"""The command `visualize-pd models`."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ examples:
 
 
 def models_command(prog: str, arguments: Sequence[str]) -> Callable[[], int]:
-    """Read the arguments; return what they ask for, ready to be called."""
+    """Read the arguments, and return a function that does the work."""
     parser = plain_parser(
-        prog, "The networks that load by name, or the layers of one.", MODELS_EXAMPLES
+        prog, "List the networks that can be loaded by name, or the layers of one.", MODELS_EXAMPLES
     )
-    parser.add_argument("name", nargs="?", help="a network, whose layers are listed")
+    parser.add_argument("name", nargs="?", help="the network whose layers are listed")
     name = parser.parse_args(arguments).name
     return partial(exit_code, partial(show_model, name) if name else list_models)
 
 
 def list_models() -> int:
-    """A line for each network of the registry, then the names of `paddle.vision.models`."""
+    """Print a line for each network of the registry, then the names in `paddle.vision.models`."""
     from ...models.loading import weights_source
     from ...models.registry import REGISTRY, vision_models
     from ...models.weights.downloading import zoo_url
@@ -42,7 +42,7 @@ def list_models() -> int:
     say_table(rows)
     names = vision_models()
     say("")
-    say("and of paddle.vision.models, with weights in weights/ or a download (* has none):")
+    say("and those of paddle.vision.models, with weights in weights/ or downloaded (* has none):")
     marked = [name if zoo_url(name) else f"{name}*" for name in names]
     for line in textwrap.wrap(", ".join(marked), 96):
         say(line)
@@ -50,7 +50,7 @@ def list_models() -> int:
 
 
 def show_model(name: str) -> int:
-    """A line for each layer of a network: its name, its type and what it returns for one image."""
+    """Print a line for each layer of a network: its name, its type and its output for one image."""
     import paddle
 
     from ...models.classifier import network_errors
@@ -65,16 +65,16 @@ def show_model(name: str) -> int:
         passed = record_forward(network, image, layers=network.sublayers())
     try:
         default = last_feature_maps(passed.calls, passed.scores).layer
-    except ModelError:  # it has no feature maps, and no CAM
+    except ModelError:  # it has no feature maps, so no CAM
         default = None
     returned = {id(layer): output for layer, output in passed.calls}
     rows = [("layer", "type", f"returns for {list(image.shape)}", "")]
     for layer_name, layer in network.named_sublayers():
         output = returned.get(id(layer), "not called")
         shape = getattr(output, "shape", None)
-        told = str(list(shape)) if shape is not None else _kind(output)
+        returns = str(list(shape)) if shape is not None else _kind(output)
         mark = "← the CAMs' target_layer" if layer is default else ""
-        rows.append((layer_name, type(layer).__name__, told, mark))
+        rows.append((layer_name, type(layer).__name__, returns, mark))
     title = classifier.title.replace(" (random weights)", "")
     classes = passed.logits.shape[1]
     say(f"{title}: {size}×{size} pixels, {classes} classes; weights now: {weights_source(name)}")

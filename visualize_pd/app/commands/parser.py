@@ -1,10 +1,11 @@
-"""The arguments that several commands share: `--config` and `-o`, and their help."""
+"""The arguments that several commands share, `--config` and `-o`, with their help."""
 
 from __future__ import annotations
 
 import argparse
 import dataclasses
 import os
+import re
 import textwrap
 import typing
 from collections.abc import Callable, Iterator, Sequence
@@ -15,19 +16,19 @@ from ...core.errors import ConfigError
 from ..config.reading import load_config
 from .terminal import exit_code
 
-# Keys that name sample pictures in the project's configs, and what a person may give instead.
+# Keys whose values in the project's configs are sample pictures, and values that can replace them.
 SAMPLES = {"images": "photo.jpg", "init": "photo.jpg", "truth": "null"}
 
 
 def default_config(name: str) -> Path:
-    """A config of the project: as the install brings it, or of the clone that this runs from."""
+    """The path of a config of the project: an installed one, or else the one in the clone."""
     package = Path(__file__).resolve().parents[2]
     installed = package / "configs" / name
     return installed if os.path.isfile(installed) else package.parent / "configs" / name
 
 
 def plain_parser(prog: str | None, description: str, epilog: str) -> argparse.ArgumentParser:
-    """A parser that prints its epilog as it is."""
+    """A parser that prints its epilog unchanged."""
     raw = argparse.RawDescriptionHelpFormatter
     return argparse.ArgumentParser(
         prog=prog, description=description, epilog=epilog, formatter_class=raw
@@ -37,7 +38,7 @@ def plain_parser(prog: str | None, description: str, epilog: str) -> argparse.Ar
 def config_parser(
     default: Path, schema: type, description: str, examples: str, command: str | None = None
 ) -> argparse.ArgumentParser:
-    """A parser of `--config` and `-o`; its help lists the keys of the config."""
+    """A parser of `--config` and `-o`. Its help lists the keys of the config."""
     keys = "\n".join(_key_lines(schema))
     parser = plain_parser(command, description, f"{examples}\nkeys (-o KEY=VALUE):\n{keys}")
     parser.add_argument(
@@ -53,22 +54,23 @@ def config_parser(
         metavar="KEY=VALUE",
         action="append",
         default=[],
-        help="replace a key of the config; dots go into groups; may be repeated",
+        help="set a key of the config, with a dot for a key in a group; may be repeated",
     )
     return parser
 
 
 def _key_lines(schema: type, prefix: str = "") -> Iterator[str]:
-    """A line or more for each key of a config."""
+    """One or more lines of help for each key of a config."""
     hints = typing.get_type_hints(schema)
     for field in dataclasses.fields(schema):
         name = prefix + (field.metadata["name"] or field.name)
         if dataclasses.is_dataclass(hints[field.name]):
             yield from _key_lines(hints[field.name], f"{name}.")
         else:
-            meaning = field.metadata["meaning"].replace("`", "")
+            meaning = re.sub(r"\[(\w+)\]\(.*?\)", r"docs/\1", field.metadata["meaning"])
+            meaning = meaning.replace("`", "")
             yield from textwrap.wrap(
-                f"{name:24}{meaning}", 96, initial_indent="  ", subsequent_indent=" " * 26
+                f"{name:26}{meaning}", 96, initial_indent="  ", subsequent_indent=" " * 28
             )
 
 
@@ -78,7 +80,7 @@ def run_command(
     run: Callable[[Any, argparse.Namespace], int],
     arguments: Sequence[str] | None = None,
 ) -> int:
-    """Read the arguments and the config, run with it, and return the exit code."""
+    """Read the arguments and the config, call `run` with them, and return the exit code."""
     options = parser.parse_args(arguments)
 
     def configured() -> int:
@@ -90,14 +92,14 @@ def run_command(
 
 
 def _existing(config: Path) -> Path:
-    """The config; where there is no `configs/` here, the project's own config of that name."""
-    own = default_config(config.name)
-    ours = config.parent == Path("configs") and not os.path.exists(config) and os.path.isfile(own)
-    return own if ours else config
+    """The config. If `configs/name` does not exist here, the config of that name in the project."""
+    project = default_config(config.name)
+    missing = config.parent == Path("configs") and not os.path.exists(config)
+    return project if missing and os.path.isfile(project) else config
 
 
 def _check_samples(config: Any) -> None:
-    """Raise `ConfigError` for sample pictures where there are none: only a clone has them."""
+    """Raise `ConfigError` if the sample pictures are used but missing. Only a clone has them."""
     samples = Path("content/images")
     for key, instead in SAMPLES.items():
         sources = getattr(config, key, None)

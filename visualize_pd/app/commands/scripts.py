@@ -19,8 +19,6 @@ examples:
   {command} -o model=efficientnet_lite0 -o method=grad_times_input
   {command} -o 'images=[a.jpg, holiday/*.png]' -o save_arrays=true
 """
-
-
 GENERATE_EXAMPLES = """\
 examples:
   {command}
@@ -58,7 +56,7 @@ def generate_command(
     arguments: Sequence[str] | None = None,
     command: str = "python method_2_pp.py",
 ) -> int:
-    """Method 2: generate an image of a class, and its animation."""
+    """Method 2: generate an image of a class, and an animation of it."""
 
     def run(config: GenerateConfig, options: argparse.Namespace) -> int:
         from ..generate.run import generate
@@ -69,7 +67,5 @@ def generate_command(
     parser = config_parser(
         default, GenerateConfig, description, GENERATE_EXAMPLES.format(command=command), command
     )
-    parser.add_argument(
-        "--resume", action="store_true", help="go on from where an interrupted run was"
-    )
+    parser.add_argument("--resume", action="store_true", help="continue a run that was interrupted")
     return run_command(parser, GenerateConfig, run, arguments)

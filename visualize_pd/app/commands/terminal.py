@@ -1,4 +1,4 @@
-"""Lines in a terminal, and exit codes."""
+"""Print lines to a terminal, and return exit codes."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ DONE, PARTLY, FAILED, INTERRUPTED = 0, 1, 2, 130
 
 
 def exit_code(run: Callable[[], int]) -> int:
-    """Run a command and return its exit code. An error of the person is told in one sentence."""
+    """Run a command and return its exit code. A `VisualizeError` is printed in one sentence."""
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, signal.default_int_handler)
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="backslashreplace")  # a terminal may lack →
+            stream.reconfigure(errors="backslashreplace")  # for terminals that cannot print →
     _announce()
     try:
         return run()
@@ -35,12 +35,19 @@ def exit_code(run: Callable[[], int]) -> int:
         return INTERRUPTED
 
 
+class _PlainLine(logging.Formatter):
+    """A record on one line, without control characters."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return f"note: {printable(record.getMessage())}"
+
+
 def _announce() -> None:
-    """Show the package's log as plain lines, not in the style of Paddle's root logger."""
+    """Print the log of the package as plain lines, not in the style of Paddle's root logger."""
     logger = logging.getLogger("visualize_pd")
     if not logger.handlers:
         handler = logging.StreamHandler()
-        handler.setFormatter(logging.Formatter("note: %(message)s"))
+        handler.setFormatter(_PlainLine())
         logger.addHandler(handler)
         logger.propagate = False
 
@@ -55,7 +62,7 @@ def say(line: str) -> None:
     try:
         tqdm.write(printable(line))
         sys.stdout.flush()
-    except OSError:  # closed pipe or full disk: the results are in their files all the same
+    except OSError:  # a closed pipe or a full disk. The results are in their files in any case
         with open(os.devnull, "w") as nowhere:
             os.dup2(nowhere.fileno(), sys.stdout.fileno())
 

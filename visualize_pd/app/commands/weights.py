@@ -1,4 +1,4 @@
-"""`visualize-pd weights`"""
+"""The command `visualize-pd weights`."""
 
 from __future__ import annotations
 
@@ -26,32 +26,32 @@ examples:
 
 
 def weights_command(prog: str, arguments: Sequence[str]) -> Callable[[], int]:
-    """Read the arguments; return what they ask for, ready to be called."""
-    about = "Where weights come from. Nothing that a weight file contains is run."
+    """Read the arguments, and return a function that does the work."""
+    about = "Show where weights come from. No code in a weight file is run."
     parser = plain_parser(prog, about, WEIGHTS_EXAMPLES)
     commands = parser.add_subparsers(dest="command", metavar="command")
     if not arguments:
         return partial(exit_code, show_sources)
 
-    title = "write a .pdparams, .pth, .pt or .safetensors as .safetensors, in float32"
+    title = "convert a .pdparams, .pth, .pt or .safetensors file to .safetensors in float32"
     convert = commands.add_parser("convert", help=title, description=title)
     convert.add_argument("source", metavar="IN", type=Path)
     convert.add_argument("target", metavar="OUT.safetensors", type=Path)
     convert.set_defaults(run=lambda o: convert_weights(o.source, o.target, o.model, o.classes))
 
-    title = "can a file be read, and which network does it fit?"
+    title = "test whether a file can be read, and which network it fits"
     check = commands.add_parser("check", help=title, description=title)
     check.add_argument("file", metavar="FILE", type=Path)
     check.set_defaults(run=lambda o: check_weights(o.file, o.model, o.classes))
 
-    helps = {convert: "convert to this network's names and layout", check: "this network alone"}
+    helps = {convert: "use the names and layout of this network", check: "test only this network"}
     for command, text in helps.items():
         command.add_argument("--model", metavar="NAME", help=text)
         command.add_argument(
-            "--classes", metavar="N", type=int, help="of it, as model.num_classes in a config"
+            "--classes", metavar="N", type=int, help="its classes, as model.num_classes in a config"
         )
 
-    title = "fetch a network's weights from Paddle's model zoo into weights/"
+    title = "download a network's weights from Paddle's model zoo into weights/"
     download = commands.add_parser("download", help=title, description=title)
     download.add_argument("name", metavar="NAME", help="such as alexnet or resnet18")
     download.set_defaults(run=lambda o: download_weights(o.name))
@@ -61,17 +61,18 @@ def weights_command(prog: str, arguments: Sequence[str]) -> Callable[[], int]:
 
 
 ALEXNET = """\
-AlexNet's weights can be brought in four ways:
+There are four ways to get AlexNet's weights:
   1. do nothing: they are downloaded (233 MB, once) if Paddle's model zoo can be reached;
-     visualize-pd weights download alexnet tries at once
+     visualize-pd weights download alexnet tries this at once
   2. put VisualizeCNN-Pd's alexnet-paddle.pdparams or alexnet-paddlerename.pdparams into weights/
   3. put PyTorch's alexnet-owt-7be5be79.pth into weights/ (PyTorch itself is not needed)
   4. put one of these, or a .safetensors, anywhere: -o model.weights=path/to/file
-If there are none, model.fallback stands in: EfficientNet-Lite0 in the configs of the project."""
+Without weights, the network in model.fallback is used. In the configs of the project this is
+EfficientNet-Lite0."""
 
 
 def show_sources() -> int:
-    """Where the weights of each network come from now, and how AlexNet's can be brought."""
+    """Print where the weights of each network come from at present, and how to get AlexNet's."""
     from ...models.loading import weights_source
     from ...models.registry import REGISTRY
 
@@ -86,21 +87,21 @@ def show_sources() -> int:
 def convert_weights(
     source: Path, target: Path, model: str | None = None, classes: int | None = None
 ) -> int:
-    """Write the arrays of a checkpoint as safetensors, by a network's own names if one is named.
+    """Write the arrays of a checkpoint as safetensors. With `model`, they get that network's names.
 
-    Raises `WeightsError` for a file that cannot be read or does not fit, `OutputError` for a target
-    that cannot be written.
+    Raises `WeightsError` for a file that cannot be read or does not fit, and `OutputError` for a
+    target that cannot be written.
     """
     from safetensors.numpy import save
 
     if target.suffix.lower() != ".safetensors":
-        raise OutputError(f"{target} must end in .safetensors, the only kind that is written")
+        raise OutputError(f"{target} must end in .safetensors, the only format that is written")
     if os.path.exists(source) and os.path.exists(target) and source.samefile(target):
         raise OutputError(f"{target} is the file to convert; give the new one another name")
     arrays = _own_arrays(source, model, classes) if model else _arrays(source)
     for name in arrays:
         if name == "__metadata__" or name.encode("utf-8", "ignore").decode() != name:
-            raise WeightsError(f"{source} has an array of the name {name!r}, which none can have")
+            raise WeightsError(f"an array in {source} has the name {name!r}, which is not allowed")
     with atomic_write(target) as file:
         file.write(save(arrays))
     say(f"{source} → {target}: {_count(arrays)}")
@@ -108,15 +109,15 @@ def convert_weights(
 
 
 def _arrays(source: Path) -> dict[str, Any]:
-    """The arrays as they are; `WeightsError` where their layout would be forgotten."""
+    """The arrays, unchanged. Raises `WeightsError` if their layout would be lost."""
     from ...models.weights.checkpoints import read_checkpoint
 
     arrays = read_checkpoint(source)
     matrices = [array.shape for array in arrays.values() if array.ndim == 2]
     if source.suffix.lower() in (".pth", ".pt") and matrices and all(h == w for h, w in matrices):
         raise WeightsError(
-            f"{source} has square matrices only, and a .safetensors does not tell whether they are "
-            "PyTorch's or Paddle's, which are transposed; name their network with --model"
+            f"all matrices in {source} are square, so a .safetensors would not show whether they "
+            "are PyTorch's or Paddle's, which are transposed; name their network with --model"
         )
     return arrays
 
@@ -133,7 +134,10 @@ def _count(arrays: Mapping[str, Any]) -> str:
 
 
 def check_weights(file: Path, model: str | None = None, classes: int | None = None) -> int:
-    """Say what a weight file holds and which network it fits; `WeightsError` where it does not."""
+    """Print what a weight file contains and which networks it fits.
+
+    Raises `WeightsError` if it fits no network, or not the network `model`.
+    """
     from ...models.loading import load_model
     from ...models.registry import REGISTRY
     from ...models.weights.checkpoints import read_checkpoint
@@ -152,13 +156,15 @@ def check_weights(file: Path, model: str | None = None, classes: int | None = No
                 raise
     if not fitting:
         known = ", ".join(REGISTRY)
-        raise WeightsError(f"the weights {file} fit none of {known}; name another with --model")
+        raise WeightsError(
+            f"the weights {file} fit none of {known}; name another network with --model"
+        )
     say(f"fits {', '.join(fitting)}")
     return DONE
 
 
 def download_weights(name: str) -> int:
-    """Fetch a network's weights from Paddle's model zoo into `weights/`, unless they are there."""
+    """Download a network's weights from Paddle's model zoo into `weights/`, if not done before."""
     from ...models.registry import REGISTRY, vision_models
     from ...models.weights.downloading import download, zoo_path, zoo_url
 
@@ -173,14 +179,14 @@ def download_weights(name: str) -> int:
     url, md5 = published
     path = zoo_path(name, url)
     if _md5(path) == md5:
-        say(f"{path} is already there, and whole")
+        say(f"{path} is already there and complete")
     else:
         say(f"{download(url, md5, path)}: downloaded, and verified by its md5")
     return DONE
 
 
 def _md5(path: Path) -> str | None:
-    """The md5 of a file; None where there is none that can be read."""
+    """The md5 of a file. None if the file cannot be read."""
     digest = hashlib.md5(usedforsecurity=False)
     with suppress(OSError), open(path, "rb") as file:
         for chunk in iter(partial(file.read, 1 << 20), b""):

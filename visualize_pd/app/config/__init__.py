@@ -1,1 +1,1 @@
-"""The keys of every config, and how a YAML file becomes one."""
+"""The keys of every config, and the code that reads a config from a YAML file."""

@@ -1,4 +1,4 @@
-"""YAML files and `-o key=value` → a mapping."""
+"""Read configs from YAML files and from `-o key=value`."""
 
 from __future__ import annotations
 
@@ -15,16 +15,17 @@ from ...core.errors import ConfigError
 
 
 def load_config(schema: type, path: str | Path, overrides: typing.Sequence[str] = ()) -> Any:
-    """Read a YAML file, apply `key=value` overrides (dots go into groups), return a `schema`.
+    """Read a YAML file, apply the overrides `key=value`, and return an object of type `schema`.
 
-    Raises `ConfigError` for a file that can't be read, broken YAML, an unknown key (the closest
-    known one is named), a wrong type, and a number out of its bounds.
+    A dot in a key leads into a group. Raises `ConfigError` for a file that cannot be read, for
+    invalid YAML, for an unknown key (the message gives the closest known one), for a wrong type and
+    for a number out of its bounds.
     """
     return build(schema, apply_overrides(_read(Path(path)), overrides))
 
 
 def apply_overrides(values: dict, overrides: typing.Sequence[str]) -> dict:
-    """`["priors.shift=0"]` → the mapping with that key replaced; values are typed as in YAML."""
+    """Replace keys in a mapping by overrides such as `priors.shift=0`. Values are read as YAML."""
     for override in overrides:
         key, equals, text = override.partition("=")
         parts = key.strip().split(".")
@@ -46,9 +47,10 @@ def apply_overrides(values: dict, overrides: typing.Sequence[str]) -> dict:
 
 
 class _Loader(yaml.SafeLoader):
-    """PyYAML's safe loader, but 1e-3 is a number (as in YAML 1.2) and a key stands only once.
+    """PyYAML's safe loader with three changes.
 
-    Whole numbers fit into floats: Python itself refuses to write down very long ones.
+    `1e-3` is a number, as in YAML 1.2. A key may occur only once in a group. A whole number must
+    fit into a float, because Python refuses to print very long ones.
     """
 
     def construct_yaml_int(self, node: yaml.ScalarNode) -> int:
@@ -65,12 +67,12 @@ class _Loader(yaml.SafeLoader):
             key = self.construct_object(key_node, deep=True)
             if type(key) not in (str, int):
                 raise yaml.constructor.ConstructorError(
-                    None, None, f"the key {key!r} is not a word", key_node.start_mark
+                    None, None, f"the key {key!r} must be a text", key_node.start_mark
                 )
             key = str(key)  # a class index in `target`
             if key in seen:
                 raise yaml.constructor.ConstructorError(
-                    None, None, f"the key '{key}' stands twice", key_node.start_mark
+                    None, None, f"the key '{key}' occurs twice", key_node.start_mark
                 )
             seen.add(key)
         return {str(key): value for key, value in super().construct_mapping(node, deep).items()}
@@ -86,9 +88,9 @@ _Loader.add_implicit_resolver(
 
 def _parse(text: str, where: str) -> Any:
     try:
-        # _Loader is a SafeLoader: it builds plain values only.
+        # _Loader is a SafeLoader, so it builds only plain values.
         return yaml.load(text, Loader=_Loader)
-    except Exception as error:  # an ill-typed tag makes PyYAML raise nearly anything
+    except Exception as error:  # for a wrong tag PyYAML can raise almost any error
         mark = getattr(error, "problem_mark", None)
         place = f", line {mark.line + 1}" if mark else ""
         problem = getattr(error, "problem", None) or type(error).__name__

@@ -1,4 +1,4 @@
-"""Arrays to pictures. Nothing here knows a method or a network."""
+"""Turn arrays into pictures. Nothing in this folder depends on a method or a network."""
 
 from .animation import ANIMATIONS, check_animation, save_animation
 from .colormaps import (

@@ -1,4 +1,4 @@
-"""Frames → an animation."""
+"""Write frames as an animation."""
 
 from __future__ import annotations
 
@@ -18,10 +18,11 @@ from ...core.files import atomic_write
 def save_animation(
     path: str | Path, frames: Sequence[np.ndarray], frame_ms: int = 200, hold_ms: int = 2000
 ) -> None:
-    """Frames `[H, W, 3]` uint8 → an animation that loops, its last frame held.
+    """Write frames `[H, W, 3]` uint8 as an animation that repeats. The last frame stays longer.
 
-    By the suffix a `.gif`, a `.webp` (smaller, all colours), an `.apng` (no loss) or, with the
-    extra `mp4`, an `.mp4`. Raises `OutputError` for another suffix and without frames.
+    The suffix of `path` gives the format: `.gif`, `.webp` (smaller, all colours), `.apng` (no loss)
+    or, with the extra `mp4`, `.mp4` (does not repeat). `frame_ms` is the time of a frame, `hold_ms`
+    that of the last one. Raises `OutputError` for another suffix, and if there are no frames.
     """
     suffix = Path(path).suffix.lower()
     if suffix not in ANIMATIONS:
@@ -30,7 +31,7 @@ def save_animation(
     if not len(frames):
         raise OutputError(f"no frames for {path}")
     durations = [frame_ms] * (len(frames) - 1) + [hold_ms]
-    # In memory first: imageio writes once more when it is thrown away, after a failure.
+    # Write to memory first. After a failure imageio writes again when its object is deleted.
     with io.BytesIO() as memory:
         ANIMATIONS[suffix](memory, frames, durations)
         with atomic_write(path) as file:
@@ -38,7 +39,7 @@ def save_animation(
 
 
 def check_animation(suffix: str) -> None:
-    """Raise `OutputError` for a kind of animation that this install cannot write."""
+    """Raise `OutputError` if this installation cannot write the format of the suffix."""
     if suffix == ".webp" and not features.check("webp"):
         raise OutputError("this Pillow cannot write WebP; choose animation.format=gif")
     if suffix == ".mp4":
@@ -51,7 +52,7 @@ def check_animation(suffix: str) -> None:
 
 
 def _gif(memory: io.BytesIO, frames: Sequence[np.ndarray], durations: list[int]) -> None:
-    """One palette for all frames, so that colours do not flicker; errors are diffused."""
+    """Use one palette for all frames, so that colours do not flicker, and dither the frames."""
     import imageio.v3 as imageio
 
     pixels = np.stack(frames).reshape(1, -1, 3)
@@ -92,12 +93,16 @@ def _pillow(
 
 
 def _mp4(memory: io.BytesIO, frames: Sequence[np.ndarray], durations: list[int]) -> None:
-    """H.264 with as many equal frames as the longest common time asks for; it does not loop."""
+    """Write H.264 video, which does not repeat. All its frames have the same duration.
+
+    This is the greatest common divisor of all durations, but at least 20 ms. Longer frames are
+    written several times.
+    """
     import imageio.v3 as imageio
 
     step = max(math.gcd(*durations), 20)
     height, width = frames[0].shape[:2]
-    even = ((0, height % 2), (0, width % 2), (0, 0))  # as players ask for
+    even = ((0, height % 2), (0, width % 2), (0, 0))  # players need an even height and width
     repeated = [
         np.pad(frame, even, mode="edge")
         for frame, duration in zip(frames, durations)

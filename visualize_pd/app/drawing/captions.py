@@ -1,4 +1,4 @@
-"""Text in a picture: fonts, sizes, colours."""
+"""Draw text in a picture: fonts, sizes and colours."""
 
 from __future__ import annotations
 
@@ -9,25 +9,20 @@ from PIL import ImageDraw, ImageFont
 
 _OWN_LETTERS = {*map(chr, range(32, 127)), "·", "…", "’"}
 
-
-# Chinese ones first: they have Latin, Greek and Cyrillic letters too.
+# Chinese fonts come first, because they also have Latin, Greek and Cyrillic letters.
 _SYSTEM_FONTS = (
     *("NotoSansCJK-Regular.ttc", "NotoSansCJKsc-Regular.otf", "SourceHanSansSC-Regular.otf"),
     *("wqy-microhei.ttc", "wqy-zenhei.ttc", "msyh.ttc", "simhei.ttf", "PingFang.ttc"),
     *("Hiragino Sans GB.ttc", "DroidSansFallbackFull.ttf", "Arial Unicode.ttf", "DejaVuSans.ttf"),
 )
-
-
 TEXT_COLOUR, FAINT_COLOUR, BACKGROUND = (25, 25, 30), (110, 110, 118), (255, 255, 255)
-
-
 Font = Union[ImageFont.ImageFont, ImageFont.FreeTypeFont]
 
 
 def draw_text(
     draw: ImageDraw.ImageDraw, at: tuple, text: str, size: int, ink: tuple, width: int
 ) -> None:
-    """One line of text above `at`, made smaller, then cut, where it is wider than `width`."""
+    """Draw one line of text above `at`. A text wider than `width` gets smaller, and then is cut."""
     text = "".join(letter if letter.isprintable() else " " for letter in text)
     font = _font(text, size)
     while size > 15 and font.getlength(text) > width:
@@ -37,7 +32,7 @@ def draw_text(
 
 
 def _font(text: str, size: int) -> Font:
-    """Pillow's own font, which has ASCII and a little more; for other letters one of the system."""
+    """Pillow's own font, which has ASCII and a few more letters, or else a font of the system."""
     if not set(text) <= _OWN_LETTERS:
         for name in _SYSTEM_FONTS:
             with suppress(OSError):
@@ -46,7 +41,7 @@ def _font(text: str, size: int) -> Font:
 
 
 def _fitting(text: str, font: Font, width: int) -> str:
-    """The text, cut with an ellipsis where it is wider than `width` pixels."""
+    """The text. If it is wider than `width` pixels, it is cut and ends in an ellipsis."""
     if font.getlength(text) <= width:
         return text
     fits, too_long = 0, len(text)

@@ -1,4 +1,4 @@
-"""Values → colours."""
+"""Turn the values of a map into colours."""
 
 from __future__ import annotations
 
@@ -9,22 +9,21 @@ import numpy as np
 
 from ...core.checks import look_up
 
-# Every eighth colour of matplotlib's viridis (CC0), and its last.
+# Every eighth colour of matplotlib's viridis (CC0), and its last colour.
 _VIRIDIS = (
     "440154 470d60 48186a 482374 472d7b 453781 424086 3e4989 3b528b 375b8d 33638d 2f6b8e 2c728e "
     "297a8e 26828e 23898e 21918c 1f988b 1fa088 22a785 28ae80 32b67a 3fbc73 4ec36b 5ec962 70cf57 "
     "84d44b 98d83e addc30 c2df23 d8e219 ece51b fde725"
 )
-
-
 _JET = "00007f 0000ff 007fff 00ffff 7fff7f ffff00 ff7f00 ff0000 7f0000"
-
-
 _DIVERGING = "0b2a6b 1f5fb4 6ea6dc c3dcf2 f7f7f7 f6cdb8 e3856a c03a35 6e0f1d"
 
 
 def _table(anchors: str) -> np.ndarray:
-    """256 colours: the anchors at equal steps, the last at the end, and what lies between them."""
+    """A table of 256 colours. Colours between the anchors are interpolated.
+
+    The anchors lie at equal steps, and the last one lies at the end.
+    """
     colours = np.array([list(bytes.fromhex(anchor)) for anchor in anchors.split()], dtype="float64")
     step = -(-255 // (len(colours) - 1))
     places = np.minimum(np.arange(len(colours)) * step, 255)
@@ -40,7 +39,7 @@ COLORMAPS = {
 
 
 class Spread(NamedTuple):
-    """How the values of one map, or of all maps that share a scale, are spread."""
+    """Statistics of the values of one map, or of all maps that share a scale."""
 
     mean: float
     mean_square: float
@@ -53,7 +52,7 @@ class Spread(NamedTuple):
 
 
 def spread_of(maps: Sequence[np.ndarray]) -> Spread:
-    """The spread of all maps together."""
+    """The statistics of all maps together."""
     count = sum(values.size for values in maps)
     return Spread(
         sum(float(values.sum(dtype="float64")) for values in maps) / count,
@@ -64,7 +63,10 @@ def spread_of(maps: Sequence[np.ndarray]) -> Spread:
 
 
 def standardise(values: np.ndarray, spread: Spread | None = None) -> np.ndarray:
-    """Zero mean, unit deviation, × 0.1, + 0.5, clipped to [0, 1]; a constant becomes 0.5."""
+    """Scale values to mean 0.5 and standard deviation 0.1, and clip them to [0, 1].
+
+    A constant map becomes 0.5.
+    """
     spread = spread or spread_of([values])
     if spread.low == spread.high:
         return np.full_like(values, 0.5)
@@ -72,10 +74,11 @@ def standardise(values: np.ndarray, spread: Spread | None = None) -> np.ndarray:
 
 
 def heat(values: np.ndarray, colormap: str = "auto", spread: Spread | None = None) -> np.ndarray:
-    """`[H, W]` → `[H, W, 3]` uint8, from the first colour of a colour map to its last.
+    """Draw a map `[H, W]` in the colours of a colour map: `[H, W, 3]` uint8.
 
-    Values over five deviations from the mean are cut. `diverging`, and `auto` for a map with
-    values of both signs, puts 0 into the middle; otherwise `auto` is viridis.
+    The lowest value gets the first colour, and the highest value the last one. Values more than
+    five standard deviations from the mean are clipped. `diverging` has 0 in the middle. `auto` is
+    `diverging` for a map with positive and negative values, and otherwise `viridis`.
     """
     positions, name = _placed(values, colormap, spread)
     return np.round(COLORMAPS[name][np.round(positions * 255).astype(int)]).astype("uint8")
@@ -88,7 +91,10 @@ def heat_over(
     spread: Spread | None = None,
     alpha: float = 0.5,
 ) -> np.ndarray:
-    """`heat` laid over a picture `[H, W, 3]`; of diverging colours the more, the further from 0."""
+    """Draw a map as `heat` does, over a picture `[H, W, 3]`.
+
+    Colours of `diverging` cover the picture more if the value is further from 0.
+    """
     positions, name = _placed(values, colormap, spread)
     strength = np.full_like(positions, alpha)
     if name == "diverging":
@@ -98,12 +104,12 @@ def heat_over(
 
 
 def blend(picture: np.ndarray, colours: np.ndarray, alpha: float | np.ndarray = 0.5) -> np.ndarray:
-    """Colours laid over a picture, both `[H, W, 3]` uint8."""
+    """Mix colours with a picture, both `[H, W, 3]` uint8. `alpha` is the share of the colours."""
     return np.round(picture * (1 - alpha) + colours * alpha).astype("uint8")
 
 
 def _placed(values: np.ndarray, colormap: str, spread: Spread | None) -> tuple[np.ndarray, str]:
-    """Where values lie between the ends of a colour map, in [0, 1], and the map's name."""
+    """The positions of values in a colour map, in [0, 1], and the name of the colour map."""
     spread = spread or spread_of([values])
     if colormap == "auto":
         colormap = "diverging" if spread.low < 0 < spread.high else "viridis"

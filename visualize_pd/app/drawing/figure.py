@@ -1,4 +1,4 @@
-"""Rows of panels over a caption."""
+"""Draw rows of panels above a caption."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ Row = tuple[str, Sequence[tuple[str, np.ndarray]]]
 def figure(
     rows: Sequence[Row], caption: str, note: str = "", scale: int = 2, smooth: int = 1
 ) -> Image.Image:
-    """Rows `(label, panels)` of panels `(title, [H, W, 3] uint8)`, over a caption and a note.
+    """Draw rows `(label, panels)` of panels `(title, [H, W, 3] uint8)`, a caption and a note.
 
-    Pixels become `scale` × `scale` squares, so that single ones can be seen; the first `smooth`
-    panels of a row, photographs, are enlarged smoothly. A row without label or titles takes no room
-    for them.
+    A pixel becomes a square of `scale` × `scale` pixels, so that single pixels can be seen. The
+    first `smooth` panels of a row are photographs and are enlarged smoothly. A row without a label
+    or titles has no space for them.
     """
     height, width = rows[0][1][0][1].shape[:2]
-    scale = max(scale, -(-160 * scale // max(height, width)))  # small inputs stay legible
+    scale = max(scale, -(-160 * scale // max(height, width)))  # small inputs are enlarged more
     width, height, gap = width * scale, height * scale, 32 if scale > 1 else 20
     title_size, label_size = (26, 28) if scale > 1 else (18, 19)
     heads = [

@@ -1,4 +1,4 @@
-"""Pictures and arrays → files."""
+"""Write pictures and arrays to files."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from ...core.files import atomic_write
 
 
 def save_picture(path: str | Path, picture: Image.Image | np.ndarray) -> None:
-    """Write a picture in the format of its suffix; JPEG without loss of colour resolution.
+    """Write a picture in the format of the suffix. A JPEG keeps the full colour resolution.
 
-    Raises `OutputError` for a suffix that is no picture format's.
+    Raises `OutputError` if the suffix does not belong to a picture format.
     """
     picture = picture if isinstance(picture, Image.Image) else Image.fromarray(picture)
     suffix = Path(path).suffix.lower()

@@ -1,4 +1,4 @@
-"""A map → the panels of its figure."""
+"""Draw the panels of a figure from a map."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .colormaps import Spread, blend, heat, heat_over, standardise
 def overlay(
     picture: Image.Image, attribution: Any, alpha: float = 0.5, colormap: str = "auto"
 ) -> Image.Image:
-    """One image's map `[1, 1, H, W]` (tensor or array) in colours over the photograph."""
+    """Draw the map of one image, `[1, 1, H, W]` (tensor or array), in colours over its picture."""
     values = np.asarray(attribution, dtype="float64").reshape(attribution.shape[-2:])
     photograph = picture.convert("RGB").resize((values.shape[1], values.shape[0]))
     return Image.fromarray(heat_over(np.asarray(photograph), values, colormap, alpha=alpha))
@@ -27,17 +27,18 @@ def map_panels(
     colormap: str = "auto",
     spread: Spread | None = None,
 ) -> list[tuple[str, np.ndarray]]:
-    """The forerunner's panels: the input, the map by channel, the map in one channel, the overlay.
+    """The panels of a figure, as in VisualizeCNN-Pd.
 
-    `picture`: `[H, W, 3]` uint8; `attribution`: `[C, H, W]`; `reduced`: `[1, H, W]` or, where the
-    channels were not put together, as `attribution`. A map without colour has no second panel.
-    `spread`: that of all maps that share the scale of `reduced`.
+    They are the input, the map with its colour channels, the map in one channel, and the overlay. A
+    map without colour channels has no second panel. `picture`: `[H, W, 3]` uint8. `attribution`:
+    `[C, H, W]`. `reduced`: `[1, H, W]`, or `attribution` itself if its channels were not combined.
+    `spread`: the statistics of all maps that share the scale of `reduced`.
     """
     panels = [("Input image", picture)]
     if len(attribution) == 3:
-        together = len(reduced) == 3
-        by_channel = reduced if together else attribution
-        colours = standardise(by_channel, spread if together else None).transpose(1, 2, 0)
+        in_colour = len(reduced) == 3
+        by_channel = reduced if in_colour else attribution
+        colours = standardise(by_channel, spread if in_colour else None).transpose(1, 2, 0)
         panels.append((names[0], np.round(colours * 255).astype("uint8")))
     if len(reduced) == 1:
         over = heat_over(picture, reduced[0], colormap, spread)

@@ -1,4 +1,4 @@
-"""Pictures side by side."""
+"""Put pictures side by side."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .captions import BACKGROUND, TEXT_COLOUR, draw_text
 
 
 def tile(pictures: np.ndarray, columns: int) -> np.ndarray:
-    """Pictures `[N, H, W, 3]` edge to edge in rows of `columns`; what is left over is white."""
+    """Put pictures `[N, H, W, 3]` side by side in rows of `columns`. Empty cells are white."""
     count, height, width, _ = pictures.shape
     rows = -(-count // columns)
     sheet = np.full((rows * columns, height, width, 3), 255, "uint8")
@@ -31,10 +31,10 @@ def untile(sheet: np.ndarray, count: int, columns: int) -> np.ndarray:
 def captioned(
     pictures: np.ndarray, captions: Sequence[str], columns: int, size: int | None = None
 ) -> np.ndarray:
-    """A frame `[h, w, 3]` of an animation: pictures `[N, H, W, 3]` in a grid, captions below them.
+    """Draw pictures `[N, H, W, 3]` in a grid with captions below them: a frame `[h, w, 3]`.
 
-    `size`: each picture's longer side, met by Lanczos resampling. A single picture without caption
-    fills the frame.
+    `size` is the longer side of each picture. It is reached by Lanczos resampling. A single picture
+    without a caption fills the frame.
     """
     height, width = pictures.shape[1:3]
     factor = size / max(height, width) if size else 1

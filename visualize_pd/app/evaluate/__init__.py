@@ -1,1 +1,1 @@
-"""Measures over many photographs: tables, plots and JSON out."""
+"""Run the measures on many photographs, and write tables, plots and JSON files."""

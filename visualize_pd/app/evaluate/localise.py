@@ -1,4 +1,4 @@
-"""Where is the object?"""
+"""Find the object of a class in each picture, and write figures and boxes."""
 
 from __future__ import annotations
 
@@ -29,13 +29,11 @@ from ..explain.maps import parse_targets
 from .pictures import Say, as_function, begin_run
 from .results import save_json
 
-# --- where is the object --------------------------------------------------------------------------
-
 OPTIONS = ("engine", "foreground", "background", "threshold", "smoothing")
 
 
 def report_localisation(config: LocaliseConfig, say: Say, complain: Say) -> bool:
-    """Find the object of each picture and class; return whether every picture could be read.
+    """Find the object of each picture and class. Return whether every picture could be read.
 
     Writes `localise/<name>_pp.jpg` for each picture and `localise/boxes.json`.
     """
@@ -46,7 +44,7 @@ def report_localisation(config: LocaliseConfig, say: Say, complain: Say) -> bool
     folder, classifier, pictures = begin_run(config, "localise", complain)
     wanted = parse_targets(config.target, classifier.labels)
     function = as_function(method.with_baseline(classifier))
-    found: list[dict[str, Any]] = []
+    entries: list[dict[str, Any]] = []
     done = 0
     for path, picture in pictures:
         truth = truth_of(path, truths)
@@ -58,22 +56,22 @@ def report_localisation(config: LocaliseConfig, say: Say, complain: Say) -> bool
                 resized, values = crops_map(classifier, picture, function, target, config.ten_crops)
                 (located,) = localise([resized], [values], **options)
                 entry = _entry(path, picture, classifier, logits, target, located, resized, truth)
-                found.append(entry)
+                entries.append(entry)
                 title = f"{entry['name']} {entry['probability']:.1%}"
                 rows.append((title, _panels(resized, values, located)))
-                told = f", overlap {entry['overlap']:.2f}" if "overlap" in entry else ""
-                say(f"{path.name}: {title} at {entry['box']}{told}")
+                score = f", overlap {entry['overlap']:.2f}" if "overlap" in entry else ""
+                say(f"{path.name}: {title} at {entry['box']}{score}")
         note = f"{path.name}  ·  {method.name}, {config.engine}"
         sheet = drawing.figure(rows, classifier.title, note, scale=1, smooth=3)
         drawing.save_picture(folder / f"{pictures.names[path]}_pp.jpg", sheet)
         done += 1
-    if not found:
+    if not entries:
         raise ImageError("no image could be read")
-    overlaps = [entry["overlap"] for entry in found if "overlap" in entry]
+    overlaps = [entry["overlap"] for entry in entries if "overlap" in entry]
     if overlaps:
         half = np.mean([value >= 0.5 for value in overlaps])
         say(f"overlap of at least a half: {half:.0%} of {len(overlaps)}")
-    save_json(folder / "boxes.json", found)
+    save_json(folder / "boxes.json", entries)
     say(f"→ {folder / 'boxes.json'}")
     return done == pictures.count
 
@@ -88,7 +86,7 @@ def _entry(
     resized: Image.Image,
     truth: Truth | None,
 ) -> dict[str, Any]:
-    """What `boxes.json` says of one object; its box is in the pixels of the file."""
+    """The entry of `boxes.json` for one object. Its box is in pixels of the picture file."""
     factors = np.divide(picture.size, resized.size)
     box = Box(*np.round(located.box * np.tile(factors, 2)).astype(int).tolist())
     entry: dict[str, Any] = {
@@ -111,7 +109,7 @@ def _panels(
 
 
 def _boxed(pixels: np.ndarray, mask: np.ndarray, box: Box) -> np.ndarray:
-    """The picture, dark where the object is not, and the box around it."""
+    """The picture with a box around the object. Everything outside the object is dark."""
     shown = np.where(mask[..., None], pixels, (pixels * 0.35).astype("uint8"))
     drawn = Image.fromarray(shown)
     if box.x1 > box.x0:
@@ -121,6 +119,6 @@ def _boxed(pixels: np.ndarray, mask: np.ndarray, box: Box) -> np.ndarray:
 
 
 def _best_overlap(box: Box, truth: Truth, picture: Image.Image) -> float:
-    """The overlap with the object's box; of several boxes with the best one."""
+    """The overlap with the true box of the object. Of several boxes, the best one counts."""
     boxes = truth.boxes or (box_of(np.asarray(truth.on(picture)) > 127),)
     return max(overlap(box, other) for other in boxes)

@@ -1,4 +1,4 @@
-"""Which maps tell best what the network uses?"""
+"""Measure which maps show best what the network uses."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from .results import plot_curves, save_csv, save_json
 
 
 def report_methods(config: EvaluateConfig, say: Say, complain: Say) -> bool:
-    """Measure each method on each picture; return whether every picture could be read.
+    """Measure each method on each picture. Return whether every picture could be read.
 
     Writes `evaluate/results.csv` (a line for each picture and method), `results.json` (the means,
     the curves and the config) and `curves.png`.
@@ -36,7 +36,7 @@ def report_methods(config: EvaluateConfig, say: Say, complain: Say) -> bool:
     methods = [configure_method(method, "methods") for method in config.methods]
     measures = [look_up("measure", name, MEASURES) for name in config.measures]
     if not methods or not measures:
-        raise ConfigError("methods and measures each hold at least one name")
+        raise ConfigError("methods and measures must each hold at least one name")
     truths = read_truth(config.truth) if config.truth else {}
     folder, classifier, pictures = begin_run(config, "evaluate", complain)
     class_of = _class_finder(config.target, classifier)
@@ -61,7 +61,7 @@ def report_methods(config: EvaluateConfig, say: Say, complain: Say) -> bool:
                         curves.setdefault(name, {}).setdefault(title, []).append(measured.curve)
                 rows.append({**row, "passes": passes})
         done += 1
-        save_csv(folder / "results.csv", rows)  # an interrupt leaves what is done
+        save_csv(folder / "results.csv", rows)  # so an interrupt loses no finished picture
     if not rows:
         raise ImageError("no image could be read")
     _report(folder, config, classifier, rows, list(named), curves, done, say)
@@ -76,7 +76,7 @@ def _maps(
     truth: np.ndarray | None,
     config: EvaluateConfig,
 ) -> Iterator[tuple[str, MeasuredMap, float]]:
-    """Each method's title and map of an image, and its time over that of a bare pass."""
+    """Yield each method's title, its map of an image, and its time relative to a bare pass."""
     bare = _pass_seconds(classifier, image, target)
     for title, method in methods.items():
         function = as_function(method)
@@ -99,7 +99,7 @@ def _report(
     images: int,
     say: Say,
 ) -> None:
-    """Print the means, write them as JSON, and draw the curves."""
+    """Print the means, write them as JSON, and plot the curves."""
     means = _means(rows, titles)
     for line in _table(means):
         say(line)
@@ -124,9 +124,9 @@ def _report(
 def _class_finder(
     target: str | int, classifier: Classifier
 ) -> Callable[[Path, Truth | None, paddle.Tensor], int]:
-    """A function that tells which class of an image is asked for.
+    """A function that returns the class to explain for an image.
 
-    It is the labelled class, the predicted one, or the same for all images.
+    This is the labelled class, the predicted class, or the same class for all images.
     """
     labelled = target == "labelled"
     same = None if labelled else parse_target(target, classifier.labels)
@@ -134,7 +134,7 @@ def _class_finder(
     def class_of(path: Path, truth: Truth | None, image: paddle.Tensor) -> int:
         if labelled:
             if truth is None or truth.target is None:
-                raise ConfigError(f"no class is given for {path.name}; take target=predicted")
+                raise ConfigError(f"no class is given for {path.name}; use target=predicted")
             return truth.target
         if same is not None:
             return same
@@ -145,7 +145,10 @@ def _class_finder(
 
 
 def _pass_seconds(classifier: Classifier, image: paddle.Tensor, target: int) -> float:
-    """The median time of a bare pass, after one to warm up: forward, and the image's gradient."""
+    """The median time of a bare pass: one forward pass and the gradient of the image.
+
+    A first pass to warm up is not counted.
+    """
     taken = []
     for _ in range(4):
         start = time.perf_counter()
@@ -157,17 +160,20 @@ def _pass_seconds(classifier: Classifier, image: paddle.Tensor, target: int) -> 
 def _means(
     rows: Sequence[Mapping[str, Any]], titles: Sequence[str]
 ) -> dict[str, dict[str, float | None]]:
-    """Each method's mean of each number, of those pictures that have it; its median of passes."""
+    """For each method, the mean of each number over the pictures that have it.
+
+    For `passes` it is the median.
+    """
     keys = [key for key in rows[0] if key not in ("file", "class", "method")]
-    found: dict[str, dict[str, float | None]] = {}
+    means: dict[str, dict[str, float | None]] = {}
     for title in titles:
-        own = [row for row in rows if row["method"] == title]
-        found[title] = {}
+        of_method = [row for row in rows if row["method"] == title]
+        means[title] = {}
         for key in keys:
-            values = [row[key] for row in own if not np.isnan(row[key])]
+            values = [row[key] for row in of_method if not np.isnan(row[key])]
             average = statistics.median if key == "passes" else statistics.fmean
-            found[title][key] = average(values) if values else None
-    return found
+            means[title][key] = average(values) if values else None
+    return means
 
 
 def _table(means: Mapping[str, Mapping[str, float | None]]) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""What all measures over pictures begin with: the pictures, the network, the methods."""
+"""What all measures on pictures need at the start: the pictures, the network and the methods."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Say = Callable[[str], None]
 
 
 class Pictures:
-    """The pictures of a config, one by one. One that cannot be read is told and left out."""
+    """The pictures of a config, one by one. An unreadable picture is reported and skipped."""
 
     def __init__(self, sources: str | Sequence[str], complain: Say):
         self.paths = find_images(sources)
@@ -43,7 +43,7 @@ class Pictures:
 
 
 def begin_run(config: Any, name: str, complain: Say) -> tuple[Path, Classifier, Pictures]:
-    """The folder for the results, the network and the pictures of a config."""
+    """Prepare a run: the folder for its results, the network and the pictures of the config."""
     pictures = Pictures(config.images, complain)
     folder = make_output_folder(Path(config.output) / name)
     runtime.use_device(config.device)
@@ -52,7 +52,10 @@ def begin_run(config: Any, name: str, complain: Say) -> tuple[Path, Classifier, 
 
 
 def as_function(method: ConfiguredMethod) -> Callable[..., paddle.Tensor]:
-    """A method as a function `(network, images, targets) → maps`, their channels put together."""
+    """The method as a function `(network, images, targets) → maps`.
+
+    Its options `channel` and `sign` are applied to the maps.
+    """
 
     def maps(network: paddle.nn.Layer, images: paddle.Tensor, targets: Any) -> paddle.Tensor:
         return method.reduced(method.attribution(network, images, targets)[0])
@@ -61,7 +64,7 @@ def as_function(method: ConfiguredMethod) -> Callable[..., paddle.Tensor]:
 
 
 def distinct_titles(methods: Sequence[ConfiguredMethod]) -> list[str]:
-    """A title for each method; no two are the same."""
+    """A title for each method. No two titles are the same."""
     names = [method.name for method in methods]
     titles = [method.column_title(names.count(method.name) > 1) for method in methods]
     return [

@@ -1,4 +1,4 @@
-"""Results → CSV, JSON and plots."""
+"""Write results as CSV, JSON and plots."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .pictures import Say
 
 
 def save_csv(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Write rows as a CSV file, with the keys of the first one as its head."""
+    """Write rows as a CSV file. The keys of the first row are the column names."""
     text = io.StringIO()
     writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
     writer.writeheader()
@@ -35,14 +35,14 @@ Panel = tuple[str, str, str, Mapping[str, tuple[Sequence[float], Sequence[float]
 
 
 def plot_curves(path: Path, panels: Sequence[Panel], say: Say) -> None:
-    """Line plots `(title, x label, y label, {name: (x, y)})` side by side, by matplotlib."""
+    """Draw line plots `(title, x label, y label, {name: (x, y)})` side by side with matplotlib."""
     if not panels:
         return
     try:
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
     except ModuleNotFoundError:
-        say('no plot of the curves: pip install -e ".[evaluate]" brings matplotlib')
+        say('the curves are not plotted; install matplotlib: pip install -e ".[evaluate]"')
         return
     figure = Figure(figsize=(5.2 * len(panels), 4.2), layout="constrained")
     FigureCanvasAgg(figure)

@@ -1,4 +1,4 @@
-"""Does the map depend on what was learned?"""
+"""Measure whether a map depends on what the network has learned."""
 
 from __future__ import annotations
 
@@ -18,10 +18,7 @@ from ..config.schema import SanityConfig
 from .pictures import Say, as_function, begin_run, distinct_titles
 from .results import plot_curves, save_json
 
-# --- does the map depend on what was learned ------------------------------------------------------
-
-
-# The fields of `Randomised`, and what they are called in a table.
+# The fields of `Randomised`, and their names in a table.
 KINDS = {
     "rank_correlation": "rank correlation",
     "rank_correlation_abs": "rank correlation of sizes",
@@ -31,14 +28,15 @@ COLUMNS = 7
 
 
 def report_sanity(config: SanityConfig, say: Say, complain: Say) -> bool:
-    """Make the network's layers random, and measure each map again; return whether all were read.
+    """Make the layers of the network random, and compare the maps before and after.
 
-    Writes `sanity/<mode>_<name>.png`, rows of methods and columns of layers, `<mode>.json` and,
-    over all pictures, `<mode>_curves.png`.
+    Writes `sanity/<mode>_<name>.png` for each picture, with a row for each method and columns for
+    layers. For all pictures together it writes `<mode>.json` and `<mode>_curves.png`. Returns
+    whether every picture could be read.
     """
     methods = [configure_method(method, "methods") for method in config.methods]
     if not methods:
-        raise ConfigError("methods holds at least one name")
+        raise ConfigError("methods must hold at least one name")
     folder, classifier, pictures = begin_run(config, "sanity", complain)
     target = parse_target(config.target, classifier.labels)
     named = dict(
@@ -74,7 +72,7 @@ def report_sanity(config: SanityConfig, say: Say, complain: Say) -> bool:
 
 
 def _panels(pixels: np.ndarray, stages: Sequence[Randomised]) -> list[tuple[str, np.ndarray]]:
-    """The picture, then the map at some of the stages."""
+    """The picture, and then the maps at some of the stages."""
     shown = [stages[n] for n in _spaced(len(stages), COLUMNS)]
     titles = [each.layer if each.maps.any() else f"{each.layer}: zero" for each in shown]
     maps = [_sizes(each.maps[0]) for each in shown]
@@ -89,7 +87,7 @@ def _report(
     images: int,
     say: Say,
 ) -> None:
-    """Print the likeness at the last stage; write the means as JSON, and draw them."""
+    """Print the likeness at the last stage, write the means as JSON, and plot them."""
     means = {
         title: {
             kind: [
@@ -109,12 +107,12 @@ def _report(
     places = list(range(len(layers)))
     plots = [
         (
-            spoken,
+            heading,
             "layers made random",
             "likeness",
             {title: (places, means[title][kind]) for title in found},
         )
-        for kind, spoken in KINDS.items()
+        for kind, heading in KINDS.items()
     ]
     plot_curves(folder / f"{config.mode}_curves.png", plots, say)
 
@@ -124,5 +122,5 @@ def _sizes(values: np.ndarray) -> np.ndarray:
 
 
 def _spaced(count: int, most: int) -> list[int]:
-    """At most so many of the numbers below `count`, evenly, the first and the last among them."""
+    """At most `most` of the numbers below `count`, evenly spaced, with the first and the last."""
     return sorted({round(n * (count - 1) / max(1, most - 1)) for n in range(min(most, count))})

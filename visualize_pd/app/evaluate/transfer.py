@@ -1,4 +1,4 @@
-"""Do other networks recognise class images?"""
+"""Measure whether other networks recognise class images."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ def report_transfer(
     classes: Sequence[str | int] = CLASSES,
     judges: Sequence[str] = JUDGES,
 ) -> None:
-    """Print a table of `transfer`, a line for each class, and write the pictures as one sheet."""
+    """Print the results of `transfer`, a line for each class. Write the pictures as one sheet."""
     folder = make_output_folder(Path(config.output) / "transfer")
     runtime.use_device(config.device)
     use_fast(config.fast)
     panel = [load_model(judge) for judge in judges]
     labels = panel[0].labels if panel else None
-    found = [parse_target(target, labels) for target in classes]
-    indices = [index for index in found if index is not None]
-    if not indices or len(indices) < len(found):
-        raise ConfigError("classes are indices or names, at least one")
+    parsed = [parse_target(target, labels) for target in classes]
+    indices = [index for index in parsed if index is not None]
+    if not indices or len(indices) < len(parsed):
+        raise ConfigError("--classes must be indices or names of classes, at least one")
     named = transfer(config, indices, panel)
     names = [judge.name for judge in panel]
     say(f"{'class':28}" + "".join(f"{name:>22}" for name in names))

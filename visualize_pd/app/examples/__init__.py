@@ -1,1 +1,1 @@
-"""Worked examples. Each of them is a command."""
+"""Complete examples. Each of them can be run as a command."""

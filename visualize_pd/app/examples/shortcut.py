@@ -1,11 +1,12 @@
-"""A network that learned the wrong thing, and the maps that show it.
+"""Train a network that learns the wrong thing. Its maps show this.
 
     python -m visualize_pd.app.examples.shortcut
     python method_1_pp.py --config configs/shortcut.yaml
 
-Circles and squares are drawn at random places; in training every square's picture has a small red
-mark in a corner. A small two-class AlexNet finds the mark easier than the shape: with marks it is
-always right, without them it guesses, and its maps lie on the mark.
+Pictures show a circle or a square at a random place. In training, every picture of a square has a
+small red mark in a corner. For a small AlexNet with two classes the mark is easier to learn than
+the shape. With marks the network is always right. Without marks it guesses. Its maps lie on the
+mark.
 """
 
 from __future__ import annotations
@@ -26,17 +27,13 @@ from ...core.images import crop, to_tensor
 from ...models.networks.alexnet import AlexNet
 from .. import drawing
 
-SIDE, SEEN = 128, 112  # of a picture, and of the square in it that the network sees
-
-
+SIDE, SEEN = 128, 112  # the side of a picture, and of the square in it that the network sees
 MARK = (16, 16, 27, 27)
-
-
 NAMES = ("circle", "square")
 
 
 def small_alexnet(num_classes: int = 2) -> nn.Layer:
-    """AlexNet's convolutions, and two small layers for the classes."""
+    """The convolutions of AlexNet, followed by two small linear layers."""
     network = AlexNet(num_classes)
     network.classifier = nn.Sequential(
         nn.Dropout(0.5), nn.Linear(256 * 6 * 6, 128), nn.ReLU(), nn.Linear(128, num_classes)
@@ -45,7 +42,7 @@ def small_alexnet(num_classes: int = 2) -> nn.Layer:
 
 
 def draw(kind: int, marked: bool, random: np.random.Generator) -> Image.Image:
-    """A circle (0) or a square (1) on noise, with a red mark in the upper left corner if wanted."""
+    """Draw a circle (0) or a square (1) on noise, and a red mark in the top left if `marked`."""
     noise = random.normal(128, 18, (SIDE // 4, SIDE // 4, 3)).clip(0, 255).astype("uint8")
     picture = Image.fromarray(noise).resize((SIDE, SIDE), Image.Resampling.BILINEAR)
     pen = ImageDraw.Draw(picture)
@@ -63,7 +60,11 @@ def draw(kind: int, marked: bool, random: np.random.Generator) -> Image.Image:
 def batch_of(
     count: int, mark: str, random: np.random.Generator
 ) -> tuple[paddle.Tensor, paddle.Tensor]:
-    """Images and their classes; the mark is `planted` on squares, on `none`, or on circles."""
+    """Images and their classes.
+
+    `mark`: with `planted`, squares have the mark. With `swapped`, circles have it. With `none`, no
+    picture has it.
+    """
     kinds = random.integers(0, 2, count)
     marked = {"planted": kinds == 1, "none": kinds < 0, "swapped": kinds == 0}[mark]
     pictures = [draw(int(kind), bool(one), random) for kind, one in zip(kinds, marked)]
@@ -72,7 +73,7 @@ def batch_of(
 
 
 def train(steps: int = 60, batch_size: int = 32, seed: int = 0) -> nn.Layer:
-    """A network that was trained on pictures with the planted mark."""
+    """Train a network on pictures in which every square has the mark."""
     paddle.seed(seed)
     random = np.random.default_rng(seed)
     network = small_alexnet()
@@ -89,20 +90,20 @@ def train(steps: int = 60, batch_size: int = 32, seed: int = 0) -> nn.Layer:
 
 
 def accuracy(network: nn.Layer, mark: str, count: int = 200, seed: int = 1) -> float:
-    """The share of pictures that are named right."""
+    """The share of pictures that the network classifies correctly."""
     images, kinds = batch_of(count, mark, np.random.default_rng(seed))
     with paddle.no_grad():
         return float((network(images).argmax(axis=1) == kinds).astype("float32").mean())
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Train, tell how often it is right, and write its weights, class names and some pictures."""
+    """Train the network, print its accuracy, and write its weights, class names and pictures."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--steps", type=int, default=60, help="of the training")
+    parser.add_argument("--steps", type=int, default=60, help="number of training steps")
     options = parser.parse_args(arguments)
     network = train(options.steps)
-    for mark, told in (("planted", "squares"), ("none", "nothing"), ("swapped", "circles")):
-        print(f"the mark on {told}: {accuracy(network, mark):.0%} right")
+    for mark, place in (("planted", "squares"), ("none", "nothing"), ("swapped", "circles")):
+        print(f"the mark on {place}: {accuracy(network, mark):.0%} right")
     weights, pictures = Path("weights"), Path("images") / "shortcut"
     with atomic_write(weights / "shortcut.pdparams") as file:
         memory = io.BytesIO()

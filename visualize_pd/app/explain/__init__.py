@@ -1,1 +1,1 @@
-"""Method 1: photographs in, figures out."""
+"""Method 1: explain photographs, and write figures of the maps."""

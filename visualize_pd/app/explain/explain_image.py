@@ -1,4 +1,4 @@
-"""The figure of one picture, for a notebook."""
+"""Draw the figure of one picture, for a notebook."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ def explain_image(
     target: str | int | Sequence[str | int] = "predicted",
     colormap: str = "auto",
 ) -> Image.Image:
-    """The figure that `method_1_pp.py` draws of one picture. A notebook shows it by itself.
+    """Draw the figure that `method_1_pp.py` draws of one picture. A notebook displays it.
 
-    `method`: a name in `METHODS`, `{"name": …}` with its options, or a list of these, which makes a
-    grid. `target`: predicted, top3, a class by its name or index, or a list of classes. Raises a
+    `method`: a name in `METHODS`, `{"name": …}` with its options, or a list of these. A list makes
+    a grid. `target`: predicted, top3, a class by its name or index, or a list of classes. Raises a
     `VisualizeError` for an unknown method, class or colour map, and for a picture that cannot be
     read.
     """
@@ -42,5 +42,5 @@ def explain_image(
         path, loaded = Path("picture"), picture.convert("RGB")
     (explained,) = explain_batch(methods, classifier, wanted, [(path, classifier.crop(loaded))])
     if compare:
-        return draw_grid(grid_rows(explained, classifier, methods, colormap), classifier)
+        return draw_grid(grid_rows(explained, classifier, methods, colormap), classifier.title)
     return draw_figure(explained, classifier, methods[0], colormap)

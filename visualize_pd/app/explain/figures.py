@@ -1,4 +1,4 @@
-"""An explained image → its line in the terminal, its figure, its row in a grid."""
+"""What is shown of an explained image: a line in the terminal, a figure, or a row in a grid."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .maps import Explanation, Map
 
 
 def summary_line(explained: Explanation, classifier: Classifier) -> str:
-    """One line: what the network sees, and how it rates what was asked for."""
+    """One line: the classes with the highest probabilities, and those that were asked for."""
     ranked = ", ".join(_ranked(explained, classifier))
     if explained.predicted:
         return ranked + _gaps(explained, " (", ")")
@@ -28,7 +28,7 @@ def summary_line(explained: Explanation, classifier: Classifier) -> str:
 def summary_rows(
     explained: Explanation, classifier: Classifier, figure: Path | str = ""
 ) -> list[dict[str, str]]:
-    """What `summary.csv` says of an image, a row for each class."""
+    """The rows of `summary.csv` for an image, one for each class."""
     shares = explained.probabilities
     best = int(shares.argmax())
     return [
@@ -48,7 +48,7 @@ def summary_rows(
 
 
 def common_spreads(explained: Sequence[Explanation]) -> list[drawing.Spread]:
-    """For each method the spread of its maps of all images and classes."""
+    """For each method, the statistics of its maps of all images and classes."""
     return [
         drawing.spread_of([row[m].reduced for each in explained for row in each.maps])
         for m in range(len(explained[0].maps[0]))
@@ -62,7 +62,7 @@ def draw_figure(
     colormap: str = "auto",
     spread: drawing.Spread | None = None,
 ) -> Image.Image:
-    """The figure of one image and its first method: a row of panels for each class."""
+    """The figure of one image for its first method, with a row of panels for each class."""
     targets, ranked = explained.targets, _ranked(explained, classifier)
     names = [_named(explained, classifier, target) for target in targets]
     several = len(targets) > 1
@@ -77,8 +77,8 @@ def draw_figure(
     elif several:
         head, detail = f"{len(targets)} classes", f"predicted: {ranked[0]}"
     else:
-        said = "predicted" if explained.predicted else f"asked for; predicted: {ranked[0]}"
-        head, detail = names[0], f"class {targets[0]}, {said}"
+        origin = "predicted" if explained.predicted else f"asked for; predicted: {ranked[0]}"
+        head, detail = names[0], f"class {targets[0]}, {origin}"
     note = f"{explained.path.name}  ·  {method.name}, {detail}" + _gaps(explained, "  ·  ", "")
     note += "  ·  common scale" if spread else ""
     return drawing.figure(rows, f"{head}  ·  {classifier.title}", note)
@@ -91,7 +91,7 @@ def grid_rows(
     colormap: str = "auto",
     spreads: Sequence[drawing.Spread] | None = None,
 ) -> list[drawing.Row]:
-    """A row for each class: the photograph, and a cell for each method."""
+    """A row for each class, with the photograph and a cell for each method."""
     shared: Sequence[drawing.Spread | None] = spreads or [None] * len(methods)
     names = [method.name for method in methods]
     titles = ["Input image", *(m.column_title(names.count(m.name) > 1) for m in methods)]
@@ -106,10 +106,10 @@ def grid_rows(
     return rows
 
 
-def draw_grid(rows: Sequence[drawing.Row], classifier: Classifier, note: str = "") -> Image.Image:
-    """Rows of `grid_rows` on one sheet, titled once."""
+def draw_grid(rows: Sequence[drawing.Row], caption: str, note: str = "") -> Image.Image:
+    """Draw rows of `grid_rows` on one sheet. Only the first row has titles."""
     untitled = [(label, [("", pixels) for _, pixels in panels]) for label, panels in rows[1:]]
-    return drawing.figure([rows[0], *untitled], classifier.title, note, scale=1)
+    return drawing.figure([rows[0], *untitled], caption, note, scale=1)
 
 
 def _cell(
@@ -119,7 +119,7 @@ def _cell(
     colormap: str,
     spread: drawing.Spread | None,
 ) -> np.ndarray:
-    """A map in one channel; one as coarse as the features it comes from lies over the picture."""
+    """A map in one channel. A coarse map of a CAM is drawn over the picture."""
     if len(each.reduced) > 1:
         return drawing.heat(np.abs(each.reduced).max(0), colormap)
     if method.reduction:

@@ -1,4 +1,4 @@
-"""Pictures → what a network says of them, and their maps."""
+"""Compute the predictions of a network for pictures, and their maps."""
 
 from __future__ import annotations
 
@@ -21,16 +21,17 @@ from ...network.scores import logits_of, probabilities
 
 
 class TargetClasses(NamedTuple):
-    """The classes to explain: these indices, or else each image's `top` ones."""
+    """The classes to explain: these indices, or else the `top` classes of each image."""
 
     classes: tuple[int, ...] = ()
     top: int = 0
 
     def of(self, logits: np.ndarray) -> np.ndarray:
-        """`[N, classes]` → `[N, T]` class indices."""
+        """The class indices `[N, T]` for logits `[N, classes]`."""
         if self.top > logits.shape[1]:
             raise TargetError(
-                f"top{self.top} of a network with {logits.shape[1]} classes; ask for fewer"
+                f"cannot explain the top{self.top} of a network with {logits.shape[1]} classes; "
+                "ask for fewer"
             )
         if self.top:
             return np.argsort(-logits, axis=1, kind="stable")[:, : self.top]
@@ -38,24 +39,28 @@ class TargetClasses(NamedTuple):
 
 
 def parse_targets(target: str | int | Sequence, labels: Sequence[str] | None) -> TargetClasses:
-    """What a config asks for: `predicted`, `top3`, a class by its name or index, or a list."""
+    """Read `target` in a config: `predicted`, `top3`, a class by its name or index, or a list."""
     if not isinstance(target, (str, int)):
-        found = [parse_target(item, labels) for item in target]
-        classes = [index for index in found if index is not None]
-        if not classes or len(classes) < len(found):
-            raise TargetError("a list of targets holds classes, at least one, by name or index")
+        indices = [parse_target(item, labels) for item in target]
+        classes = [index for index in indices if index is not None]
+        if not classes or len(classes) < len(indices):
+            raise TargetError("a list in target must hold only classes, and at least one of them")
         return TargetClasses(tuple(dict.fromkeys(classes)))
     if isinstance(target, str) and re.fullmatch(r"\s*top[0-9]{1,4}\s*", target):
         top = int(target.strip()[3:])
         if not top:
-            raise TargetError("top0 is no class at all; ask for top1 or more")
+            raise TargetError("top0 stands for no class; ask for top1 or more")
         return TargetClasses(top=top)
     index = parse_target(target, labels)
     return TargetClasses(top=1) if index is None else TargetClasses((index,))
 
 
 class Map(NamedTuple):
-    """A method's map of one image and class: `[C, H, W]`, and as its options reduce it."""
+    """The map of one image and class by one method.
+
+    `whole` is `[C, H, W]`. `reduced` is the same map after the options `channel` and `sign`. `gap`
+    is the completeness gap, if the method has one.
+    """
 
     whole: np.ndarray
     reduced: np.ndarray
@@ -63,7 +68,7 @@ class Map(NamedTuple):
 
     @property
     def gap_share(self) -> str | None:
-        """The completeness gap, if any, as a share of the difference that the map should sum to."""
+        """The completeness gap, if any, as a share of the value to which the map should sum."""
         if self.gap is None:
             return None
         expected = float(self.whole.sum(dtype="float64")) - self.gap
@@ -71,7 +76,7 @@ class Map(NamedTuple):
 
 
 class Explanation(NamedTuple):
-    """One image: what the network sees and says, and `maps[t][m]` of class t by method m."""
+    """One image, the predictions for it, and its maps: `maps[t][m]` is of class t by method m."""
 
     path: Path
     picture: np.ndarray
@@ -89,8 +94,8 @@ def explain_batch(
 ) -> list[Explanation]:
     """Explain cropped pictures.
 
-    Every method's first call of the network is on the images themselves, so that the one pass of a
-    gradient gives the predictions too.
+    Each method calls the network first on the images themselves. So the forward pass of the first
+    method also gives the predictions.
     """
     images = to_tensor([picture for _, picture in batch], classifier.mean, classifier.std)
     network, first = classifier.network, wanted.classes[0] if wanted.classes else None
@@ -99,7 +104,7 @@ def explain_batch(
             maps = [[_maps(methods[0], network, images, first)]]
         logits = logits_of(calls[0][1]).detach()
         if not bool(paddle.isfinite(logits).all()):
-            raise ModelError(f"{classifier.title} gave scores that are no numbers")
+            raise ModelError(f"{classifier.title} gave scores that are not finite numbers")
         targets = wanted.of(logits.numpy())
         for t, classes in enumerate(targets.T.tolist()):
             row = maps[0] if t == 0 else []

@@ -20,7 +20,7 @@ THUMBNAIL, LARGEST = (96, 96), (1200, 4000)
 def save_report(
     folder: Path, classifier: Classifier, config: ExplainConfig, rows: Sequence[Row]
 ) -> Path:
-    """Write a page of all images: what the network says about them, and below it their figures."""
+    """Write a page with a table of the predictions for all images, and their figures below it."""
     by_file: dict[str, list[Row]] = {}
     for row in rows:
         by_file.setdefault(row["file"], []).append(row)
@@ -42,7 +42,7 @@ def save_report(
 
 
 def _line(rows: Sequence[Row], figures: Sequence[str]) -> list[Cell]:
-    """The line of one image, which has a row in the summary for each class."""
+    """The line of one image in the table. `rows` are its rows in the summary, one for a class."""
     first, figure = rows[0], next((row["figure"] for row in rows if row["figure"]), None)
     link = figure_link("Maps", figures.index(figure)) if figure else None
     asked = [row for row in rows if row["name"] and row["class"] != row["predicted"]]

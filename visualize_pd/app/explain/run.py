@@ -1,4 +1,4 @@
-"""Method 1: a config → a figure for every image, or grids that compare methods."""
+"""Method 1: draw a figure for every image of a config, or grids that compare methods."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from ...models.classifier import Classifier
 from ...models.loading import load_model
 from ...network.fast import use_fast
 from ..config.schema import ExplainConfig
-from ..report.summary import Summary, is_skipped, skipped
+from ..report.summary import Row, Summary, is_skipped, skipped
 from .figures import check_colormap
 from .maps import Explanation, TargetClasses, explain_batch, parse_targets
 from .report import save_report
@@ -31,10 +31,10 @@ Say = Callable[[str], None]
 
 
 def explain(config: ExplainConfig, say: Say, complain: Say) -> tuple[int, int]:
-    """Explain every image of a config; return how many were done and how many were skipped.
+    """Explain every image of a config. Return how many were explained and how many were skipped.
 
-    `say` gets a line for each image, `complain` a line for each image that had to be skipped. Of
-    several processes each takes its share of the images; both counts are those of all together.
+    `say` is called with a line for each image, and `complain` with a line for each skipped image.
+    Several processes share the images. Both counts are those of all processes together.
     """
     rank, size = runtime.share_of_run()
     methods = _checked(config, size)
@@ -48,11 +48,11 @@ def explain(config: ExplainConfig, say: Say, complain: Say) -> tuple[int, int]:
     names, summary = distinct_names(paths), Summary(folder, rank, size)
     sheet = f"comparison_{rank + 1}of{size}" if size > 1 else "comparison"
     writer = FigureWriter(folder, names, classifier, methods, config, say, summary, sheet)
-    own = paths[rank::size]
+    share = paths[rank::size]
     if config.skip_existing:
-        own = writer.without_existing(own)
+        share = writer.without_existing(share)
     try:
-        for explanation in _explanations(own, config, classifier, methods, wanted):
+        for explanation in _explanations(share, config, classifier, methods, wanted):
             if isinstance(explanation, Explanation):
                 writer.take(explanation)
             else:
@@ -61,23 +61,28 @@ def explain(config: ExplainConfig, say: Say, complain: Say) -> tuple[int, int]:
         writer.finish()
     finally:
         summary.save()
-    rows = summary.finish([str(path) for path in paths])
+
+    def report(rows: Sequence[Row]) -> None:
+        if config.report:
+            say(f"→ {save_report(folder, classifier, config, rows)}")
+
+    rows = summary.finish([str(path) for path in paths], report)
     left_out = sum(is_skipped(row) for row in rows)
-    if config.report and rank == 0 and left_out < len(paths):
-        say(f"→ {save_report(folder, classifier, config, rows)}")
     return len(paths) - left_out, left_out
 
 
 def _checked(config: ExplainConfig, processes: int) -> list[ConfiguredMethod]:
-    """The methods of a config; `ConfigError` for keys that do not go together."""
+    """The methods of a config. Raises `ConfigError` for keys that cannot be used together."""
     if config.compare == []:
-        raise ConfigError("compare is empty; name the methods to compare, or leave it out")
+        raise ConfigError("compare is empty; name the methods to compare, or remove the key")
     methods = [configure_method(method) for method in config.compare or [config.method]]
     check_colormap(config.colormap)
     if config.common_scale and processes > 1:
         raise ConfigError("common_scale needs all maps at once: run a single process")
     if config.skip_existing and (config.compare or config.common_scale):
-        raise ConfigError("skip_existing needs a figure for each image: no compare or common_scale")
+        raise ConfigError(
+            "skip_existing needs a figure for each image; leave out compare and common_scale"
+        )
     return methods
 
 
@@ -91,11 +96,12 @@ def _explanations(
     methods: Sequence[ConfiguredMethod],
     wanted: TargetClasses,
 ) -> Iterator[Explanation | tuple[Path, ImageError]]:
-    """Each image explained, or why it cannot be read.
+    """Yield the explanation of each image, or the reason why it cannot be read.
 
-    The bar begins after the first batch: a wrong class or layer is told before it.
+    The progress bar begins after the first batch, so that an error about a wrong class or layer
+    comes before it.
     """
-    hidden = True if len(paths) < 2 else None  # None: also where there is no terminal
+    hidden = True if len(paths) < 2 else None  # with None it is hidden only without a terminal
     bar = None
     try:
         for batch in _read_ahead(paths, config.batch_size, classifier):
@@ -114,16 +120,16 @@ def _explanations(
 def _read_ahead(
     paths: Sequence[Path], size: int, classifier: Classifier
 ) -> Iterator[list[Picture]]:
-    """Batches of cropped pictures. The next batch is read while one is computed with."""
+    """Yield batches of cropped pictures. The next batch is read while the current one is used."""
 
     def read(batch: Sequence[Path]) -> list[Picture]:
-        found: list[Picture] = []
+        pictures: list[Picture] = []
         for path in batch:
             try:
-                found.append((path, classifier.crop(load_image(path))))
+                pictures.append((path, classifier.crop(load_image(path))))
             except ImageError as error:
-                found.append((path, error))
-        return found
+                pictures.append((path, error))
+        return pictures
 
     batches = [paths[start : start + size] for start in range(0, len(paths), size)]
     with ThreadPoolExecutor(1) as reader:

@@ -1,4 +1,4 @@
-"""Explained images → figures, grids and arrays on disk."""
+"""Write figures, grids and arrays of explained images."""
 
 from __future__ import annotations
 
@@ -19,7 +19,10 @@ ROWS_PER_SHEET = 12
 
 
 class FigureWriter:
-    """Writes figures at once, grids when they are full, and a common scale at the end."""
+    """Writes each figure at once, and each grid when it is full. With a common scale it waits.
+
+    Maps on a common scale can only be drawn when all maps are known.
+    """
 
     def __init__(
         self,
@@ -40,22 +43,22 @@ class FigureWriter:
         self.rows: list[drawing.Row] = []
 
     def without_existing(self, paths: Sequence[Path]) -> list[Path]:
-        """The images without a figure. The summary keeps the rows of the others."""
+        """The images that have no figure yet. The summary keeps the rows of the others."""
         known = self.summary.known()
         missing = [path for path in paths if not self._figure(path).is_file()]
-        there = [path for path in paths if path not in set(missing)]
-        for path in there:
+        existing = [path for path in paths if path not in set(missing)]
+        for path in existing:
             note = {"file": str(path), "figure": str(self._figure(path)), "note": "existing"}
             self.summary.rows += known.get(str(path)) or [note]
-        if there:
-            self.say(f"{len(there)} of {len(paths)} images have their figure already")
+        if existing:
+            self.say(f"{len(existing)} of {len(paths)} images have their figure already")
         return missing
 
     def _figure(self, path: Path) -> Path:
         return self.folder / f"{self.names[path]}_pp.jpg"
 
     def take(self, explained: Explanation) -> None:
-        """Write the arrays of one more image, and its picture unless it must wait for others."""
+        """Write the arrays of an image, and its figure unless the figure must wait for others."""
         if self.config.save_arrays:
             self._save_arrays(explained)
         if self.config.common_scale:
@@ -64,7 +67,7 @@ class FigureWriter:
             self._draw(explained)
 
     def finish(self) -> None:
-        """Write everything that had to wait."""
+        """Write the figures and grids that had to wait."""
         spreads = common_spreads(self.waiting) if self.waiting else None
         for explained in self.waiting:
             self._draw(explained, spreads)
@@ -84,7 +87,7 @@ class FigureWriter:
             if not self.config.report:
                 self.summary.add(summary_rows(explained, self.classifier))
                 return
-            figure = draw_grid(rows, self.classifier)
+            figure = draw_grid(rows, caption="")  # the page names the network once
         else:
             spread = spreads[0] if spreads else None
             figure = draw_figure(explained, self.classifier, self.methods[0], colormap, spread)
@@ -99,7 +102,7 @@ class FigureWriter:
         number = f"_{self.sheets}" if self.sheets > 1 else ""
         output = self.folder / f"{self.sheet}{number}_pp.jpg"
         note = "each method on one scale for all images" if self.config.common_scale else ""
-        drawing.save_picture(output, draw_grid(self.rows, self.classifier, note))
+        drawing.save_picture(output, draw_grid(self.rows, self.classifier.title, note))
         self.say(f"→ {output}")
         self.rows = []
 
@@ -107,6 +110,6 @@ class FigureWriter:
         """One file for each method. The maps of several classes are stacked."""
         for m, method in enumerate(self.methods):
             maps = [row[m].reduced for row in explained.maps]
-            own = f"_{m + 1}_{method.name}" if self.config.compare else ""
-            output = self.folder / f"{self.names[explained.path]}{own}_pp.npy"
+            which = f"_{m + 1}_{method.name}" if self.config.compare else ""
+            output = self.folder / f"{self.names[explained.path]}{which}_pp.npy"
             drawing.save_array(output, np.stack(maps) if len(maps) > 1 else maps[0])

@@ -1,1 +1,1 @@
-"""Method 2: a class or a layer in, frames and an animation out."""
+"""Method 2: make images for classes or layers, and write frames and an animation."""

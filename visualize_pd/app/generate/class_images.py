@@ -1,4 +1,4 @@
-"""The tasks that make images of classes."""
+"""Tasks that make images of classes."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from .task import Rating, Task, images_in_batches, joined
 
 
 def class_images(config: GenerateConfig, classifier: Classifier) -> Task:
-    """An image for each class in `target`, or one image of several classes with weights."""
+    """An image for each class in `target`, or one image of several weighted classes."""
     if isinstance(config.target, dict):
         return mixed_classes(config, classifier, config.target)
     asked = config.target if isinstance(config.target, list) else [config.target]
@@ -44,15 +44,16 @@ def class_images(config: GenerateConfig, classifier: Classifier) -> Task:
     record: dict[str, Any] = {"target": targets, "class": names}
     if not isinstance(config.target, list):
         record = {key: value for key, (value,) in record.items()}
-    name = f"class_{joined(targets)}"
-    return Task(name, names, _classes(targets), frames, config.iterations, rate, record)
+    name, titles = f"class_{joined(targets)}", _distinct(names, targets)
+    return Task(name, titles, _classes(targets), frames, config.iterations, rate, record)
 
 
 def mixed_classes(config: GenerateConfig, classifier: Classifier, asked: dict) -> Task:
-    """One image of several classes, `{name or index: weight}`."""
+    """One image of several classes. `asked` is `{name or index: weight}`."""
     weights = _weights(asked, classifier)
     objective = mixed_score(weights)
-    names = {classifier.class_name(target): weight for target, weight in weights.items()}
+    targets = list(weights)
+    names = _distinct([classifier.class_name(target) for target in targets], targets)
 
     def rate(images: paddle.Tensor) -> dict[str, list[float]]:
         logits = logits_of(classifier.network(images))
@@ -60,7 +61,7 @@ def mixed_classes(config: GenerateConfig, classifier: Classifier, asked: dict) -
         score = reduce(operator.add, (w * logits[:, target] for target, w in weights.items()))
         each = {
             f"probability of {name}": shares[:, target].numpy().tolist()
-            for name, target in zip(names, weights)
+            for name, target in zip(names, targets)
         }
         return {"score": score.numpy().tolist(), **each}
 
@@ -68,11 +69,19 @@ def mixed_classes(config: GenerateConfig, classifier: Classifier, asked: dict) -
         start = configured_start(config, classifier)
         return configured_ascent(config, classifier, objective, start, resume)
 
-    title = " + ".join(name if w == 1 else f"{w:g} {name}" for name, w in names.items())
-    record = {"target": weights, "class": list(names)}
-    targets = list(weights)
+    parts = zip(names, weights.values())
+    title = " + ".join(name if w == 1 else f"{w:g} {name}" for name, w in parts)
+    record = {"target": weights, "class": names}
     name = f"mix_{joined(targets)}"
     return Task(name, [title], _classes(targets), frames, config.iterations, rate, record)
+
+
+def _distinct(names: list[str], targets: list[int]) -> list[str]:
+    """The names of classes, with the index where several classes have the same name."""
+    return [
+        f"{name} ({target})" if names.count(name) > 1 else name
+        for name, target in zip(names, targets)
+    ]
 
 
 def _weights(asked: dict, classifier: Classifier) -> dict[int, float]:
@@ -88,10 +97,10 @@ def _weights(asked: dict, classifier: Classifier) -> dict[int, float]:
 
 
 def _class_of(target: str | int, classifier: Classifier) -> int:
-    found = parse_target(target, classifier.labels)
-    if found is None:
+    index = parse_target(target, classifier.labels)
+    if index is None:
         raise ConfigError("target must be a class index or a class name")
-    return found
+    return index
 
 
 def _classes(targets: list[int]) -> str:

@@ -1,4 +1,4 @@
-"""The tasks that show what a layer sees."""
+"""Tasks that show what a layer sees."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from .task import Rating, Task, images_in_batches, joined, score_rating
 
 
 def filter_images(config: GenerateConfig, classifier: Classifier) -> Task:
-    """An image that excites one channel of a layer, or one neuron; several make a sheet."""
+    """An image that excites one channel of a layer, or one neuron. Several images make a sheet."""
     layer, position = _layer(config), config.position
     if position is not None and len(position) != 2:
         raise ConfigError(f"position must be [row, column], not {position}")
@@ -72,6 +72,8 @@ def dream_image(config: GenerateConfig, classifier: Classifier) -> Task:
             octave_scale=config.octave_scale,
             steps=config,
             priors=config.priors,
+            mean=classifier.mean,
+            std=classifier.std,
             resume=resume,
         )
 
@@ -82,7 +84,10 @@ def dream_image(config: GenerateConfig, classifier: Classifier) -> Task:
 
 
 def inversion_image(config: GenerateConfig, classifier: Classifier) -> Task:
-    """An image that a layer cannot tell from a photograph: what the layer keeps of it."""
+    """An image for which a layer has the same output as for a photograph.
+
+    It shows what the layer keeps of the photograph.
+    """
     layer = _layer(config)
     image = classifier.prepare([_photograph(config)])
 
@@ -93,6 +98,8 @@ def inversion_image(config: GenerateConfig, classifier: Classifier) -> Task:
             image,
             steps=config,
             priors=config.priors,
+            mean=classifier.mean,
+            std=classifier.std,
             resume=resume,
         )
 
@@ -116,17 +123,17 @@ def _layer(config: GenerateConfig) -> str:
 
 
 def _channels(config: GenerateConfig, classifier: Classifier, layer: str) -> list[int]:
-    """`channel`: one, a list, `all`, or a range such as `0-35`."""
+    """Read `channel` in a config: a number, a list, `all`, or a range such as `0-35`."""
     wanted = config.channel
     if isinstance(wanted, int):
         return [wanted]
     if isinstance(wanted, list):
         return wanted
-    (found,) = find_layers(classifier.network, layer)
+    (sublayer,) = find_layers(classifier.network, layer)
     if wanted == "all":
-        with frozen(classifier.network), paddle.no_grad(), capture_outputs(found) as calls:
+        with frozen(classifier.network), paddle.no_grad(), capture_outputs(sublayer) as calls:
             classifier.network(configured_start(config, classifier))
-        return list(range(feature_maps_of(found, calls, layer).shape[1]))
+        return list(range(feature_maps_of(sublayer, calls, layer).shape[1]))
     ends = re.fullmatch(r"([0-9]{1,6})-([0-9]{1,6})", wanted)
     if not ends or int(ends[1]) > int(ends[2]):
         raise ConfigError(

@@ -1,4 +1,4 @@
-"""What is drawn of a run: captions, the final figure, and a sheet of the first layer's weights."""
+"""Draw the captions and the final figure of a run, and the weights of the first layer."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from .task import Task
 
 
 def columns_of(count: int) -> int:
-    """How many of `count` images stand side by side."""
+    """The number of columns for `count` images."""
     return count if count <= 5 else math.ceil(math.sqrt(count))
 
 
 def captions(task: Task, row: dict[str, Any], with_scores: bool) -> list[str]:
-    """The text below each image of an animation's frame; `row` is what was measured of it."""
+    """The text below each image in a frame of the animation. `row` holds the frame's scores."""
     titles = task.titles
     if not with_scores:
         return titles if len(titles) > 1 else [""]
@@ -36,7 +36,7 @@ def captions(task: Task, row: dict[str, Any], with_scores: bool) -> list[str]:
 def final_figure(
     task: Task, classifier: Classifier, row: dict[str, Any], pictures: np.ndarray
 ) -> Image.Image:
-    """The final images with their names and probabilities, and what made them."""
+    """The final images with their names and probabilities, the network and the objective."""
     shares = np.atleast_1d(row.get("probability", []))
     sure = [f" {share:.1%}" for share in shares] or [""] * len(pictures)
     cells = [
@@ -52,9 +52,9 @@ def final_figure(
 def draw_first_layer(
     config: GenerateConfig, classifier: Classifier, output: Path
 ) -> tuple[str, Path]:
-    """Write the weights of the layer that sees the image; return a line about them and the file.
+    """Draw the weights of the layer that sees the image. Return a line about them, and the file.
 
-    Each filter has a range of its own, around grey.
+    Each filter is scaled by its own largest weight. A weight of zero is grey.
     """
     layer = None if config.layer is None else str(config.layer)
     name, weights = first_weights(classifier.network, len(classifier.mean), layer)

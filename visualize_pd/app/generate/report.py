@@ -22,7 +22,7 @@ def save_report(
     rows: Sequence[dict[str, Any]],
     animation: Path,
 ) -> Path:
-    """Write a page of the animation, the final picture and all frames with their numbers."""
+    """Write a page with the animation, the final picture and all frames with their scores."""
     picture = folder / f"{task.name}.png"
     items: list[tuple[str, Picture | Animation]] = [
         ("Animation", Animation(animation)),
@@ -50,20 +50,20 @@ def save_report(
 
 
 def save_drawing_report(config: GenerateConfig, note: str, path: Path) -> Path:
-    """Write a page of a drawing that needed no ascent."""
+    """Write a page with a drawing that was made without an ascent."""
     figures = Figures([(note, Picture(path, LARGEST, path.name))])
     page = path.with_name("index.html")
     return save_page(page, note, "", {"Weights": figures}, as_dict(config))
 
 
 def _numbers(task: Task, row: dict[str, Any]) -> dict[str, float]:
-    """What was measured of a frame, of each of its images."""
-    found = {}
+    """The scores of a frame, for each of its images."""
+    scores = {}
     for key, values in row.items():
         kind = Percentage if key.startswith("probability") else float
         if isinstance(values, list):
             named = zip(task.titles, values)
-            found.update({f"{key} of {title}": kind(value) for title, value in named})
+            scores.update({f"{key} of {title}": kind(value) for title, value in named})
         elif isinstance(values, float):
-            found[key] = kind(values)
-    return found
+            scores[key] = kind(values)
+    return scores

@@ -1,4 +1,7 @@
-"""Method 2: a config → frames, an animation, the final picture and a record of the run."""
+"""Method 2: make the images of a config.
+
+A run writes frames, an animation, the final picture and a record of the run.
+"""
 
 from __future__ import annotations
 
@@ -23,6 +26,7 @@ from ...core.checks import look_up
 from ...core.config import as_dict
 from ...core.errors import ConfigError, ModelError, OutputError
 from ...core.files import make_output_folder, write_text
+from ...core.text import printable
 from ...core.version import __version__
 from ...models.classifier import Classifier, network_errors
 from ...models.loading import load_model
@@ -38,10 +42,10 @@ from .tasks import find_kind
 
 
 def generate(config: GenerateConfig, say: Callable[[str], None], resume: bool = False) -> bool:
-    """Make the images of a config; return whether the run went to its end.
+    """Make the images of a config. Return whether the run was completed.
 
-    An interrupt ends the ascent, and what was made until then is written all the same. `resume`
-    continues from the state that a stopped run of the same config saved with each frame.
+    An interrupt ends the ascent, and the results so far are still written. A run saves its state
+    with each frame. `resume` continues from the state of a stopped run of the same config.
     """
     kind = find_kind(config)
     suffixes = {suffix[1:]: suffix for suffix in drawing.ANIMATIONS}
@@ -74,7 +78,7 @@ def generate(config: GenerateConfig, say: Callable[[str], None], resume: bool = 
 
 
 class Run:
-    """One ascent in its folder: frames as they come, each with the state to resume from."""
+    """One ascent with its folder. Each frame is written at once, with the state to resume from."""
 
     def __init__(
         self,
@@ -93,37 +97,38 @@ class Run:
 
     @property
     def iteration(self) -> int:
-        """The last iteration that was written."""
+        """The last iteration whose frame was written."""
         return self.rows[-1]["iteration"]
 
     @property
     def complete(self) -> bool:
-        """Whether the ascent went to its last step."""
+        """Whether the ascent has done its last step."""
         return self.iteration == self.task.last
 
     def resume(self) -> bool:
-        """Begin at the saved state; return whether there is one."""
-        found = load_state(self.folder, self.config, self.classifier, self.task)
-        if found:
-            self.begin, self.rows, self.pictures = found
-        return found is not None
+        """Begin at the saved state. Return whether there is one."""
+        saved = load_state(self.folder, self.config, self.classifier, self.task)
+        if saved:
+            self.begin, self.rows, self.pictures = saved
+        return saved is not None
 
     def climb(self, interrupted: threading.Event) -> None:
-        """Do the ascent; write every n-th frame, and the last one, as it comes."""
+        """Do the ascent. Write every n-th frame and the last frame at once."""
         priors = self.config.priors
         moved = " (moved)" if priors.shift or priors.rotation or set(priors.zoom) != {1} else ""
         frames = self.task.frames(self.begin)
-        first = next(frames)  # before the bar: a wrong class, layer or channel shows here
+        # An error about a wrong class, layer or channel comes here, before the progress bar.
+        first = next(frames)
         self._remove_earlier()
-        with tqdm(total=self.task.last, desc=self._title(), unit="it") as progress:
+        with tqdm(total=self.task.last, desc=printable(self._title()), unit="it") as progress:
             progress.initial = self.begin.iteration if self.begin else 0
             for frame in chain([first], frames):
                 progress.n = frame.iteration
                 progress.set_postfix_str(f"score={frame.score:.4g}{moved}")
                 if not math.isfinite(frame.score):
                     raise ModelError(
-                        f"the score is no number after {frame.iteration} iterations; lower "
-                        "learning_rate, lambda or init_std"
+                        f"the score is not a finite number after {frame.iteration} iterations; "
+                        "lower learning_rate, lambda or init_std"
                     )
                 last = frame.iteration == self.task.last or interrupted.is_set()
                 if last or frame.iteration % self.config.frames.every == 0:
@@ -133,7 +138,7 @@ class Run:
             progress.refresh()
 
     def finish(self, suffix: str) -> Path:
-        """Write the animation, the final picture and the record; return the animation's path."""
+        """Write the animation, the final picture and the record. Return the animation's path."""
         name, film, row = self.task.name, self.config.animation, self.rows[-1]
         animation = self.folder / f"{name}{suffix}"
         frames = [
@@ -165,7 +170,7 @@ class Run:
         return animation
 
     def summary(self) -> str:
-        """One line about what was made."""
+        """One line about the images: their names, the iterations and the last scores."""
         rated = [
             f"{key} {value:.1%}" if key.startswith("probability") else f"{key} {value:.4g}"
             for key, value in self.rows[-1].items()
@@ -180,7 +185,7 @@ class Run:
         return f"{title} ({self.task.subject})"
 
     def _write(self, frame: Frame) -> None:
-        """Write a frame's picture and numbers, then the state to resume from."""
+        """Write the picture of a frame, add its scores, and save the state to resume from."""
         with paddle.no_grad():
             rated = self.task.rate(frame.image)
         one = len(self.task.titles) == 1
@@ -199,19 +204,19 @@ class Run:
 
     @property
     def _prefix(self) -> str:
-        """The start of the frames' names: `c_130`, as in VisualizeCNN-Pd, or the task's name."""
+        """The start of the frames' file names: `c_130`, as in VisualizeCNN-Pd, or the task's."""
         return re.sub("^class_", "c_", self.task.name)
 
     def _remove_earlier(self) -> None:
-        """Remove the files of an earlier run: two runs must not mix."""
+        """Remove the files of an earlier run, so that the files of two runs are not mixed."""
         folder, kept = self.folder / "pp", {Path(row["file"]).name for row in self.rows}
         old = [] if self.begin else [self.folder / "index.html"]
         if not self.begin:
             old += [self.folder / f"{self.task.name}{suffix}" for suffix in drawing.ANIMATIONS]
-        own = re.compile(rf"{re.escape(self._prefix)}_iter_[0-9]+_pp\.png")
+        frame = re.compile(rf"{re.escape(self._prefix)}_iter_[0-9]+_pp\.png")
         try:
-            frames = folder.iterdir() if folder.is_dir() else []
-            old += [path for path in frames if own.fullmatch(path.name) and path.name not in kept]
+            files = folder.iterdir() if folder.is_dir() else []
+            old += [path for path in files if frame.fullmatch(path.name) and path.name not in kept]
             for path in old:
                 path.unlink(missing_ok=True)
         except OSError as error:
@@ -222,7 +227,7 @@ class Run:
 
 @contextmanager
 def noted_interrupts() -> Iterator[threading.Event]:
-    """Yield an event that Ctrl-C or SIGTERM sets. A second one ends the program."""
+    """Yield an event that Ctrl-C or SIGTERM sets. A second signal ends the program."""
     noted = threading.Event()
     if threading.current_thread() is not threading.main_thread():
         yield noted  # signals can only be handled in the main thread

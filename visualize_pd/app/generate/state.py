@@ -1,4 +1,4 @@
-"""The state from which a run of method 2 can be resumed, saved with each frame."""
+"""The state from which a run of method 2 can be resumed. It is saved with each frame."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from .task import Task
 
 FILE = "state.safetensors"
 ANEW = "run without --resume to start anew"
-# What a damaged state raises, or JSON in it that no run has written.
+# The errors that a damaged state can raise, or a state whose JSON was not written by a run.
 UNREADABLE = (
     *(OSError, SafetensorError, ImageError, ValueError, TypeError, LookupError),
     *(OverflowError, RecursionError),
@@ -34,7 +34,7 @@ FREE_KEYS = ("animation", "device", "fast", "output", "report")
 
 
 class Resumed(NamedTuple):
-    """The frame to go on from, and the rows and pictures of the frames before it."""
+    """The frame from which to continue, and the rows and pictures of the frames before it."""
 
     begin: Frame
     rows: list[dict[str, Any]]
@@ -48,7 +48,7 @@ def save_state(
     frame: Frame,
     rows: list[dict[str, Any]],
 ) -> None:
-    """Write what a run needs to go on after `frame`."""
+    """Write everything that a run needs to continue after `frame`."""
     run = {"config": _decisive(config, classifier), "iteration": frame.iteration, "frames": rows}
     arrays = {key: value.numpy() for key, value in frame.state.items()}
     with atomic_write(folder / FILE) as file:
@@ -58,15 +58,15 @@ def save_state(
 def load_state(
     folder: Path, config: GenerateConfig, classifier: Classifier, task: Task
 ) -> Resumed | None:
-    """Read the state of an earlier run; None where there is none.
+    """Read the state of an earlier run. None if there is none.
 
-    Raises `ConfigError` for a state that is damaged, or of another config.
+    Raises `ConfigError` for a state that is damaged or belongs to another config.
     """
     path = folder / FILE
     if not path.is_file():
         return None
     if config.model.weights == "random":
-        raise ConfigError("random weights are others in each run: there is nothing to resume")
+        raise ConfigError("random weights differ in each run, so no run with them can be resumed")
     try:
         with safe_open(str(path), framework="numpy") as file:
             saved, names = json.loads(file.metadata()["run"]), file.keys()
@@ -75,16 +75,18 @@ def load_state(
         differs = sorted(k for k in {*before, *now} if before.get(k) != now.get(k))
         if differs:
             what = " and ".join(differs)
-            raise ConfigError(f"{path} is of a run with another {what}; take the same, or {ANEW}")
+            raise ConfigError(
+                f"{path} belongs to a run with another {what}; take the same, or {ANEW}"
+            )
         iteration = saved["iteration"]
         if type(iteration) is not int or not 0 <= iteration <= task.last:
-            raise ValueError("it is at no iteration of the run")
+            raise ValueError("its iteration does not exist in this run")
         rows = [row for row in saved["frames"] if row["iteration"] < iteration]
         rows = [row for row in rows if row["iteration"] % config.frames.every == 0]
         pictures = _pictures(folder, task, rows, config.animation.score)
     except UNREADABLE as error:
         raise ConfigError(f"cannot resume from {path}: {error}; {ANEW}") from error
-    # The image itself is in the state.
+    # The frame's own image can be empty, because the state contains the image.
     return Resumed(Frame(iteration, paddle.empty([0]), [], state), rows, pictures)
 
 
@@ -94,7 +96,7 @@ def _pictures(
     """The pictures of saved frames, `[N, H, W, 3]` each."""
     count = len(task.titles)
     if any(len(captions(task, row, with_scores)) != count for row in rows):
-        raise ValueError("its frames lack scores")
+        raise ValueError("its frames have no scores")
     sheets = [np.asarray(load_image(folder / row["file"])) for row in rows]
     if len({sheet.shape for sheet in sheets}) > 1:
         raise ValueError("its frames differ in size")
@@ -102,6 +104,6 @@ def _pictures(
 
 
 def _decisive(config: GenerateConfig, classifier: Classifier) -> dict[str, Any]:
-    """The keys that decide what the frames look like, as JSON has them."""
+    """The keys that determine what the frames look like, as they are after writing to JSON."""
     keys = {k: v for k, v in as_dict(config).items() if k not in FREE_KEYS}
     return json.loads(json.dumps({**keys, "network": classifier.title}))

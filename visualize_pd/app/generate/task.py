@@ -1,4 +1,4 @@
-"""A task: one ascent, and what its images are called and how they are rated."""
+"""A task: one ascent, with the names and the scores of its images."""
 
 from __future__ import annotations
 
@@ -23,10 +23,11 @@ MOST_IMAGES = 256
 
 
 class Task(NamedTuple):
-    """An ascent of `last` steps, from its start or from the frame that `frames` is given.
+    """An ascent of `last` steps.
 
-    `name` is that of its folder. `titles` name its images, `subject` says what they are of, and
-    `record` goes into `run.json`. `rate` gives scores of the images as they are, untransformed.
+    `frames` begins at the start, or continues from the frame that it is given. `name` is the name
+    of the folder. `titles` are the names of the images, and `subject` says what they show. `record`
+    is written to `run.json`. `rate` gives the scores of the images without random transforms.
     """
 
     name: str
@@ -46,7 +47,7 @@ def images_in_batches(
     objective_of: Callable[[list[int]], Objective],
     rating_of: Callable[[list[int]], Rating],
 ) -> tuple[Frames, Rating]:
-    """An image for each class or channel, in batches that climb together."""
+    """An image for each class or channel. They are made in batches, frame by frame."""
     if not 1 <= len(numbers) <= MOST_IMAGES:
         raise ConfigError(
             f"{key} asks for {len(numbers)} images; one run makes 1 to {MOST_IMAGES} of them"
@@ -72,13 +73,13 @@ def images_in_batches(
         each = [
             rating_of(part)(images[size * n : size * n + len(part)]) for n, part in enumerate(parts)
         ]
-        return {name: [value for found in each for value in found[name]] for name in each[0]}
+        return {name: [value for scores in each for value in scores[name]] for name in each[0]}
 
     return frames, rate
 
 
 def score_rating(objective: Objective, classifier: Classifier) -> Rating:
-    """The score of images as they are, without the transforms of a step."""
+    """A function that gives the scores of images, without the random transforms of a step."""
 
     def rate(images: paddle.Tensor) -> dict[str, list[float]]:
         return {"score": objective(classifier.network, images).numpy().tolist()}
@@ -87,7 +88,7 @@ def score_rating(objective: Objective, classifier: Classifier) -> Rating:
 
 
 def joined(numbers: Sequence[int], between: str = "_", span: str = "-") -> str:
-    """Numbers as a part of a file's name, or of a sentence."""
+    """Join numbers to a text for a file name or a sentence."""
     numbers = list(numbers)
     if len(numbers) > 2 and numbers == list(range(numbers[0], numbers[-1] + 1)):
         return f"{numbers[0]}{span}{numbers[-1]}"

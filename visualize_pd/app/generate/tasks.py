@@ -1,4 +1,4 @@
-"""The table of objectives: which task each one is, and which keys it reads."""
+"""The table of objectives: the task of each objective, and the keys that it reads."""
 
 from __future__ import annotations
 
@@ -17,7 +17,10 @@ from .task import Task
 
 
 class Kind(NamedTuple):
-    """What one objective is made by (None for a drawing without ascent), and the keys it reads."""
+    """One objective: the function that makes its task, the keys that it reads, and its config.
+
+    The task is None for a drawing without an ascent.
+    """
 
     task: Callable[[GenerateConfig, Classifier], Task] | None
     reads: str
@@ -38,7 +41,8 @@ OBJECTIVES = {
 def find_kind(config: GenerateConfig) -> Kind:
     """The objective of a config.
 
-    Raises `ConfigError` for an unknown one, and for a key of the config that it does not read.
+    Raises `ConfigError` for an unknown objective, and if the config sets a key that the objective
+    does not read.
     """
     kind = look_up("objective", config.objective, OBJECTIVES)
     unread = sorted(set(_changed(config)) - {"objective", "model", *kind.reads.split()})
@@ -51,7 +55,7 @@ def find_kind(config: GenerateConfig) -> Kind:
 
 
 def _changed(config: GenerateConfig) -> Iterator[str]:
-    """The keys of the ascent whose values are not the default ones, by their names in YAML."""
+    """The names in YAML of those keys of the ascent whose values are not the defaults."""
     default: Any = AscentSettings()
     for field in dataclasses.fields(AscentSettings):
         if getattr(config, field.name) != getattr(default, field.name):

@@ -1,1 +1,1 @@
-"""What a run leaves to read: the page `index.html` and the table `summary.csv`."""
+"""Write the results of a run for reading: the page `index.html` and the table `summary.csv`."""

@@ -1,4 +1,4 @@
-"""Results → one HTML page that holds its pictures and its script, and needs no network."""
+"""Write results as one HTML page. It contains its pictures and its script, and works offline."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from ...core.errors import ImageError
 from ...core.files import atomic_write
 from ...core.images import load_image
 
-# Pictures move by themselves, also as WebP and APNG; a film needs a player.
+# GIF, WebP and APNG are shown as pictures. An MP4 needs a video player.
 ANIMATED = {".gif": "image/gif", ".webp": "image/webp", ".apng": "image/apng", ".mp4": "video/mp4"}
 
 
 class Picture(NamedTuple):
-    """A picture file, shrunk into `(width, height)`. A click opens `link`.
+    """A picture file, reduced to fit into `(width, height)`. A click opens `link`.
 
-    A link is a file relative to the page, or a place in the page that `figure_link` gives.
+    A link is a file relative to the page, or a place in the page that `figure_link` returns.
     """
 
     path: Path
@@ -34,7 +34,7 @@ class Picture(NamedTuple):
 
 
 class Animation(NamedTuple):
-    """An animation's file, which the page holds as it is."""
+    """The file of an animation. The page contains it unchanged."""
 
     path: Path
 
@@ -47,14 +47,17 @@ Cell = Union[str, int, float, Picture, None]
 
 
 class Table(NamedTuple):
-    """Rows of texts, numbers and pictures. A click on a heading sorts them; empty columns go."""
+    """Rows of texts, numbers and pictures. A click on a heading sorts them.
+
+    Empty columns are left out.
+    """
 
     headings: Sequence[str]
     rows: Sequence[Sequence[Cell]]
 
 
 class Figures(NamedTuple):
-    """Pictures and animations below one another, each with its name, which may be empty."""
+    """Pictures and animations below one another, each with its name. A name may be empty."""
 
     items: Iterable[tuple[str, Picture | Animation]]
 
@@ -63,17 +66,18 @@ Parts = Mapping[str, Union[Table, Figures]]
 
 
 def save_page(path: Path, title: str, about: str, parts: Parts, config: Mapping[str, Any]) -> Path:
-    """Write a page of parts, each under its heading, and of the config that made them.
+    """Write a page with its parts, each under a heading, and with the config of the run.
 
-    It is written piece by piece, so memory does not grow with the number of pictures. A picture
-    that cannot be read (any more) is left out. Raises `OutputError` if the page cannot be written.
+    The page is written piece by piece, so memory does not grow with the number of pictures. A
+    picture that cannot be read is left out. Raises `OutputError` if the page cannot be written.
     """
     shell = Path(__file__).with_name("page.html").read_text(encoding="utf-8")
     head, foot = shell.split("<!-- parts -->")
     with atomic_write(path) as file:
 
         def write(text: str) -> None:
-            file.write(text.encode("utf-8", "backslashreplace"))  # a file's name may be no text
+            # The name of a file may contain bytes that are not valid text.
+            file.write(text.encode("utf-8", "backslashreplace"))
 
         write(Template(head).substitute(title=escape(title), about=escape(about)))
         for heading, part in parts.items():
@@ -111,7 +115,7 @@ def _cell(value: Cell) -> str:
 
 
 def figure_link(heading: str, number: int) -> str:
-    """The place in the page of a figure, the first of its part being number 0."""
+    """The link to a figure in the page. The first figure under a heading has the number 0."""
     return f"#{quote(heading.lower())}-{number}"
 
 

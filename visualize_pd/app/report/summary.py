@@ -1,4 +1,4 @@
-"""`summary.csv`: a row for each image and class, merged from all processes that share a run."""
+"""`summary.csv`: a table with a row for each image and class, from all processes of a run."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import hashlib
 import io
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -19,19 +19,15 @@ FIELDS = (
     *("file", "figure", "class", "name", "probability"),
     *("predicted", "predicted_name", "predicted_probability", "note"),
 )
-
-
 Row = dict[str, str]
-
-
 SAVE_SECONDS, LOOK_SECONDS = 1.0, 0.2
 
 
 class Summary:
-    """The rows of one process, saved as they come, and at the end those of all processes.
+    """The rows of one process, and at the end the rows of all processes.
 
-    Each process writes a part of its own. The first process waits for all parts, writes the whole
-    summary and removes the parts. The others wait until that is done, because a launcher ends all
+    Each process writes its own part. The first process waits for all parts, writes the whole
+    summary and removes the parts. The others wait until this is done, because a launcher ends all
     processes as soon as one fails.
     """
 
@@ -43,23 +39,23 @@ class Summary:
         self.run = hashlib.md5(endpoints.encode()).hexdigest()[:8]  # the same in all processes
 
     def known(self) -> dict[str, list[Row]]:
-        """The rows of earlier runs for each file, also of runs that were killed."""
-        found: dict[str, list[Row]] = {}
+        """The rows of earlier runs for each file. Runs that were killed count too."""
+        rows: dict[str, list[Row]] = {}
         for path in (self.path, *sorted(self.path.parent.glob(".summary.*.csv"))):
-            fresh: dict[str, list[Row]] = {}
+            newer: dict[str, list[Row]] = {}
             for row in _read(path):
-                fresh.setdefault(row["file"], []).append(row)
-            found.update(fresh)
-        return found
+                newer.setdefault(row["file"], []).append(row)
+            rows.update(newer)
+        return rows
 
     def add(self, rows: Sequence[Row]) -> None:
-        """Add rows. Once a second they are saved in a file that survives a kill."""
+        """Add rows. About once a second they are saved to a file, in case the process is killed."""
         self.rows.extend(rows)
         if time.monotonic() - self.saved > SAVE_SECONDS:
             self.save()
 
     def save(self) -> None:
-        """Write the rows of this process so far, unless it is a single one that did nothing."""
+        """Write the rows of this process so far. A single process without results writes none."""
         if self._worth_it():
             _write(self._part(), self.rows)
             self.saved = time.monotonic()
@@ -67,8 +63,14 @@ class Summary:
     def _worth_it(self) -> bool:
         return self.size > 1 or any(not is_skipped(row) for row in self.rows)
 
-    def finish(self, order: Sequence[str]) -> list[Row]:
-        """Write, or wait for, the rows of all processes, in the order of the files in `order`."""
+    def finish(
+        self, order: Sequence[str], report: Callable[[list[Row]], None] | None = None
+    ) -> list[Row]:
+        """Write the summary of all processes, or wait for it. `order` is the order of the files.
+
+        The first process also calls `report` with all rows, while the others still wait: a process
+        that ends with another exit code than 0 would end all of them.
+        """
         if not self._worth_it():
             return self.rows
         self.save()
@@ -83,10 +85,14 @@ class Summary:
         places = {file: place for place, file in enumerate(order)}
         rows = [row for part in parts for row in _read(part)]
         rows.sort(key=lambda row: places.get(row["file"], len(places)))
-        _write(self.path, rows)
-        for stale in self.path.parent.glob(".summary.*.csv"):
-            with suppress(OSError):
-                stale.unlink()
+        try:
+            _write(self.path, rows)
+            if report:
+                report(rows)
+        finally:
+            for stale in self.path.parent.glob(".summary.*.csv"):
+                with suppress(OSError):
+                    stale.unlink()
         return rows
 
     def _part(self, rank: int | None = None, done: bool = False) -> Path:
@@ -96,12 +102,12 @@ class Summary:
 
 
 def skipped(file: Path, why: object) -> Row:
-    """The row of an image that was left out, and why."""
+    """The row of an image that was skipped, with the reason."""
     return {"file": str(file), "note": f"skipped: {why}"}
 
 
 def is_skipped(row: Row) -> bool:
-    """Whether a row tells of an image that was left out."""
+    """Whether a row belongs to an image that was skipped."""
     return row["note"].startswith("skipped: ")
 
 

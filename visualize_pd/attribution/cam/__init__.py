@@ -1,1 +1,1 @@
-"""Class activation maps: a layer's feature maps, added up with weights."""
+"""Class activation maps (CAMs): weighted sums of a layer's feature maps."""

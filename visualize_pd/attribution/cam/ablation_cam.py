@@ -15,7 +15,7 @@ from .pipeline import CamInputs, cam
 def ablation_cam(inputs: CamInputs, *, batch_size: int = 32) -> paddle.Tensor:
     """Ablation-CAM (Desai & Ramaswamy 2020, equation 3): w_k = (S_c − S_c without A_k) / |S_c|.
 
-    Only the layers behind the maps run again, once for each channel that is not zero.
+    Only the layers after the feature maps run again, once for each channel that is not all zero.
     """
     images, (count, channels) = inputs.forward.images.detach(), inputs.activations.shape[:2]
     weights = paddle.zeros([count, channels, 1, 1], dtype=inputs.activations.dtype)

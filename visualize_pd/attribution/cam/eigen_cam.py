@@ -10,14 +10,15 @@ from .principal_component import principal_component
 
 @cam(gradients=False)
 def eigen_cam(inputs: CamInputs) -> paddle.Tensor:
-    """Eigen-CAM (Muhammad & Yeasin 2020): A along its first principal component; no class.
+    """Eigen-CAM (Muhammad & Yeasin 2020): A projected on its first principal component.
 
-    The features are centred, and the component points to where they are strong on the whole.
+    The class plays no part. The features are centred. The component has the sign that makes the map
+    high where the features are strong.
     """
     return principal_component(inputs.activations)
 
 
 @cam
 def eigen_grad_cam(inputs: CamInputs) -> paddle.Tensor:
-    """Eigen-CAM of A · ∂S_c/∂A, so that it knows a class."""
+    """Eigen-CAM (Muhammad & Yeasin 2020) of A · ∂S_c/∂A, which depends on the class."""
     return principal_component(inputs.gradients * inputs.activations)

@@ -20,7 +20,8 @@ def grad_cam(inputs: CamInputs) -> paddle.Tensor:
 def grad_cam_pp(inputs: CamInputs) -> paddle.Tensor:
     """Grad-CAM++ (Chattopadhay et al. 2018, equations 5 and 19): w_k = Σ α · ReLU(∂S_c/∂A_k).
 
-    α = g² / (2g² + ΣA · g³) with g = ∂S_c/∂A; the factor e^S of the paper's score is left out.
+    α = g² / (2g² + ΣA · g³) with g = ∂S_c/∂A. The score of the paper is e^S. Its derivative has the
+    factor e^S, which is left out here.
     """
     g = inputs.gradients
     denominator = 2 + inputs.activations.sum(axis=[2, 3], keepdim=True) * g
@@ -40,7 +41,7 @@ def xgrad_cam(inputs: CamInputs) -> paddle.Tensor:
 
 @cam
 def layer_cam(inputs: CamInputs) -> paddle.Tensor:
-    """Layer-CAM (Jiang et al. 2021, equation 6): each place has its own weight, ReLU(∂S_c/∂A)."""
+    """Layer-CAM (Jiang et al. 2021, equation 6): each position has the weight ReLU(∂S_c/∂A)."""
     return inputs.gradients.clip(min=0) * inputs.activations
 
 

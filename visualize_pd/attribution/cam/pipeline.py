@@ -1,8 +1,8 @@
-"""The pipeline that all class activation maps share. A method is one rule.
+"""What all class activation maps share. Each of them is one rule.
 
 A rule turns the feature maps A of a layer into contributions `[N, K, h, w]`. Their sum over the
-channels is the map. The pipeline finds the layer, applies ReLU to the map, enlarges it and averages
-over layers and views.
+channels is the map. The code here finds the layer, applies ReLU to the map, enlarges it and
+averages over layers and views.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ from .views import views_of
 class CamInputs(NamedTuple):
     """What a rule may use: the feature maps A of one layer, ∂S_c/∂A, and where they come from.
 
-    `activations` and `gradients` are `[N, K, h, w]`; a rule made with `gradients=False` may find
-    None there. `call` counts the layer's calls in the forward pass, from 0 on.
+    `activations` and `gradients` are `[N, K, h, w]`. For a rule with `gradients=False`, `gradients`
+    may be None. `call` is the number of the layer's call in the forward pass, from 0 on.
     """
 
     activations: paddle.Tensor
@@ -41,18 +41,19 @@ SHARED = """\
     Returns `[N, 1, H, W]` at the size of the images, after ReLU, not rescaled.
 
     `target_layer`: the name of a layer, or several names; by default the last convolutional feature
-    maps. `aug_smooth` averages over mirrored, dimmed and brightened copies of the image, `zooms`
-    over further sizes (shares of the image's size). Before an average each map is divided by its
-    maximum, so that all count alike. `eigen_smooth` takes the first principal component of the
-    contributions in place of their sum. `guided` multiplies by guided backprop: `[N, C, H, W]`.
-    `score`, what is explained: logit, probability or log_probability.
+    maps. `aug_smooth` averages over mirrored copies of the image and copies × 0.9 and × 1.1.
+    `zooms` averages over further sizes, as shares of the image's size. Before an average each map
+    is divided by its maximum, so that all maps have the same weight. `eigen_smooth` projects the
+    contributions on their first principal component before they are summed. `guided` multiplies by
+    guided backprop and returns `[N, C, H, W]`. `score` is what is explained: logit, probability or
+    log_probability.
 
     Raises `ConfigError` for an unknown layer, `ModelError` for a network without feature maps.
     """
 
 
 def cam(rule: Callable | None = None, *, gradients: bool = True) -> Callable:
-    """Make a method of a rule `(inputs: CamInputs, **options) → contributions [N, K, h, w]`.
+    """Turn a rule `(inputs: CamInputs, **options) → contributions [N, K, h, w]` into a method.
 
     `gradients=False`: the rule does not use ∂S_c/∂A.
     """
@@ -109,7 +110,7 @@ def _layers(
     score: str,
     gradients: bool,
 ) -> tuple[list[CamInputs], paddle.Tensor]:
-    """Do one pass; return what a rule may use at each layer, and the classes of the images."""
+    """Run one forward pass. Return the inputs of a rule for each layer, and the images' classes."""
     layers = network.sublayers() if names is None else find_layers(network, names)
     forward = record_forward(network, images, targets, score=score, layers=layers)
     slopes: list[Any]
@@ -135,12 +136,12 @@ def _layers(
 
 
 def _number(layer: paddle.nn.Layer, maps: paddle.Tensor, calls: Calls) -> int:
-    """Which call of a layer, from 0 on, returned these maps."""
+    """The number of the layer's call that returned these maps, from 0 on."""
     outputs = [output for called, output in calls if called is layer]
     return next(number for number, output in enumerate(outputs) if output is maps)
 
 
 def _to_one(heat: paddle.Tensor) -> paddle.Tensor:
-    """Each map divided by its maximum, so that several count alike in an average."""
+    """Divide each map by its maximum, so that all maps have the same weight in an average."""
     high = heat.max(axis=[1, 2, 3], keepdim=True)
     return heat / paddle.where(high > 0, high, paddle.ones_like(high))

@@ -1,4 +1,4 @@
-"""Feature maps along their first principal component."""
+"""Project feature maps on their first principal component."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ import threadpoolctl
 
 
 def principal_component(contributions: paddle.Tensor) -> paddle.Tensor:
-    """Contributions along their first principal component over the places of each image.
+    """Project contributions `[N, K, h, w]` on their first principal component, image by image.
 
-    Centred; of the two directions that with which their sum over the channels grows.
+    Each channel is centred over the pixels. A component has two possible signs. The one is taken
+    with which the sum over the channels grows.
     """
     projected = []
-    # One thread: Paddle's idle threads keep the processors from a second one of numpy's.
+    # One thread is faster: Paddle's waiting threads keep the other processors busy.
     with threadpoolctl.threadpool_limits(1, user_api="blas"):
         for values in contributions.numpy().astype("float64"):
             table = values.reshape(len(values), -1).T
@@ -26,7 +27,7 @@ def principal_component(contributions: paddle.Tensor) -> paddle.Tensor:
 
 
 def _leading(table: np.ndarray) -> np.ndarray:
-    """The first right singular vector of a table, by the smaller of its two Gram matrices."""
+    """The first right singular vector of a table, from the smaller of its two Gram matrices."""
     wide = table.shape[0] < table.shape[1]
     _, vectors = np.linalg.eigh(table @ table.T if wide else table.T @ table)
     leading = table.T @ vectors[:, -1] if wide else vectors[:, -1]

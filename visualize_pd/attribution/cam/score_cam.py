@@ -15,7 +15,7 @@ from .pipeline import CamInputs, cam
 def score_cam(inputs: CamInputs, *, batch_size: int = 32) -> paddle.Tensor:
     """Score-CAM (Wang et al. 2020, equation 8): α = softmax over k of S_c(I ⊙ A_k in [0, 1]).
 
-    One pass for each channel, but for flat ones, which all hide the image alike.
+    It takes one pass for each channel. Flat channels all hide the whole image and share one pass.
     """
     images, (count, channels) = inputs.forward.images.detach(), inputs.activations.shape[:2]
     weights = paddle.zeros([count, channels, 1, 1], dtype=inputs.activations.dtype)
@@ -43,6 +43,6 @@ def score_cam(inputs: CamInputs, *, batch_size: int = 32) -> paddle.Tensor:
 
 
 def _stretched(maps: paddle.Tensor) -> paddle.Tensor:
-    """Each map from its lowest value, 0, to its highest, 1; a flat one becomes 0."""
+    """Scale each map linearly, its lowest value to 0 and its highest to 1. A flat one becomes 0."""
     low, high = (f(maps, axis=[1, 2, 3], keepdim=True) for f in (paddle.min, paddle.max))
     return (maps - low) / paddle.where(high > low, high - low, paddle.ones_like(high))

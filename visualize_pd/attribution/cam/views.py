@@ -1,4 +1,4 @@
-"""Copies of an image for test-time smoothing."""
+"""Changed copies of an image, to average a map over them."""
 
 from __future__ import annotations
 
@@ -15,15 +15,16 @@ View = tuple[paddle.Tensor, Callable[[paddle.Tensor], paddle.Tensor]]
 
 
 def views_of(images: paddle.Tensor, aug_smooth: bool, zooms: float | Sequence[float]) -> list[View]:
-    """The views of test-time smoothing, the plain one first, each with its way back for a map.
+    """Changed copies of the images, each with a function that undoes the change on a map.
 
-    `aug_smooth`: as it is and mirrored, × 1, 0.9 and 1.1 of the normalised values, as in
-    pytorch-grad-cam; all of them once more at each of `zooms`, shares of the image's size.
+    The first copy is not changed. `aug_smooth`: the images as they are and mirrored, with their
+    normalised values × 1, 0.9 and 1.1, as in pytorch-grad-cam. `zooms`: all of these again at other
+    sizes, as shares of the image's size. Raises `ConfigError` for zooms that are not in (0, 8].
     """
     check_images(images)
     shares: list[Any] = list(zooms) if isinstance(zooms, (list, tuple)) else [zooms]
     if not all(type(share) in (int, float) and 0 < share <= 8 for share in shares):
-        raise ConfigError(f"zooms must be numbers over 0, not {shares}")
+        raise ConfigError(f"zooms must be numbers over 0 and at most 8, not {shares}")
     full = images.shape[2:]
 
     def view(flip: bool, factor: float, zoom: float) -> View:

@@ -1,1 +1,1 @@
-"""Maps by the gradient of the class score with respect to the image."""
+"""Maps that are made of the gradient of the class score with respect to the image."""

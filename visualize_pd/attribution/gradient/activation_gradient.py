@@ -25,10 +25,11 @@ def activation_gradient(
     channel: str = "none",
     sign: str = "signed",
 ) -> paddle.Tensor:
-    """∂ Σ A_k/∂I for one filter k of a layer, by guided backprop: what the filter sees here.
+    """∂ Σ A_k/∂I of one filter k of a layer, by guided backprop (Springenberg et al. 2015).
 
-    `[N, C, H, W]`. `targets` play no part. `layer`: its name, or None for the last convolutional
-    feature maps; `filter`: its channel, or None for the one that each image excites most. Raises
+    `[N, C, H, W]`: it shows what the filter sees in this image. The class plays no part. `layer`:
+    its name, or None for the last convolutional feature maps. `filter`: its channel, or None for
+    the channel with the largest sum in each image. `guided=False` takes the plain gradient. Raises
     `ConfigError` for a layer or a filter that the network does not have.
     """
     layers = network.sublayers() if layer is None else find_layers(network, layer)

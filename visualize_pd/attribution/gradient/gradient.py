@@ -45,6 +45,6 @@ def grad_times_input(
     channel: str = "none",
     sign: str = "signed",
 ) -> paddle.Tensor:
-    """I · ∂S_c/∂I (Shrikumar et al. 2016): `[N, C, H, W]`; with a linear score it sums to it."""
+    """I · ∂S_c/∂I (Shrikumar et al. 2016): `[N, C, H, W]`; for a linear score it sums to S_c."""
     attribution = input_gradient(network, images, targets, score=score) * images.detach()
     return reduce(attribution, channel, sign)

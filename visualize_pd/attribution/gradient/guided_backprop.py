@@ -1,4 +1,4 @@
-"""Gradients with another rule for ReLUs."""
+"""Gradients for which ReLUs have another backward rule."""
 
 from __future__ import annotations
 
@@ -19,9 +19,10 @@ def guided_backprop(
     channel: str = "none",
     sign: str = "signed",
 ) -> paddle.Tensor:
-    """∂S_c/∂I, cut at every ReLU where it is negative (Springenberg et al. 2015, section 3.4).
+    """∂S_c/∂I, set to 0 at every ReLU where it is negative (Springenberg et al. 2015, section 3.4).
 
-    `[N, C, H, W]`. Without ReLUs it is the gradient. Raises `ModelError` for a ReLU out of reach.
+    `[N, C, H, W]`. In a network without ReLUs it is the gradient. Raises `ModelError` if the rule
+    cannot reach a ReLU.
     """
     attribution = input_gradient(network, images, targets, score=score, relu="guided")
     return reduce(attribution, channel, sign)
@@ -36,9 +37,11 @@ def deconvnet(
     channel: str = "none",
     sign: str = "signed",
 ) -> paddle.Tensor:
-    """Zeiler & Fergus 2014: ReLUs rectify what comes back, and nothing else (Simonyan et al. 4).
+    """The gradient, but every ReLU passes back all positive values (Zeiler & Fergus 2014).
 
-    `[N, C, H, W]`. Without ReLUs it is the gradient. Raises `ModelError` for a ReLU out of reach.
+    `[N, C, H, W]`. Negative values become 0. The input of the ReLU plays no part (Simonyan et al.
+    2013, section 4). In a network without ReLUs it is the gradient. Raises `ModelError` if the rule
+    cannot reach a ReLU.
     """
     attribution = input_gradient(network, images, targets, score=score, relu="deconvnet")
     return reduce(attribution, channel, sign)

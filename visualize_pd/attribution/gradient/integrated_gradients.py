@@ -17,9 +17,7 @@ from ..baselines import make_baseline, uniform
 from ..reduction import reduce
 
 logger = logging.getLogger("visualize_pd")
-
-
-MOST_NODES = 5_000  # of Gauss and Legendre, which are the eigenvalues of a matrix of that size
+MOST_NODES = 5_000  # Gauss-Legendre nodes are the eigenvalues of a matrix of this size
 
 
 def _gauss_legendre(steps: int) -> tuple[np.ndarray, np.ndarray]:
@@ -44,7 +42,7 @@ def _trapezoid(steps: int) -> tuple[np.ndarray, np.ndarray]:
     return np.linspace(0, 1, steps), weights
 
 
-# Steps → nodes on [0, 1] and their weights, which sum to 1.
+# Functions of the steps. They return nodes on [0, 1], and weights that sum to 1.
 QUADRATURES = {
     "gauss_legendre": _gauss_legendre,
     "midpoint": _midpoint,
@@ -70,12 +68,12 @@ def integrated_gradients(
 ) -> paddle.Tensor | tuple[paddle.Tensor, paddle.Tensor]:
     """(I − I′) · ∫₀¹ ∂S_c(I′ + α(I − I′))/∂I dα (Sundararajan et al. 2017): `[N, C, H, W]`.
 
-    It sums to S_c(I) − S_c(I′). What it misses that by, its completeness gap, is logged as warning
-    where it is over 1 % of that difference; `return_gap` adds it, `[N]`, to the result.
-    `baseline` I′: zero (the training set's mean colour), mean (the image's own), blurred, random
-    (the average over `draws` images of noise), or a tensor. `quadrature`: gauss_legendre, midpoint
-    or trapezoid. Memory grows with `batch_size`, the points in one pass, not with `steps`; by
-    default as many as keep what a pass records under 640 MB.
+    It should sum to S_c(I) − S_c(I′). What is missing is the completeness gap. A gap over 1 % of
+    that difference is logged as a warning. `return_gap` also returns the gap, `[N]`. `baseline` I′:
+    zero (the training set's mean colour), mean (the image's own), blurred, random (the average over
+    `draws` images of noise), or a tensor. `quadrature`: gauss_legendre, midpoint or trapezoid.
+    `batch_size`: the points in one pass, by default so many that a pass records at most 640 MB.
+    Memory grows with it, not with `steps`.
     """
     check_count("steps", steps, 1, MOST_VERSIONS)
     nodes_and_weights = look_up("quadrature", quadrature, QUADRATURES)(steps)

@@ -40,9 +40,9 @@ def smooth_grad(
 ) -> paddle.Tensor:
     """The average of a method's maps over noisy copies of the image (Smilkov et al. 2017).
 
-    `of`: a gradient method by its name, `{"name": …}` with its options, or a function. `noise`: σ
+    `of`: the name of a gradient method, `{"name": …}` with its options, or a function. `noise`: σ
     as a share of the image's range, max − min. `average`: mean, squared (SmoothGrad², Hooker et al.
-    2019) or variance (VarGrad, Adebayo et al. 2018). Each image gets the same noise, so a batch
+    2019) or variance (VarGrad, Adebayo et al. 2018). All images get the same noise, so a batch
     gives what single images give. The shape is that of the method's maps, reduced.
     """
     method, options = _inner(of)
@@ -66,7 +66,7 @@ def smooth_grad(
         )
         maps = method(network, batch, repeat(chosen, count), **{"score": score, **options})
         maps = maps.reshape([count, len(images), *maps.shape[1:]])
-        if average == "variance":  # a difference of two large numbers
+        if average == "variance":  # a small difference of large numbers
             maps = maps.astype("float64")
         total += maps.sum(axis=0)
         if average != "mean":

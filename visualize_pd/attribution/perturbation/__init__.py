@@ -1,1 +1,1 @@
-"""Maps that hide parts of the image and watch the score. No gradient is needed."""
+"""Methods that hide parts of the image and compare the scores. They need no gradient."""

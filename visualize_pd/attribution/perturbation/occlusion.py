@@ -1,4 +1,4 @@
-"""How far the score drops behind a square."""
+"""Occlusion: how far the score drops when a square is hidden."""
 
 from __future__ import annotations
 
@@ -26,10 +26,11 @@ def occlusion(
 ) -> paddle.Tensor:
     """How far the score drops when a square is hidden (Zeiler & Fergus 2014, section 4.2).
 
-    `[N, 1, H, W]`, signed: each pixel's mean of S_c(I) − S_c(I hidden) over the squares that hide
-    it. `size` in pixels, by default a fifth of the shorter side, and `stride`, by default a third
-    of that; the last row and column of squares end at the edge. `baseline` fills the square: zero
-    (the training set's mean colour), mean, blurred, or a tensor.
+    `[N, 1, H, W]`, signed. Each pixel has the mean of S_c(I) − S_c(I hidden) over the squares that
+    hide it. `size` of the square in pixels: by default a fifth of the shorter side. `stride` in
+    pixels: by default a third of `size`. The last row and the last column of squares end at the
+    edge. `baseline` fills the square: zero (the training set's mean colour), mean, blurred, or a
+    tensor.
     """
     versions = versions_per_pass(batch_size, images)
     height, width = images.shape[2:]

@@ -1,4 +1,4 @@
-"""The mean score of what random masks leave visible."""
+"""RISE: for each pixel, the mean score over the random masks that leave it visible."""
 
 from __future__ import annotations
 
@@ -29,9 +29,10 @@ def rise(
 ) -> paddle.Tensor:
     """1/(N·p) Σ S_c(I ⊙ M_i) · M_i over random soft masks (RISE, Petsiuk et al. 2018, equation 6).
 
-    `[N, 1, H, W]`. Each of `masks` is a grid of `cells` × `cells`, open with probability `keep` =
-    p, enlarged and shifted; hidden pixels get the training set's mean colour. Each image gets the
-    same masks, so that a batch gives what single images give.
+    `[N, 1, H, W]`. In the equation, N = `masks` and p = `keep`. A mask starts as a grid of `cells`
+    × `cells`, each open with probability p. It is enlarged with soft edges, and shifted. Hidden
+    pixels get the training set's mean colour. All images get the same masks, so a batch gives what
+    single images give.
     """
     check_count("masks", masks, 1, MOST_VERSIONS)
     check_count("cells", cells, 1, MOST_CELLS)
@@ -57,11 +58,11 @@ def rise(
 def random_masks(
     count: int, shape: tuple[int, int], cells: int, keep: float, random: np.random.Generator
 ) -> paddle.Tensor:
-    """`[count, 1, H, W]` in [0, 1]: grids enlarged with soft edges, each shifted within a cell."""
+    """Masks `[count, 1, H, W]` in [0, 1]: enlarged grids, each shifted by less than a cell."""
     height, width = shape
     cell_height, cell_width = -(-height // cells), -(-width // cells)
     grids, corners = [], []
-    for _ in range(count):  # one by one, so that the batch size does not change what is drawn
+    for _ in range(count):  # one by one, so that the masks do not depend on the batch size
         grids.append(random.random((1, cells, cells)) < keep)
         corners.append((random.integers(cell_height), random.integers(cell_width)))
     soft = paddle.nn.functional.interpolate(

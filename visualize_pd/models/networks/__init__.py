@@ -1,1 +1,1 @@
-"""Networks that Paddle does not have, or not with these weights."""
+"""Networks that Paddle does not have, or does not have with these weights."""

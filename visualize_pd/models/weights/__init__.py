@@ -1,1 +1,1 @@
-"""Weights: find a file, or download one; read it, and fit it to a network."""
+"""Weight files: find or download a file, read it, and load it into a network."""

@@ -1,7 +1,8 @@
-"""Weight files → `{name: float32 array}`, without PyTorch, and without running what they contain.
+"""Read weight files as `{name: float32 array}`, without PyTorch, and without running their content.
 
-Three kinds are read: Paddle's `.pdparams`, PyTorch's `.pth` (the zip format since PyTorch 1.6, and
-the legacy one before it) and `.safetensors`. The first bytes of a file tell its kind, not its name.
+Three kinds of files are read: Paddle's `.pdparams`, PyTorch's `.pth` (the zip format since PyTorch
+1.6, and the legacy format before it) and `.safetensors`. The kind is found from the first bytes of
+the file, not from its name.
 """
 
 from __future__ import annotations
@@ -16,20 +17,16 @@ from ...core.errors import WeightsError
 from ...core.files import is_pipe_or_device
 from .unpickling import Refused, Storage, StoredArray, StoredTensor, WeightsUnpickler, checked_key
 
-UNFOLDED = 8  # float32 bytes that may come of a byte of the file: 4 of int8, and tensors shared
-
-
-LONGEST_NAME = 1000  # each of its dots may end a prefix, which `fit` takes off one by one
-
-
+# The most bytes of float32 arrays for each byte of a file. An int8 number becomes 4 bytes, and
+# tensors can share data.
+UNFOLDED = 8
+LONGEST_NAME = 1000  # each dot in a name may end a prefix, and `fit` removes them one by one
 LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
-
-
 WRAPPERS = ("state_dict", "model_state_dict", "model", "network", "net", "params", "state_dict_ema")
 
 
 def read_checkpoint(path: str | Path) -> dict[str, np.ndarray]:
-    """The arrays of a weight file by name; wrappers such as `state_dict` are opened.
+    """The arrays of a weight file by their names. Wrappers such as `state_dict` are removed.
 
     Raises `WeightsError` for a file that is missing, damaged, of an unknown kind or hostile.
     """
@@ -41,7 +38,7 @@ def read_checkpoint(path: str | Path) -> dict[str, np.ndarray]:
             start = file.read(9)
             size = file.seek(0, 2)
             file.seek(0)
-            # A header's length comes first: its lowest byte may well be the 0x80 of pickles.
+            # The length of the header comes first. Its lowest byte may be 0x80, as in a pickle.
             if start[8:] == b"{" and int.from_bytes(start[:8], "little") < size:
                 content = _read_safetensors(path)
             elif start.startswith(b"PK\x03\x04"):
@@ -49,19 +46,22 @@ def read_checkpoint(path: str | Path) -> dict[str, np.ndarray]:
             elif start.startswith(b"\x80"):
                 content = _read_pickle(file)
             else:
-                raise Refused("it is none of .pdparams, .pth and .safetensors, or cut off")
+                raise Refused("it is not a .pdparams, .pth or .safetensors file, or it is cut off")
         return _state_dict(content, UNFOLDED * size)
     except Refused as error:
         raise WeightsError(f"cannot use the weights {path}: {error}") from error
     except FileNotFoundError:
         raise WeightsError(f"no such weight file: {path}") from None
-    except Exception as error:  # a damaged pickle or archive can raise nearly anything
+    except Exception as error:  # a damaged pickle or archive can raise almost any error
         reason = getattr(error, "strerror", None) or "the file is cut off or damaged"
         raise WeightsError(f"cannot read the weights {path}: {reason}") from error
 
 
 def _read_pickle(file: IO[bytes]) -> Any:
-    """A `.pdparams`, or a legacy `.pth`: three headers, the pickle, the keys, then raw storages."""
+    """Read a `.pdparams` or a legacy `.pth`.
+
+    A legacy `.pth` holds three headers, the pickle, the keys, and then the raw storages.
+    """
     storages: dict[str, Storage] = {}
     content = WeightsUnpickler(file, storages).load()
     if content != LEGACY_MAGIC:
@@ -86,7 +86,7 @@ def _read_torch_zip(file: IO[bytes]) -> Any:
         if not pickles:
             raise Refused("it is a zip file, but holds no PyTorch weights")
         if any(entry.compress_type != zipfile.ZIP_STORED for entry in entries.values()):
-            raise Refused("it is compressed, which PyTorch's files never are")
+            raise Refused("it is a compressed zip file, and PyTorch never compresses weights")
         if sum(entry.file_size for entry in entries.values()) > file.seek(0, 2):
             raise Refused("its parts overlap")
         root = pickles[0][: -len("data.pkl")]
@@ -107,22 +107,22 @@ def _read_safetensors(path: Path) -> dict[str, Any]:
     except SafetensorError as error:
         raise Refused("the file is cut off or damaged") from error
     except (TypeError, AttributeError) as error:
-        raise Refused("its numbers are of a kind that numpy lacks; save it as float32") from error
+        raise Refused("numpy cannot hold its type of numbers; save it as float32") from error
 
 
 def _state_dict(content: Any, room: int) -> dict[str, np.ndarray]:
     if not isinstance(content, dict):
-        raise Refused("it holds no state dict")
+        raise Refused("it contains no state dict")
     arrays = {}
     for name, value in content.items():
         array = _as_array(value)
         if array is not None:
             name = str(name)
             if len(name) > LONGEST_NAME:
-                raise Refused(f"it has an array with a name of {len(name)} letters")
+                raise Refused(f"the name of an array in it is too long: {len(name)} letters")
             room -= 4 * array.size
             if room < 0:
-                raise Refused("its tensors share their data too often")
+                raise Refused("too many of its tensors share the same data")
             arrays[name] = np.ascontiguousarray(array, "float32").reshape(array.shape)
     inner = [content[key] for key in WRAPPERS if isinstance(content.get(key), dict)]
     if inner and not any(name.endswith((".weight", "_weight")) for name in arrays):
@@ -133,7 +133,7 @@ def _state_dict(content: Any, room: int) -> dict[str, np.ndarray]:
 
 
 def _as_array(value: Any) -> np.ndarray | None:
-    """The array in a pickle's stand-in; Paddle also writes a tensor as a pair (name, array)."""
+    """The array of one value in a pickle. Paddle also writes a tensor as a pair (name, array)."""
     if isinstance(value, tuple) and len(value) == 2 and isinstance(value[0], str):
         value = value[1]
     if isinstance(value, (StoredArray, StoredTensor)):

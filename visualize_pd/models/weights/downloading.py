@@ -1,4 +1,4 @@
-"""Weights from Paddle's model zoo."""
+"""Download weights from Paddle's model zoo."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ from ...core.errors import OutputError, WeightsError
 from ...core.files import atomic_write, expand_home, write_text
 from .finding import weights_folder
 
-FIRST_BYTE_SECONDS = 4.0  # for name look-up, connection, encryption and the first answer
-STALL_SECONDS = 15.0  # for each further chunk
+FIRST_BYTE_SECONDS = 4.0  # the longest wait for the connection and the first answer
+STALL_SECONDS = 15.0  # the longest wait for each further chunk
 CHUNK = 1 << 16
-FORGET_SECONDS = 24 * 3600.0  # after which a failed download is tried again
+FORGET_SECONDS = 24 * 3600.0  # after this time a failed download is tried again
 
 
 class Unreachable(WeightsError):
@@ -33,28 +33,28 @@ class Unreachable(WeightsError):
 
 
 def zoo_url(name: str) -> tuple[str, str] | None:
-    """The URL and md5 of a network's weights in Paddle's own model zoo; None if it has none."""
+    """The URL and md5 of a network's weights in Paddle's model zoo. None if it has none."""
     builder = getattr(paddle.vision.models, name, None)
     module = sys.modules.get(getattr(builder, "__module__", ""), None)
     published = getattr(module, "model_urls", {})
-    # Paddle files its MobileNets under other names, with their width.
+    # In Paddle's table the names of the MobileNets contain their width.
     names = (name, f"{name}_x1.0", f"{name.replace('_v', 'v')}_1.0")
     return next((published[each] for each in names if each in published), None)
 
 
 def zoo_path(name: str, url: str) -> Path:
-    """Where the weights of a network from the model zoo are kept."""
+    """The file in which the weights of a network from the model zoo are saved."""
     return weights_folder() / f"{name}-{Path(url).name}"
 
 
 def download_once_a_day(url: str, md5: str, path: Path) -> Path:
-    """As `download`, but not again within a day after the server could not be reached."""
+    """As `download`, but if the server could not be reached, it is not tried again for a day."""
     failures = _failures()
     waited = time.time() - failures.get(url, 0)
     if 0 <= waited < FORGET_SECONDS:
         raise Unreachable(
-            f"the server of {url} could not be reached {_ago(waited)}, and is tried again after a "
-            "day, or at once by: visualize-pd weights download"
+            f"the server of {url} could not be reached {_ago(waited)}; it is tried again after a "
+            "day, or at once with visualize-pd weights download"
         )
     try:
         return download(url, md5, path)
@@ -74,7 +74,7 @@ def _failures_file() -> Path:
 
 
 def _failures() -> dict[str, float]:
-    """When each URL could not be reached, in seconds since 1970."""
+    """The last time at which each URL could not be reached, in seconds since 1970."""
     try:
         kept = json.loads(_failures_file().read_text(encoding="utf-8"))
         return {url: float(when) for url, when in kept.items()}
@@ -83,16 +83,16 @@ def _failures() -> dict[str, float]:
 
 
 def _keep_failures(failures: dict[str, float]) -> None:
-    with suppress(OutputError):  # it is tried again in the next run
+    with suppress(OutputError):  # then the download is tried again in the next run
         write_text(_failures_file(), json.dumps(failures))
 
 
 def download(url: str, md5: str, path: Path) -> Path:
-    """Fetch `url` into `path`: whole and with the right md5, or not at all.
+    """Download `url` to `path`. The file is written only if it is complete and its md5 is right.
 
-    Gives up after 4 seconds without a first byte, and after 15 seconds without another 64 KiB.
-    Raises `Unreachable` where the server does not answer, and another `WeightsError` for a file
-    that is cut off or damaged, or cannot be kept.
+    The download stops after 4 seconds without a first byte, and after 15 seconds without another
+    64 KiB. Raises `Unreachable` if the server does not answer. Raises another `WeightsError` if the
+    file is cut off or damaged, or cannot be written.
     """
     from tqdm import tqdm
 
@@ -111,19 +111,20 @@ def download(url: str, md5: str, path: Path) -> Path:
             if total is not None and received != total:
                 raise WeightsError(f"{url} was cut off at {received} of {total} bytes")
             if digest.hexdigest() != md5:
-                raise WeightsError(f"what {url} sent is damaged (wrong md5); nothing was kept")
+                raise WeightsError(f"the file from {url} is damaged (wrong md5) and was not kept")
     except OutputError as error:
-        raise WeightsError(f"cannot keep what was downloaded: {error}") from error
+        raise WeightsError(f"cannot save the downloaded file: {error}") from error
     failures = _failures()
-    if failures.pop(url, None):
+    if failures.pop(url, None) is not None:
         _keep_failures(failures)
     return path
 
 
 def _fetch(url: str) -> Iterator[Any]:
-    """First the length that the server announces (or None), then the chunks, under deadlines.
+    """Yield the length that the server announces (or None), and then the chunks.
 
-    The waiting is done in a thread: looking up a name cannot be given a time limit.
+    There is a time limit for each of them. The download runs in a thread, because the look-up of a
+    host name has no time limit of its own.
     """
     arrivals: queue.Queue = queue.Queue(maxsize=64)
     abandoned = threading.Event()

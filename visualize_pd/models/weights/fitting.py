@@ -1,4 +1,4 @@
-"""Arrays of a file → the parameters of a network, or a refusal."""
+"""Match the arrays of a weight file with the parameters of a network."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ Translate = Callable[[dict[str, np.ndarray]], dict[str, np.ndarray]]
 
 
 def load_weights(network: nn.Layer, path: str | Path, translate: Translate | None = None) -> None:
-    """Read a weight file and put it into `network`, every parameter of which must be there.
+    """Read a weight file and load it into `network`. The file must hold every parameter of it.
 
-    Prefixes that all names share, PyTorch's names for BatchNorm and its transposed Linear weights
-    are recognised; `translate` maps a model's own older names. Raises `WeightsError` with the names
-    that are missing, left over or of another shape.
+    Prefixes that all names share are removed. PyTorch's names for BatchNorm and its transposed
+    Linear weights are converted. `translate` maps older names of the model. Raises `WeightsError`
+    for arrays that are missing, unknown or of another shape. The message gives their names.
     """
     path = Path(path)
     arrays: dict[str, Any] = fit(read_checkpoint(path), network, path, translate)
-    for name, value in network.state_dict().items():  # a counter, or a network in half precision
-        if value.dtype != paddle.float32:
+    for name, value in network.state_dict().items():
+        if value.dtype != paddle.float32:  # a counter, or a network in half precision
             arrays[name] = paddle.to_tensor(arrays[name]).astype(value.dtype)
     network.set_state_dict(arrays)
 
@@ -38,7 +38,7 @@ def fit(
     path: Path,
     translate: Translate | None = None,
 ) -> dict[str, np.ndarray]:
-    """Bring arrays to the names and shapes of a network's state, or raise `WeightsError`."""
+    """Convert arrays to the names and shapes of a network's state, or raise `WeightsError`."""
     wanted = {name: tuple(value.shape) for name, value in network.state_dict().items()}
     arrays = {name if name in wanted else _plain(name): a for name, a in arrays.items()}
     arrays.pop("", None)
@@ -64,7 +64,11 @@ def fit(
         if names
     ]
     if problems:
-        hint = "; set model.num_classes to the file's" if shapes and not missing + extra else ""
+        hint = (
+            "; set model.num_classes to the number in the file"
+            if shapes and not missing + extra
+            else ""
+        )
         raise WeightsError(
             f"the weights {path} do not fit {type(network).__name__}: {'; '.join(problems)}{hint}"
         )
@@ -72,7 +76,7 @@ def fit(
 
 
 def _plain(name: str) -> str:
-    """PyTorch's BatchNorm statistics under Paddle's names; its batch counter has none."""
+    """Paddle's name for PyTorch's BatchNorm statistics. PyTorch's batch counter gets no name."""
     if name.endswith("num_batches_tracked"):
         return ""
     name = re.sub(r"(^|\.)running_mean$", r"\1_mean", name)
@@ -85,18 +89,19 @@ def _shared_prefix(arrays: dict) -> str:
 
 
 def _paddle_linears(arrays: dict, network: nn.Layer, path: Path) -> dict:
-    """Turn PyTorch's [out, in] Linear weights into Paddle's [in, out].
+    """Transpose PyTorch's Linear weights [out, in] to Paddle's [in, out].
 
-    A square weight does not tell; the other ones of the file do, and else the kind of file.
+    Weights that are not square show which of the two a file has. If all are square, the suffix of
+    the file decides.
     """
     layers = network.sublayers(include_self=True)
     weights = {id(layer.weight) for layer in layers if isinstance(layer, nn.Linear)}
     state = network.state_dict().items()
     linears = {name: tuple(value.shape) for name, value in state if id(value) in weights}
     shapes = [(arrays[name].shape, s) for name, s in linears.items() if name in arrays]
-    telling = [(found, shape) for found, shape in shapes if shape[0] != shape[1]]
-    if telling:
-        torch = any(found == shape[::-1] for found, shape in telling)
+    not_square = [(stored, shape) for stored, shape in shapes if shape[0] != shape[1]]
+    if not_square:
+        torch = any(stored == shape[::-1] for stored, shape in not_square)
     else:
         torch = path.suffix.lower() in (".pth", ".pt")
     if not torch:

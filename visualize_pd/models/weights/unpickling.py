@@ -1,7 +1,7 @@
-"""Pickles of weights, read without running anything.
+"""Read pickles of weights without running any code in them.
 
-A pickle can name any function of any module, which Python would then call. Here a pickle gets
-arrays, tensors, dicts and numbers, or it is refused.
+A pickle can name any function of any module, and Python would then call it. Here a pickle can only
+build arrays, tensors, dicts and numbers. Any other pickle is refused.
 """
 
 from __future__ import annotations
@@ -19,18 +19,21 @@ class Refused(Exception):
     """The file holds something that is not a weight."""
 
 
-# What a pickle may build. Nothing below runs, imports or opens anything.
+# The objects that a pickle may build. Nothing below runs, imports or opens anything.
 
 
 def checked_key(key: Any) -> Any:
-    """A key of a dict. Tuples are none: hashing nested ones can take for ever, or the process."""
+    """A key of a dict, if it is a text or a number.
+
+    Tuples are refused. To hash deeply nested tuples can take forever or crash the process.
+    """
     if not isinstance(key, (str, bytes, int, float)):
-        raise Refused("it names something by what is no name")
+        raise Refused("a key in it is neither a text nor a number")
     return key
 
 
 class _Dict(dict):
-    """An OrderedDict without the attributes that a pickle would hang onto it."""
+    """An OrderedDict. The attributes that a pickle sets on it are ignored."""
 
     def __init__(self, pairs: Any = ()):
         super().__init__()
@@ -42,14 +45,14 @@ class _Dict(dict):
 
 
 class _DType:
-    """A numpy dtype: a kind and a size, such as "f4", then a byte order."""
+    """A numpy dtype: first its kind and size, such as "f4", then its byte order."""
 
     def __init__(self, code: str, *_: Any):
         if not isinstance(code, str):
-            raise Refused("it holds an array that is not of numbers")
+            raise Refused("an array in it does not contain numbers")
         order, kind = ("<", code) if code[:1].isalpha() else (code[:1], code[1:])
         if kind not in ("f2", "f4", "f8", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "b1"):
-            raise Refused(f"it holds an array of {code[:20]!r}, not of numbers")
+            raise Refused(f"an array in it contains {code[:20]!r}, not numbers")
         self.dtype = np.dtype(kind).newbyteorder(">" if order == ">" else "<")
 
     def __setstate__(self, state: tuple) -> None:
@@ -57,7 +60,7 @@ class _DType:
 
 
 class StoredArray:
-    """A numpy array: shape, dtype and bytes arrive in `__setstate__`."""
+    """A numpy array. `__setstate__` gets its shape, dtype and bytes."""
 
     def __init__(self, *_: Any):
         self.values: np.ndarray | None = None
@@ -71,17 +74,17 @@ class StoredArray:
 
     def array(self) -> np.ndarray | None:
         if self.values is not None and self.values.dtype.kind + str(self.values.itemsize) == "u2":
-            return _bfloat16(self.values)  # as which Paddle writes bfloat16
+            return _bfloat16(self.values)  # Paddle writes bfloat16 as u2
         return self.values
 
 
 def _bfloat16(halves: np.ndarray) -> np.ndarray:
-    """What is stored are the upper halves of float32 numbers."""
+    """Turn bfloat16 into float32. A bfloat16 number is the upper half of a float32 number."""
     return (halves.astype("u4") << 16).view("f4")
 
 
 class Storage:
-    """A flat run of numbers that tensors look into; its bytes may come after the pickle."""
+    """A flat array of numbers to which tensors refer. Its bytes may follow after the pickle."""
 
     def __init__(self, dtype: str, count: int):
         self.dtype = dtype
@@ -98,7 +101,7 @@ class Storage:
 
 
 class StoredTensor:
-    """A strided view of a storage."""
+    """A tensor: a strided view of a storage."""
 
     def __init__(self, storage: Storage, offset: int, size: tuple, stride: tuple, *_: Any):
         self.storage, self.offset = storage, offset
@@ -117,7 +120,7 @@ class StoredTensor:
             return np.zeros(self.size, "f4")
         last = self.offset + sum((n - 1) * s for n, s in zip(self.size, self.stride))
         if last >= values.size or count > values.size:
-            raise Refused("a tensor reaches past its data")
+            raise Refused("a tensor is larger than its data")
         strides = [s * values.itemsize for s in self.stride]
         return np.lib.stride_tricks.as_strided(values[self.offset :], self.size, strides)
 
@@ -154,8 +157,6 @@ _STORAGES = {
     "ByteStorage": "u1",
     "BoolStorage": "b1",
 }
-
-
 _KNOWN: dict[tuple[str, str], Any] = {
     ("collections", "OrderedDict"): _Dict,
     ("builtins", "tuple"): tuple,
@@ -180,7 +181,7 @@ for _numpy in ("numpy.core", "numpy._core"):
     _KNOWN[f"{_numpy}.numeric", "_frombuffer"] = _frombuffer
 
 
-# Pickle's instructions that are left as they are.
+# The instructions of pickle that are used unchanged.
 _PLAIN = [
     getattr(pickle, name)[0]
     for name in (
@@ -197,17 +198,19 @@ _PLAIN = [
 
 class _Instructions(dict):
     def __missing__(self, code: int) -> None:
-        raise Refused(f"it holds more than weights (pickle's {chr(code)!r}), which was not run")
+        raise Refused(
+            f"it holds more than weights (pickle's instruction {chr(code)!r}), which was not run"
+        )
 
 
 class WeightsUnpickler(pickle._Unpickler):
-    """Pickle's machine with the instructions that weights need, and nothing to call but `_KNOWN`.
+    """An unpickler with only the instructions that weights need. It can call only `_KNOWN`.
 
-    It is the standard library's pure Python one, in which instructions can be left out: there are
-    no sets and no attributes, and a file cannot make the memo huge.
+    It is the standard library's unpickler in pure Python, in which instructions can be left out. It
+    has no sets and no attributes, and a file cannot make its memo huge.
     """
 
-    # Its own, of which type checkers know nothing.
+    # Attributes of the base class that type checkers do not know.
     stack: list
     pop_mark: Callable[[], list]
     append: Callable[[Any], None]
@@ -220,7 +223,7 @@ class WeightsUnpickler(pickle._Unpickler):
     def load_build(self) -> None:
         state = self.stack.pop()
         if not isinstance(self.stack[-1], (StoredArray, _DType, _Dict)):
-            raise Refused("it sets attributes of something that is no array")
+            raise Refused("it sets attributes of something that is not an array")
         self.stack[-1].__setstate__(state)
 
     def load_setitem(self) -> None:
@@ -232,7 +235,7 @@ class WeightsUnpickler(pickle._Unpickler):
         for key, value in zip(items[::2], items[1::2]):
             self.stack[-1][checked_key(key)] = value
 
-    def load_bytearray8(self) -> None:  # pickle's own fills the memory first, then reads
+    def load_bytearray8(self) -> None:  # pickle's own version allocates the memory before it reads
         self.append(self.read(int.from_bytes(self.read(8), "little")))
 
     dispatch: ClassVar = _Instructions({c: pickle._Unpickler.dispatch[c] for c in _PLAIN})
@@ -248,13 +251,13 @@ class WeightsUnpickler(pickle._Unpickler):
             return _KNOWN[module, name]
         except KeyError:
             raise Refused(
-                f"it names {module[:40]}.{name[:40]}, which is no weight, and was not run; "
-                "save the network's state dict alone"
+                f"it names {module[:40]}.{name[:40]}, which is not a weight and was not run; "
+                "save only the state dict of the network"
             ) from None
 
     def persistent_load(self, pid: Any) -> Storage:
         kind, dtype, key, _, count = pid[:5]
         known = kind == "storage" and dtype in _STORAGES.values() and not (len(pid) > 5 and pid[5])
         if not known or type(count) is not int or count < 0:
-            raise Refused("it refers to data outside itself")
+            raise Refused("it refers to data outside the file")
         return self.storages.setdefault(str(checked_key(key)), Storage(dtype, count))

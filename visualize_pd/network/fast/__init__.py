@@ -1,8 +1,8 @@
-"""The same numbers sooner, on a CPU. Without it every result is the same, to rounding.
+"""Faster computation on a CPU. Without it every result is the same, up to rounding.
 
-Two things are faster: the layers of a frozen network (`fast_layers`), and passes without gradients
-(`CompiledForward`). `VISUALIZE_PD_FAST=0`, `fast: false` in a config, or `use_fast(False)` switches
-both off.
+Two things are faster: the layers of a frozen network (`fast_layers`), and forward passes without
+gradients (`CompiledForward`). Both can be switched off: with `VISUALIZE_PD_FAST=0` in the
+environment, with `fast: false` in a config, or with `use_fast(False)`.
 """
 
 from .compiled import CompiledForward

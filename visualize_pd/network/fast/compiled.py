@@ -1,7 +1,7 @@
-"""Passes without gradients by a compiled copy of the network.
+"""Forward passes without gradients, done by a compiled copy of the network.
 
-Paddle's inference engine runs the copy with oneDNN, which Paddle does not use otherwise. It is
-several times faster for most networks, above all for depthwise convolutions.
+Paddle's inference engine runs the copy with oneDNN. Paddle does not use oneDNN otherwise. For most
+networks this is several times faster, most of all for depthwise convolutions.
 """
 
 from __future__ import annotations
@@ -23,18 +23,18 @@ from .switch import is_fast
 
 Run = Callable[[paddle.Tensor], paddle.Tensor]
 
-# Compiling takes one or two seconds. It begins when the plain passes have taken as long. So it can
-# at worst double the time of a run, and short runs never compile.
+# Compiling takes one or two seconds. It begins when the plain passes have taken as long as this. So
+# the time of a run can at most double, and short runs never compile.
 COMPILE_AFTER_SECONDS = 2.0
-TOLERANCE = 1e-5  # of the largest logit
-WORTH_IT = 0.9  # of the time of a plain pass
+TOLERANCE = 1e-5  # share of the largest logit
+WORTH_IT = 0.9  # share of the time of a plain pass
 
 
 class _Copy:
-    """The compiled copy of a network for one size of images, and what led to it."""
+    """The compiled copy of a network for one size of images, if there is one yet."""
 
     def __init__(self) -> None:
-        self.seconds = 0.0  # that plain passes have taken
+        self.seconds = 0.0  # the time that plain passes have taken
         self.run: Run | None = None
         self.refused = False
 
@@ -43,12 +43,12 @@ _COPIES: weakref.WeakKeyDictionary = weakref.WeakKeyDictionary()
 
 
 class CompiledForward:
-    """`images → what the network returns`, or only its logits once a compiled copy runs.
+    """A function from images to the output of the network. A compiled copy returns only the logits.
 
-    Made for one `with` block, in which the network is frozen and no gradients are recorded.
-    `logits_of` finds the logits in what the network returns. A copy is used if it gives the logits
-    of the network, to 1e-5 of the largest one, and is faster. It is compared again in each block,
-    because the weights may have changed since the last one.
+    It is made for one `with` block, in which the network is frozen and no gradients are recorded.
+    `logits_of` finds the logits in the output of the network. A copy is used only if it is faster
+    and if its logits are those of the network, to 1e-5 of the largest one. They are compared again
+    in each block, because the weights may have changed since the last block.
     """
 
     def __init__(self, network: paddle.nn.Layer, logits_of: Callable[[Any], paddle.Tensor]):
@@ -80,7 +80,7 @@ class CompiledForward:
 
 
 def _can_be_fast(network: paddle.nn.Layer, images: paddle.Tensor) -> bool:
-    """On a CPU, in single precision, and no hook looks at what layers return."""
+    """Whether a copy may run: on a CPU, in single precision, and if no layer has a hook."""
     return (
         is_fast()
         and images.place.is_cpu_place()
@@ -101,20 +101,20 @@ def _alike(logits: paddle.Tensor, expected: paddle.Tensor) -> bool:
 def _compiled(
     network: paddle.nn.Layer, images: paddle.Tensor, expected: paddle.Tensor, seconds: float
 ) -> Run | None:
-    """A compiled copy; None if there can be none, if its logits differ, or if it is not faster."""
+    """A compiled copy. None if compiling fails, if its logits differ, or if it is not faster."""
     try:
         with _silent():
             run = _compile(network, images.shape[1:])
-            right = _alike(run(images), expected)  # also the first call, which is slower
+            right = _alike(run(images), expected)  # this first call is slower, so it is not timed
         start = time.perf_counter()
         run(images)
-    except Exception:  # some networks cannot be compiled; they run as they are
+    except Exception:  # some networks cannot be compiled. They run as they are
         return None
     return run if right and time.perf_counter() - start < WORTH_IT * seconds else None
 
 
 class _Traced(paddle.nn.Layer):
-    """Records what a network does; `not_to_static` keeps Paddle from rewriting its methods."""
+    """A layer that calls the network. With `not_to_static` Paddle does not rewrite its methods."""
 
     def __init__(self, network: paddle.nn.Layer):
         super().__init__()
@@ -137,15 +137,15 @@ def _compile(network: paddle.nn.Layer, shape: list[int]) -> Run:
         run = create_runner(config, ["images"], threads())
 
     def logits(images: paddle.Tensor) -> paddle.Tensor:
-        found = run(images)
-        return as_tensor(found[:, None] if found.ndim == 1 else found)
+        output = run(images)
+        return as_tensor(output[:, None] if output.ndim == 1 else output)
 
     return logits
 
 
 @contextmanager
 def _silent() -> Iterator[None]:
-    """Without the warnings of Paddle's compiler, which it also writes to stderr past Python."""
+    """Hide the warnings of Paddle's compiler. Some of them do not go through Python's stderr."""
     before = os.dup(2)
     try:
         with open(os.devnull, "wb") as nowhere, warnings.catch_warnings():

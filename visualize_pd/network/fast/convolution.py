@@ -1,4 +1,7 @@
-"""Convolutions by oneDNN on a CPU: several times faster than Paddle's own, above all backwards."""
+"""Convolutions by oneDNN on a CPU.
+
+They are several times faster than Paddle's own, most of all in the backward pass.
+"""
 
 from __future__ import annotations
 
@@ -15,11 +18,11 @@ from .program import Convolution, convolution_program
 
 _OWN = conv._conv_nd
 
-# oneDNN is slower than Paddle's matrix products for 1×1 kernels. With few channels, as pictures
-# have, it is also slower for small kernels, and for gradients.
+# For 1×1 kernels oneDNN is slower than Paddle's matrix products. If there are few channels, as in
+# pictures, it is also slower for small kernels and for gradients.
 FEW_CHANNELS = 16
 SMALL_KERNEL = 3 * 3
-TOLERANCE = 1e-5  # of the largest number
+TOLERANCE = 1e-5  # share of the largest number
 
 
 def convolution(
@@ -36,7 +39,7 @@ def convolution(
     op_type: str = "conv2d",
     **others: Any,
 ) -> paddle.Tensor:
-    """Paddle's `_conv_nd`, with the same arguments: by oneDNN if the parameters are frozen."""
+    """Paddle's `_conv_nd`, with the same arguments. It uses oneDNN if the parameters are frozen."""
     programs = None
     sides = (stride, padding, dilation)
     if (
@@ -73,9 +76,10 @@ def _is_worth_it(x: paddle.Tensor, weight: paddle.Tensor) -> bool:
 
 @lru_cache(maxsize=256)
 def _programs(kind: Convolution) -> tuple[Run, Run] | None:
-    """Forward and backward; None if they fail, or if their numbers are not Paddle's own.
+    """The programs of the forward and the backward pass.
 
-    Each kind is tried once, with random numbers.
+    Each kind is tested once, with random numbers. The result is None if the programs fail, or if
+    their numbers differ from Paddle's own.
     """
     width = 1 if kind.operation == "depthwise_conv2d" else FEW_CHANNELS
     channels, size = kind.groups * width, 12 + 2 * max(kind.dilations)
@@ -96,11 +100,11 @@ def _programs(kind: Convolution) -> tuple[Run, Run] | None:
         expected: list[Any] = [output, x.grad]
         forwards = convolution_program(kind, ["Input", "Filter"], "Output")
         backwards = convolution_program(kind, ["Input", "Filter", "Output@GRAD"], "Input@GRAD")
-        found = forwards(x, weight), backwards(x, weight, slope)
-    except Exception:  # a Paddle without oneDNN, or with another engine
+        results = forwards(x, weight), backwards(x, weight, slope)
+    except Exception:  # this Paddle has no oneDNN, or another engine
         return None
     alike = all(
         np.abs(one - other.numpy()).max() <= TOLERANCE * np.abs(other.numpy()).max()
-        for one, other in zip(found, expected)
+        for one, other in zip(results, expected)
     )
     return (forwards, backwards) if alike else None

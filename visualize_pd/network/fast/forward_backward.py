@@ -1,4 +1,4 @@
-"""A function with a gradient of its own, and when a layer may use one."""
+"""A function with its own backward pass, and the conditions under which a layer may use one."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from paddle.autograd import PyLayer
 
 
 def can_be_fast(x: paddle.Tensor, *parameters: paddle.Tensor) -> bool:
-    """On a CPU, in single precision, and the parameters are frozen."""
+    """Whether a layer runs on a CPU, in single precision, with frozen parameters."""
     return (
         paddle.in_dynamic_mode()
         and x.place.is_cpu_place()
@@ -20,12 +20,15 @@ def can_be_fast(x: paddle.Tensor, *parameters: paddle.Tensor) -> bool:
 
 
 def needs_gradient(x: paddle.Tensor) -> bool:
-    """Whether a gradient with respect to `x` will be asked for."""
+    """Whether a gradient with respect to `x` may be computed later."""
     return paddle.is_grad_enabled() and not x.stop_gradient
 
 
 class ForwardBackward(PyLayer):
-    """Two functions: `forwards(x)`, and `backwards(x, gradient of the output) → gradient of x`."""
+    """A function `forwards(x)` with its own backward pass.
+
+    `backwards(x, gradient of the output)` returns the gradient of `x`.
+    """
 
     @staticmethod
     def forward(

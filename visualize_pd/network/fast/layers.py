@@ -20,9 +20,9 @@ _MAX_POOL = functional.max_pool2d
 
 @contextmanager
 def fast_layers() -> Iterator[None]:
-    """Within the block, convolutions, linear layers and max pooling of `paddle.nn` are fast.
+    """Inside the block, convolutions, linear layers and max pooling of `paddle.nn` are faster.
 
-    Only layers whose parameters are frozen are changed. Gradients of gradients cannot be taken.
+    This holds only for layers whose parameters are frozen. Gradients of gradients cannot be taken.
     """
     if not is_fast():
         yield
@@ -45,7 +45,7 @@ def fast_layers() -> Iterator[None]:
 def _linear(
     x: paddle.Tensor, weight: paddle.Tensor, bias: paddle.Tensor | None = None, **others: Any
 ) -> paddle.Tensor:
-    """The input's gradient is computed as (W · ∂ᵀ)ᵀ, not as ∂ · Wᵀ: MKL is faster that way."""
+    """The gradient of the input is computed as (W · ∂ᵀ)ᵀ, not as ∂ · Wᵀ. MKL does this faster."""
     parameters = [weight] if bias is None else [weight, bias]
     if not (x.ndim == 2 and needs_gradient(x) and can_be_fast(x, *parameters)):
         return _LINEAR(x, weight, bias, **others)
@@ -66,7 +66,7 @@ def _max_pool(
     data_format: Any = "NCHW",
     **others: Any,
 ) -> Any:
-    """The places of the maxima are kept, so that the backward pass need not find them again."""
+    """Keep the places of the maxima, so that the backward pass does not have to find them again."""
     sides = [padding] if isinstance(padding, int) else padding
     if (
         (return_mask, ceil_mode, data_format) == (False, False, "NCHW")

@@ -1,4 +1,4 @@
-"""Paddle's inference engine on a CPU, the only part of Paddle that uses oneDNN."""
+"""Paddle's inference engine on a CPU. It is the only part of Paddle that uses oneDNN."""
 
 from __future__ import annotations
 
@@ -18,36 +18,36 @@ Run = Callable[..., np.ndarray]
 
 
 def threads() -> int:
-    """The number of CPU threads that Paddle uses now."""
+    """The number of CPU threads that Paddle uses at present."""
     return max((pool.num_threads for pool in _OWN_POOLS), default=1)
 
 
 def create_runner(config: paddle.inference.Config, names: Sequence[str], count: int) -> Run:
-    """A function `tensors → the first output` (an array) that runs the program of `config`.
+    """Make a function that runs the program of `config`.
 
-    `names`: the program's inputs, in the order of the tensors; `count`: the number of CPU threads.
-    The engine reads the memory of the tensors themselves. The function raises `ModelError` if the
-    engine fails.
+    The function takes tensors and returns the first output as an array. It raises `ModelError` if
+    the engine fails. `names` are the inputs of the program, in the order of the tensors. `count` is
+    the number of CPU threads. The engine reads the memory of the tensors without a copy.
     """
     config.disable_gpu()
     config.disable_glog_info()
     config.enable_mkldnn()
     config.set_cpu_math_library_num_threads(count)
     predictor = paddle.inference.create_predictor(config)
-    given = [predictor.get_input_handle(name) for name in names]
-    found = predictor.get_output_handle(predictor.get_output_names()[0])
+    inputs = [predictor.get_input_handle(name) for name in names]
+    result = predictor.get_output_handle(predictor.get_output_names()[0])
 
     def run(*tensors: paddle.Tensor) -> np.ndarray:
         whole = [tensor if tensor.is_contiguous() else tensor.contiguous() for tensor in tensors]
         try:
-            for handle, tensor in zip(given, whole):
+            for handle, tensor in zip(inputs, whole):
                 handle.share_external_data(tensor)
             predictor.run()
-        except Exception as error:  # the engine raises Paddle's errors of every kind
+        except Exception as error:  # the engine can raise any error of Paddle
             raise failed(error) from error
         finally:
-            paddle.base.core.set_num_threads(count)  # the engine leaves Paddle one thread
-        output = found.copy_to_cpu()
+            paddle.base.core.set_num_threads(count)  # the engine has set it to one
+        output = result.copy_to_cpu()
         predictor.clear_intermediate_tensor()
         return output
 

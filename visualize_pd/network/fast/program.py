@@ -1,7 +1,7 @@
 """One convolution, or its gradient, as a program of one operation for Paddle's inference engine.
 
-The weights are inputs of the program, like the images. So a program knows nothing of a network, and
-it takes only one or two milliseconds to make.
+The weights are inputs of the program, like the images. So the same program serves any network. It
+takes only one or two milliseconds to make a program.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from .onednn import Run, create_runner
 
 
 class Convolution(NamedTuple):
-    """Everything that makes the program of one convolution differ from that of another."""
+    """All settings on which the program of a convolution depends."""
 
     operation: str
     strides: tuple[int, ...]
@@ -27,13 +27,16 @@ class Convolution(NamedTuple):
     threads: int
 
 
-# Each variable of each program has its own name. oneDNN finds what it keeps by names and shapes,
-# and Paddle may take it for that of another program.
+# Each variable of each program needs its own name. oneDNN keeps data under names and shapes. With
+# equal names, a program could get the data of another program.
 _NUMBERS = itertools.count()
 
 
 def convolution_program(kind: Convolution, given: list[str], result: str) -> Run:
-    """The operation from the tensors in the slots `given` to the tensor in the slot `result`."""
+    """A function that runs the operation of `kind`.
+
+    It takes the tensors for the slots `given`, and returns that of the slot `result`.
+    """
     number = next(_NUMBERS)
     inputs = {slot: f"{slot} {number}" for slot in given}
     text: Any = _description(kind, inputs, result, f"{result} {number}").serialize_to_string()
@@ -46,7 +49,7 @@ def convolution_program(kind: Convolution, given: list[str], result: str) -> Run
 
 
 def _description(kind: Convolution, inputs: dict[str, str], result: str, output: str) -> Any:
-    """The program in the form that both Paddle 2 and Paddle 3 read."""
+    """The program, in the form that both Paddle 2 and Paddle 3 can read."""
     backwards = result.endswith("@GRAD")
     core = paddle.base.core
     types = core.VarDesc.VarType
@@ -73,18 +76,18 @@ def _description(kind: Convolution, inputs: dict[str, str], result: str, output:
         groups=kind.groups,
         data_format="NCHW",
         use_mkldnn=kind.fast_gradient or not backwards,
-        is_test=False,  # otherwise oneDNN keeps the first weights that it sees
+        is_test=False,  # with True, oneDNN keeps the first weights that it gets
     )
     _append(block, "fetch", {"X": output}, {"Out": "fetch"}, col=0)
     return description
 
 
 def _append(block: Any, operation: str, inputs: dict, outputs: dict, **attributes: Any) -> None:
-    one = block.append_op()
-    one.set_type(operation)
+    op = block.append_op()
+    op.set_type(operation)
     for slot, name in inputs.items():
-        one.set_input(slot, [name])
+        op.set_input(slot, [name])
     for slot, name in outputs.items():
-        one.set_output(slot, [name])
+        op.set_output(slot, [name])
     for name, value in attributes.items():
-        one._set_attr(name, value)
+        op._set_attr(name, value)

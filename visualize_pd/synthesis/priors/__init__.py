@@ -1,1 +1,1 @@
-"""What keeps a synthetic image natural."""
+"""Priors: penalties, transforms and pixel steps that keep a generated image natural."""

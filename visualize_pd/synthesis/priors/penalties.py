@@ -14,12 +14,12 @@ def l2_norm(images: paddle.Tensor) -> paddle.Tensor:
 
 
 def alpha_norm(images: paddle.Tensor, alpha: float = 6) -> paddle.Tensor:
-    """‖I‖_α^α, over the batch: far from the mean colour costs most (Mahendran & Vedaldi 2014)."""
+    """‖I‖_α^α, summed over the batch, against extreme colours (Mahendran & Vedaldi 2014)."""
     return (images.abs() ** alpha).sum()
 
 
 def total_variation(images: paddle.Tensor, beta: float = 1) -> paddle.Tensor:
-    """Σ |I(y+1, x) − I(y, x)|^β + |I(y, x+1) − I(y, x)|^β, over the batch.
+    """Σ |I(y+1, x) − I(y, x)|^β + |I(y, x+1) − I(y, x)|^β, summed over the batch.
 
     β = 1: Rudin et al. 1992; β = 2: Mahendran & Vedaldi 2014, equation 4.
     """
@@ -29,7 +29,10 @@ def total_variation(images: paddle.Tensor, beta: float = 1) -> paddle.Tensor:
 
 
 def _changes(images: paddle.Tensor) -> Iterator[paddle.Tensor]:
-    """I(next) − I, down and to the right, by convolutions: slices have a slow backward pass."""
+    """The differences to the next pixel below, and to the next one on the right.
+
+    They are convolutions, because slices have a slow backward pass.
+    """
     count, channels, height, width = images.shape
     planes = images.reshape([count * channels, 1, height, width])
     step = paddle.to_tensor([-1.0, 1.0], dtype=images.dtype)
@@ -37,8 +40,8 @@ def _changes(images: paddle.Tensor) -> Iterator[paddle.Tensor]:
         yield functional.conv2d(planes, step.reshape(shape))
 
 
-# The keys are those of `Priors` that hold the weights. A new penalty: its function, its line here,
-# and its weight in `Priors`.
+# The keys are the fields of `Priors` that hold the weights. A new penalty needs a function, a line
+# here and a weight in `Priors`.
 PENALTIES: dict[str, Callable[..., paddle.Tensor]] = {
     "alpha_norm": lambda images, priors: alpha_norm(images, priors.alpha),
     "total_variation": lambda images, priors: total_variation(images, priors.beta or 1),

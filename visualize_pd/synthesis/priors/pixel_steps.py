@@ -1,4 +1,4 @@
-"""Pixel steps: what is done to the pixels themselves after each step."""
+"""Pixel steps: changes of the pixels themselves after each step of the ascent."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ..settings import Priors
 
 
 def gaussian_blur(images: paddle.Tensor, sigma: float) -> paddle.Tensor:
-    """Gaussian blur, σ in pixels, mirrored at the edges."""
+    """Blur images by a Gaussian with σ in pixels. At the edges the images are mirrored."""
     if sigma == 0:
         return images
     count, channels, height, width = images.shape
@@ -27,10 +27,10 @@ def gaussian_blur(images: paddle.Tensor, sigma: float) -> paddle.Tensor:
 
 
 def zero_smallest(images: paddle.Tensor, size: paddle.Tensor, share: float) -> paddle.Tensor:
-    """Set the `share` of each image's pixels whose `size` is smallest to 0, the mean colour.
+    """Set the pixels with the smallest `size` to 0, the mean colour (Yosinski et al. 2015).
 
-    `size`, `[N, 1, H, W]`: the pixel's norm, or its contribution to the score (Yosinski et al.
-    2015).
+    `share`: the share of each image's pixels that become 0. `size`, `[N, 1, H, W]`: the norm of a
+    pixel, or its contribution to the score.
     """
     if share == 0:
         return images
@@ -39,7 +39,7 @@ def zero_smallest(images: paddle.Tensor, size: paddle.Tensor, share: float) -> p
 
 
 def clamp(images: paddle.Tensor, mean: Sequence[float], std: Sequence[float]) -> paddle.Tensor:
-    """Keep normalised pixels within [0, 1] of the colours of a screen."""
+    """Limit normalised pixels to the colours of a screen, which are [0, 1] if not normalised."""
     low, high = (
         paddle.to_tensor([(end - m) / s for m, s in zip(mean, std)], dtype=images.dtype)
         for end in (0, 1)
@@ -80,7 +80,7 @@ def _clamp(
     return clamp(images, mean, std)
 
 
-# The keys are those of `Priors` that switch them on, in the order in which they are applied.
+# The keys are the fields of `Priors` that switch a step on. They are applied in this order.
 PIXEL_STEPS: dict[str, Callable[..., paddle.Tensor]] = {
     "blur": _blur,
     "small_norm": _small_norm,

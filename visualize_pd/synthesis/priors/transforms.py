@@ -1,4 +1,4 @@
-"""Transforms: what is done to the image before the network sees it, new in each step."""
+"""Transforms: random changes of the image before the network sees it, new ones in each step."""
 
 from __future__ import annotations
 
@@ -10,7 +10,10 @@ from paddle.nn import functional
 
 
 def random_shift(images: paddle.Tensor, limit: int, random: np.random.Generator) -> paddle.Tensor:
-    """Roll by up to `limit` pixels each way; what leaves at one edge enters at the other."""
+    """Roll images by up to `limit` pixels in each direction.
+
+    Pixels that leave at one edge enter at the opposite edge.
+    """
     if limit == 0:
         return images
     down, right = random.integers(-limit, limit + 1, size=2)
@@ -23,9 +26,9 @@ def random_view(
     zoom: tuple[float, float],
     random: np.random.Generator,
 ) -> paddle.Tensor:
-    """Turn by up to `rotation` degrees each way, enlarge by a factor in `zoom`, about the centre.
+    """Rotate by up to ± `rotation` degrees and enlarge by a factor in `zoom`, around the centre.
 
-    The whole batch alike; what comes in over an edge is the image mirrored there.
+    All images of the batch are changed in the same way. Beyond the edges the image is mirrored.
     """
     if rotation == 0 and tuple(zoom) == (1, 1):
         return images
@@ -40,7 +43,7 @@ def random_view(
     return functional.grid_sample(images, grid, padding_mode="reflection", align_corners=False)
 
 
-# In the order in which they are applied.
+# They are applied in this order.
 TRANSFORMS: list[Any] = [
     lambda images, random, priors: random_shift(images, priors.shift, random),
     lambda images, random, priors: random_view(images, priors.rotation, tuple(priors.zoom), random),

@@ -1,0 +1,236 @@
+"""README and `docs/` tell the truth: commands run, code is that of the source, links work."""
+
+import ast
+import re
+import shlex
+import shutil
+from pathlib import Path
+
+import pytest
+
+from visualize_pd.app.commands import weights
+from visualize_pd.app.commands.evaluate import evaluate_command
+from visualize_pd.app.commands.main import main
+from visualize_pd.app.commands.parser import default_config
+from visualize_pd.app.commands.scripts import explain_command, generate_command
+from visualize_pd.app.examples import shortcut
+
+ROOT = Path(__file__).parents[1]
+DOCS = ROOT / "docs"
+PAGES = sorted([*ROOT.glob("*.md"), *DOCS.glob("*.md")])
+TOOLS = {"pytest", "ruff", "mypy", "mkdocs"}
+CAT = "content/images/tiger_cat.jpg"
+# What makes the commands of the pages quick, by the config that they name.
+QUICK = {
+    "integrated_gradients.yaml": ["method.steps=4"],
+    "smooth_grad.yaml": ["method.samples=2"],
+    "rise.yaml": ["method.masks=16"],
+    "score_cam.yaml": ["method.target_layer=_blocks.5"],
+}
+
+
+def name_of(path):
+    return str(path.relative_to(ROOT))
+
+
+def commands_of(path):
+    """The lines of a page's bash blocks, without comments."""
+    text = path.read_text(encoding="utf-8")
+    for block in re.findall(r"^ *```bash\n(.*?)^ *```", text, re.MULTILINE | re.DOTALL):
+        for line in block.splitlines():
+            line = re.sub(r"(^|\s)#.*", "", line).strip()
+            if line:
+                yield from (part.strip() for part in line.split("&&"))
+
+
+COMMANDS = sorted({command for page in PAGES for command in commands_of(page)})
+
+
+@pytest.fixture(scope="module")
+def clone(tmp_path_factory):
+    """What lies in a clone, and the files of their own that readers are told to name."""
+    folder = tmp_path_factory.mktemp("clone")
+    for name in ("content", "configs"):
+        (folder / name).symlink_to(ROOT / name)
+    (folder / "photos").mkdir()
+    for name in ("cat.jpg", "dog.jpg", "photo.jpg", "photos/cat.jpg"):
+        shutil.copy(ROOT / CAT, folder / name)
+    (folder / "weights").mkdir()
+    return folder
+
+
+def given(arguments, key):
+    return any(part.startswith(f"{key}=") for part in arguments)
+
+
+def config_of(arguments):
+    """The file's name of the config that a command names."""
+    for option, value in zip(arguments, arguments[1:]):
+        if option in ("-c", "--config"):
+            return Path(value).name
+    return ""
+
+
+def quick(arguments, kind):
+    """Arguments that make a command take few and small steps."""
+    config = config_of(arguments)
+    keys = list(QUICK.get(config, []))
+    if config != "shortcut.yaml":
+        keys.append("model.image_size=64")
+        if kind in ("explain", "measure") and not given(arguments, "images"):
+            keys.append(f"images={CAT}")
+    if kind == "generate" and config != "first_layer.yaml" and not given(arguments, "objective"):
+        keys += ["iterations=2", "frames.every=1"]
+    if kind == "measure" and "methods" in arguments[:1]:
+        keys += ["steps=2", "samples=2", "methods=[saliency, grad_cam]"]
+    return [*arguments, *(part for key in keys for part in ("-o", key))]
+
+
+def measured(arguments):
+    if arguments[:1] == ["transfer"]:
+        own = ["--judges", "efficientnet_lite0", "-o", "iterations=2", "-o", "model.image_size=64"]
+        return [*arguments, *own]
+    return quick(arguments, "measure") if arguments and "--help" not in arguments else arguments
+
+
+def run(command, monkeypatch):
+    """Run a command in this process, with few steps; return its exit code."""
+    words = shlex.split(command)
+    while "=" in words[0]:
+        monkeypatch.setenv(*words.pop(0).split("="))
+    if words[:3] == ["python", "-m", "paddle.distributed.launch"]:
+        words = ["python", *words[words.index("method_1_pp.py") :]]
+    program, *arguments = words
+    if program == "python" and arguments[0] == "-m":
+        module, *arguments = arguments[1:]
+        if module == "visualize_pd.app.examples.shortcut":
+            return shortcut.main(["--steps", "1"]) or 0
+        program = {"visualize_pd.evaluate": "evaluate", "visualize_pd": "visualize-pd"}[module]
+    elif program == "python":
+        program, *arguments = arguments
+    if program == "method_1_pp.py":
+        return explain_command(default_config("saliency.yaml"), quick(arguments, "explain"))
+    if program == "method_2_pp.py":
+        return generate_command(default_config("class_image.yaml"), quick(arguments, "generate"))
+    if program == "evaluate":
+        return evaluate_command(measured(arguments))
+    assert program == "visualize-pd", command
+    if arguments[:1] in (["explain"], ["generate"]) and "--help" not in arguments:
+        arguments = [arguments[0], *quick(arguments[1:], arguments[0])]
+    if arguments[:1] == ["evaluate"]:
+        arguments = ["evaluate", *measured(arguments[1:])]
+    try:
+        return main(arguments)
+    except SystemExit as stop:
+        return stop.code or 0
+
+
+def is_checked_otherwise(command):
+    """Whether a command needs the index, or is that of a tool; then what it names must exist."""
+    words = shlex.split(command)
+    if words[:2] == ["pip", "install"]:
+        setup = (ROOT / "setup.py").read_text(encoding="utf-8")
+        for extras in re.findall(r"\.\[([\w,]+)\]", command):
+            assert all(f'"{extra}": [' in setup for extra in extras.split(",")), command
+        return True
+    if words[0] in TOOLS or (words[0].partition("=")[2] and words[1] in TOOLS):
+        return all((ROOT / word).exists() for word in words[1:] if word.startswith("tests/"))
+    script = words[1] if words[0] == "python" else ""
+    if script.startswith(("tests/", "docs/")):
+        assert (ROOT / script).is_file(), command
+        return True
+    return False
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_commands_run(command, clone, monkeypatch):
+    if is_checked_otherwise(command):
+        return
+    monkeypatch.chdir(clone)
+    for function in ("convert_weights", "check_weights", "download_weights"):
+        monkeypatch.setattr(weights, function, lambda *_: 0)  # they have tests of their own
+    if "shortcut.yaml" in command and not (clone / "weights/shortcut.pdparams").exists():
+        shortcut.main(["--steps", "1"])
+    assert run(command, monkeypatch) == 0
+
+
+def test_there_are_commands():
+    assert len(COMMANDS) > 40
+
+
+def without_docstrings(tree):
+    for node in ast.walk(tree):
+        documented = isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef))
+        if documented and ast.get_docstring(node, clean=False) is not None:
+            node.body = node.body[1:]
+    return tree
+
+
+def examples():
+    for page in PAGES:
+        text = page.read_text(encoding="utf-8")
+        for path, code in re.findall(r'```python title="(.*?)"\n(.*?)```', text, re.DOTALL):
+            yield pytest.param(path, code, id=f"{page.name}-{path}")
+
+
+def defined(tree):
+    """Each function of a file by its name, as text without docstrings."""
+    return {
+        node.name: ast.unparse(node)
+        for node in tree.body
+        if isinstance(node, (ast.FunctionDef, ast.ClassDef))
+    }
+
+
+@pytest.mark.parametrize(("path", "code"), list(examples()))
+def test_code_of_the_pages_stands_in_the_source(path, code):
+    source = without_docstrings(ast.parse((ROOT / path).read_text(encoding="utf-8")))
+    shown = defined(without_docstrings(ast.parse(code)))
+    assert shown and all(defined(source)[name] == text for name, text in shown.items())
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_links_lead_somewhere(page):
+    text = re.sub(r"```.*?```", "", page.read_text(encoding="utf-8"), flags=re.DOTALL)
+    for link in re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", text):
+        if not re.match(r"[a-z]+:", link):
+            assert (page.parent / link).exists(), link
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_paths_in_the_pages_exist(page):
+    """A file of the project that a page names in code style."""
+    text = page.read_text(encoding="utf-8")
+    for path in re.findall(r"`((?:visualize_pd|tests|docs|configs|content)/[\w./-]*)`", text):
+        assert (ROOT / path).exists(), path
+
+
+@pytest.mark.parametrize("page", ["README.md", "README_cn.md"])
+def test_a_readme_is_short(page):
+    assert len((ROOT / page).read_text(encoding="utf-8").splitlines()) <= 180
+
+
+def chinese(page):
+    return ROOT / "README_cn.md" if page.name == "README.md" else page.with_suffix(".zh.md")
+
+
+@pytest.mark.parametrize("page", [ROOT / "README.md", *DOCS.glob("*[a-z].md")], ids=name_of)
+def test_both_languages_give_the_same_commands(page):
+    if not page.name.endswith(".zh.md"):
+        assert sorted(commands_of(page)) == sorted(commands_of(chinese(page)))
+
+
+def test_generated_pages_are_what_the_code_says(monkeypatch):
+    monkeypatch.syspath_prepend(DOCS)
+    import make_tables
+
+    for name, text in make_tables.pages().items():
+        hint = "run: python docs/make_tables.py"
+        assert (DOCS / name).read_text(encoding="utf-8") == text, hint
+
+
+def test_the_site_has_every_page():
+    """Every page of `docs/` stands in the navigation of the site, and no other."""
+    text = (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
+    named = set(re.findall(r": (\w+\.md)$", text, re.MULTILINE))
+    assert named == {page.name for page in DOCS.glob("*.md") if not page.name.endswith(".zh.md")}
