@@ -157,8 +157,18 @@ def test_old_versions_of_paddle_are_recognised(version, old):
     assert runtime._too_old(version) is old
 
 
-def test_random_numbers_work_after_the_import():
-    """Paddle 2.6 crashes if `numpy.random` is loaded after it, so the package loads it before."""
-    code = "import visualize_pd as v; import numpy.random; print(v.noise((1, 3, 2, 2)).shape)"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+LOADED_AFTER_PADDLE = """
+import io
+import visualize_pd as v
+import numpy.random
+from PIL import Image
+Image.new("RGB", (9, 9)).save(io.BytesIO(), "PNG")
+print(v.noise((1, 3, 2, 2)).shape)
+"""
+
+
+def test_random_numbers_and_pictures_work_after_the_import():
+    """Paddle 2.6 breaks both if their modules are loaded after it; the package loads them first."""
+    command = [sys.executable, "-c", LOADED_AFTER_PADDLE]
+    done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0 and "[1, 3, 2, 2]" in done.stdout, done.stderr[-300:]

@@ -57,5 +57,5 @@ def test_a_long_run_is_told_after_its_first_batch(monkeypatch, caplog, seconds, 
     rounds = batches(20_000 if told else 2_000, 2, "hiding at random")
     next(rounds)
     next(rounds)
-    messages = [record.getMessage() for record in caplog.records]
-    assert messages == ([f"hiding at random, 20,000 times, will take {told}"] if told else [])
+    messages = {record.getMessage() for record in caplog.records}
+    assert messages == ({f"hiding at random, 20,000 times, will take {told}"} if told else set())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -32,6 +33,11 @@ def atomic_write(path: str | Path) -> Iterator[BinaryIO]:
         raise OutputError(f"cannot write {path}: {error.strerror or error}") from error
     finally:
         _remove(partial)
+
+
+def is_partial(path: Path) -> bool:
+    """Whether this is the temporary file of `atomic_write`, which a killed process has left."""
+    return re.fullmatch(r"\.[0-9]+\.[0-9]+\.partial", path.name) is not None
 
 
 def write_text(path: str | Path, text: str) -> None:

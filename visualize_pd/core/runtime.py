@@ -78,7 +78,9 @@ def _too_old(version: str) -> bool:
 
 
 if "paddle" not in sys.modules:
-    importlib.import_module("numpy.random")  # Paddle 2.6 crashes if this is loaded after Paddle
+    # If they are loaded after Paddle 2.6, random numbers crash, and pictures cannot be written.
+    for _module in ("numpy.random", "PIL.Image"):
+        importlib.import_module(_module)
 _set_threads = not _person_chose_threads()
 
 

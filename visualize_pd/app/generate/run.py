@@ -25,7 +25,7 @@ from ...core import runtime
 from ...core.checks import look_up
 from ...core.config import as_dict
 from ...core.errors import ConfigError, ModelError, OutputError
-from ...core.files import make_output_folder, write_text
+from ...core.files import is_partial, make_output_folder, write_text
 from ...core.text import printable
 from ...core.version import __version__
 from ...models.classifier import Classifier, network_errors
@@ -215,7 +215,8 @@ class Run:
             old += [self.folder / f"{self.task.name}{suffix}" for suffix in drawing.ANIMATIONS]
         frame = re.compile(rf"{re.escape(self._prefix)}_iter_[0-9]+_pp\.png")
         try:
-            files = folder.iterdir() if folder.is_dir() else []
+            files = list(folder.iterdir()) if folder.is_dir() else []
+            old += [path for path in [*files, *self.folder.glob(".*")] if is_partial(path)]
             old += [path for path in files if frame.fullmatch(path.name) and path.name not in kept]
             for path in old:
                 path.unlink(missing_ok=True)

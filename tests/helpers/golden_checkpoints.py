@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import paddle
 
-GOLDEN = Path(__file__).with_name("golden")
+GOLDEN = Path(__file__).parents[1] / "golden"
 EXPECTED = dict(np.load(GOLDEN / "checkpoint_expected.npz"))
 
 

@@ -11,7 +11,7 @@ from PIL import Image
 from visualize_pd import load_model
 from visualize_pd.app.commands.scripts import explain_command, generate_command
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 EXPLAIN, GENERATE = "method_1_pp.py", "method_2_pp.py"
 SCRIPTS = [EXPLAIN, GENERATE]
 # A network of 3 classes, one of 200 classes, and the packaged one with ImageNet's 1000.
