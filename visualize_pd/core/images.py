@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import glob
 import os
+import re
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -53,15 +54,18 @@ def find_images(sources: str | Sequence[str]) -> list[Path]:
     return list(found.values())
 
 
-def distinct_names(paths: Sequence[Path]) -> dict[Path, str]:
+def distinct_names(paths: Sequence[Path], reserved: str = "") -> dict[Path, str]:
     """A name for each path: its stem. If several stems are the same, a number is added.
 
-    Upper and lower case count as the same.
+    Upper and lower case count as the same. `reserved` is a pattern of names that other files of the
+    run have. A stem that matches it gets the ending `_image`.
     """
     names: dict[Path, str] = {}
     taken = set()
     for path in paths:
         name, number = path.stem, 1
+        if reserved and re.fullmatch(reserved, name, re.IGNORECASE):
+            name += "_image"
         while name.lower() in taken:
             number += 1
             name = f"{path.stem}_{number}"

@@ -196,9 +196,11 @@ def _labels(path: str | Path | None, entry: Entry) -> list[str] | None:
             return None
         path = Path(__file__).with_name("imagenet_classes.txt")
     try:
-        names = Path(expand_home(path)).read_text(encoding="utf-8").splitlines()
+        text = Path(expand_home(path)).read_text(encoding="utf-8")
     except (OSError, ValueError) as error:
         raise ModelError(f"cannot read the class names {path}: {error}") from error
+    # Other line breaks, such as a form feed, may be part of a name.
+    names = text.removesuffix("\n").split("\n") if text else []
     if entry.num_classes not in (None, len(names)):
         raise ModelError(f"{path} has {len(names)} class names for {entry.num_classes} classes")
     return names

@@ -25,7 +25,7 @@ from ..report.summary import Row, Summary, is_skipped, skipped
 from .figures import check_colormap
 from .maps import Explanation, TargetClasses, explain_batch, parse_targets
 from .report import save_report
-from .writer import FigureWriter
+from .writer import SHEETS, FigureWriter
 
 Say = Callable[[str], None]
 
@@ -45,7 +45,8 @@ def explain(config: ExplainConfig, say: Say, complain: Say) -> tuple[int, int]:
     classifier = load_model(**as_dict(config.model))
     wanted = parse_targets(config.target, classifier.labels)
     methods = [method.with_baseline(classifier) for method in methods]
-    names, summary = distinct_names(paths), Summary(folder, rank, size)
+    names = distinct_names(paths, SHEETS if config.compare else "")
+    summary = Summary(folder, rank, size)
     sheet = f"comparison_{rank + 1}of{size}" if size > 1 else "comparison"
     writer = FigureWriter(folder, names, classifier, methods, config, say, summary, sheet)
     share = paths[rank::size]

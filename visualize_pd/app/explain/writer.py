@@ -16,6 +16,7 @@ from .figures import common_spreads, draw_figure, draw_grid, grid_rows, summary_
 from .maps import Explanation
 
 ROWS_PER_SHEET = 12
+SHEETS = r"comparison(_[0-9]+of[0-9]+)?(_[0-9]+)?"  # the names of sheets
 
 
 class FigureWriter:

@@ -125,17 +125,27 @@ class Run:
             for frame in chain([first], frames):
                 progress.n = frame.iteration
                 progress.set_postfix_str(f"score={frame.score:.4g}{moved}")
-                if not math.isfinite(frame.score):
-                    raise ModelError(
-                        f"the score is not a finite number after {frame.iteration} iterations; "
-                        "lower learning_rate, lambda or init_std"
-                    )
+                self._check_score(frame)
                 last = frame.iteration == self.task.last or interrupted.is_set()
                 if last or frame.iteration % self.config.frames.every == 0:
                     self._write(frame)
                 if last:
                     break
             progress.refresh()
+
+    def _check_score(self, frame: Frame) -> None:
+        """Raise `ModelError` for a score that is NaN or infinite."""
+        if math.isfinite(frame.score):
+            return
+        if frame.iteration == 0:
+            raise ModelError(
+                f"{self.classifier.title} gives a score that is not a finite number for the first "
+                "image; check its weights"
+            )
+        raise ModelError(
+            f"the score is not a finite number after {frame.iteration} iterations; "
+            "lower learning_rate, lambda or init_std"
+        )
 
     def finish(self, suffix: str) -> Path:
         """Write the animation, the final picture and the record. Return the animation's path."""
