@@ -128,7 +128,7 @@ def pages() -> dict[str, str]:
         return text
 
     def translated(part: str, name: str, text: str) -> str:
-        return chinese[part][name]
+        return chinese[part].get(name, text)
 
     return {
         "keys.md": keys_page(ENGLISH, english),

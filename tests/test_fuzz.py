@@ -35,7 +35,7 @@ from visualize_pd.app.config.schema import (
 from visualize_pd.app.explain.maps import parse_targets
 from visualize_pd.app.generate import state
 from visualize_pd.app.generate.run import Run
-from visualize_pd.app.generate.tasks import OBJECTIVES, find_kind
+from visualize_pd.app.generate.tasks import OBJECTIVES, find_objective
 from visualize_pd.attribution.configured import configure_method
 from visualize_pd.attribution.methods import METHODS
 from visualize_pd.core.config import as_dict, build
@@ -193,7 +193,7 @@ def prepared(config):
     parser._check_samples(config)
     if isinstance(config, GenerateConfig):
         classifier = Classifier(network, "tiny", "Tiny", 32, labels=labels, resize=32)
-        task = find_kind(config).task
+        task = find_objective(config).task
         return task and json.dumps(task(config, classifier).record)
     methods = [getattr(config, "method", None), *(getattr(config, "methods", None) or ())]
     for method in [*filter(None, methods), *(getattr(config, "compare", None) or ())]:

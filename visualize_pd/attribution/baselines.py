@@ -48,7 +48,7 @@ def make_baseline(baseline: str | paddle.Tensor, images: paddle.Tensor) -> paddl
 
 
 def uniform(images: paddle.Tensor, random: np.random.Generator) -> paddle.Tensor:
-    """Noise between the lowest and the highest value of each channel; one draw for all images."""
+    """Noise between the lowest and the highest value of each channel, the same for all images."""
     low, high = (f(images, axis=[2, 3], keepdim=True) for f in (paddle.min, paddle.max))
     noise = paddle.to_tensor(random.random(images.shape[1:], dtype="float32")).astype(images.dtype)
     return (low + noise * (high - low)).detach()

@@ -62,7 +62,7 @@ def _keep_freed_memory() -> None:
         mallopt(trim_threshold, size)
 
 
-def _local(what: str, default: int) -> int:
+def _local_rank_or_size(what: str, default: int) -> int:
     """The RANK of this process, or the SIZE, which is the number of processes.
 
     Only processes that one launcher has started on this machine count.
@@ -119,7 +119,7 @@ _keep_freed_memory()
 
 
 if _set_threads:
-    threadpoolctl.threadpool_limits(max(1, _available_cpus() // _local("SIZE", 1)))
+    threadpoolctl.threadpool_limits(max(1, _available_cpus() // _local_rank_or_size("SIZE", 1)))
 
 
 def share_of_run() -> tuple[int, int]:
@@ -160,6 +160,6 @@ def use_device(device: str = "auto") -> str:
         available = f"only {gpus} GPU(s)" if gpus else "no GPU"
         build = "" if paddle.device.is_compiled_with_cuda() else ", and Paddle is a CPU build"
         raise DeviceError(f"cannot use device '{device}': {available} found{build}; use device=cpu")
-    name = f"gpu:{int(index or _local('RANK', 0) % gpus)}"
+    name = f"gpu:{int(index or _local_rank_or_size('RANK', 0) % gpus)}"
     paddle.device.set_device(name)
     return name

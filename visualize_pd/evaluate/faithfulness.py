@@ -98,7 +98,7 @@ def _curve(
     planes = _planes(maps, images)
     height, width = planes.shape[1:]
     steps = min(steps, height * width)
-    turns = np.stack([_turns(plane, steps) for plane in planes])
+    turns = np.stack([_step_of_each_pixel(plane, steps) for plane in planes])
     before, after = start.numpy(), end.numpy()
     scores = np.empty((len(planes), steps + 1))
     with score_function(network) as score_of:
@@ -113,8 +113,8 @@ def _curve(
     return Curve(shares, scores)
 
 
-def _turns(plane: np.ndarray, steps: int) -> np.ndarray:
-    """The step in which each pixel of a map is changed, from 1 on."""
+def _step_of_each_pixel(plane: np.ndarray, steps: int) -> np.ndarray:
+    """The number of the step that changes each pixel. The first step is 1."""
     shuffled = np.random.default_rng(0).permutation(plane.size)
     order = shuffled[np.argsort(-plane.ravel()[shuffled], kind="stable")]
     turns = np.empty(plane.size, dtype="int64")
@@ -180,11 +180,11 @@ def infidelity(
 ) -> np.ndarray:
     """Infidelity, `[N]`: how wrongly a map predicts drops of the score (Yeh et al. 2019, 2.1).
 
-    E[(β Σ map over a square − (S_c(I) − S_c(I without the square)))²], 0 is best. The `samples`
-    squares have random sizes and places, and get the values of the `baseline`. The sum of the map
-    is the paper's I·Φ. So a map must hold shares of the score, as occlusion, gradient × input and
-    CAMs do. Multiply a gradient by `images − baseline` first. If `scaled`, β ≥ 0 is the factor that
-    fits each image's map best, since maps have different units. Otherwise β = 1.
+    E[(β Σ map over a square − (S_c(I) − S_c(I without the square)))²]; lower is better. The
+    `samples` squares have random sizes and places, and get the values of the `baseline`. The sum of
+    the map is the paper's I·Φ. So a map must hold shares of the score, as occlusion, gradient ×
+    input and CAMs do. Multiply a gradient by `images − baseline` first. If `scaled`, β ≥ 0 is the
+    factor that fits each image's map best, since maps have different units. Otherwise β = 1.
     """
     check_count("samples", samples, 1, MOST_VERSIONS)
     check_count("seed", seed, 0)
@@ -227,8 +227,8 @@ def max_sensitivity(
 ) -> np.ndarray:
     """Max-sensitivity, `[N]`: how much a map changes with noise (Yeh et al. 2019, definition 3.1).
 
-    max over δ of ‖Φ(I + δ) − Φ(I)‖ / ‖Φ(I)‖, 0 is best. δ is noise, uniform within ± `radius` in
-    normalised units, drawn `samples` times. Φ is `method(network, images, targets)`. Use
+    max over δ of ‖Φ(I + δ) − Φ(I)‖ / ‖Φ(I)‖; lower is better. δ is noise, uniform within ± `radius`
+    in normalised units, drawn `samples` times. Φ is `method(network, images, targets)`. Use
     `functools.partial` to give the method options. Without `targets` the class is the one that the
     network predicts for the image without noise.
     """

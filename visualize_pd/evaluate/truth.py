@@ -51,8 +51,8 @@ def read_truth(source: str | Path) -> dict[str, Truth]:
     - a `.csv` with the columns file, x0, y0, x1, y1 and perhaps class. The box is in pixels, and x1
       and y1 are just outside it. Several lines for one file are several boxes;
     - a `.json` with a list of such rows;
-    - a folder of masks, `name.png` for `name.jpg`. The object is where alpha is over a half, or in
-      a file without alpha, where the grey value is.
+    - a folder of masks, `name.png` for `name.jpg`. The object is where alpha (without alpha:
+      the grey value) is over a half.
 
     Raises `ConfigError` for anything else.
     """

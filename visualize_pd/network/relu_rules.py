@@ -16,7 +16,7 @@ from .scores import read_logits
 
 
 class _Deconvnet(PyLayer):
-    """The gradient passes where it is positive. The output of the ReLU plays no part.
+    """The gradient passes where it is positive. The output of the ReLU is ignored.
 
     The class is defined only once. A class that is defined in each call would keep the memory of a
     whole pass until it is garbage collected.
@@ -105,8 +105,8 @@ def check_reach(network: paddle.nn.Layer, images: paddle.Tensor, relu: str) -> N
 def unruled_relus(logits: paddle.Tensor, ruled: Sequence[paddle.Tensor]) -> list[str]:
     """Names of the recorded operations that contain a ReLU which `relu_rule` has not reached.
 
-    `ruled` holds the outputs of the ReLUs that it has reached. After this call Paddle never frees
-    the graph, but `logits.backward()` empties it.
+    `ruled` holds the outputs of the ReLUs that it has reached. After this call Paddle keeps
+    the graph in memory; `logits.backward()` empties it.
     """
     known = {output.grad_fn for output in ruled}
     unruled, seen, waiting = [], set(), [logits.grad_fn]

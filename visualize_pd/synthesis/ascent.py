@@ -44,7 +44,7 @@ class Frame(NamedTuple):
 
 
 def noise(shape: tuple[int, ...], std: float = 0.01, seed: int = 0) -> paddle.Tensor:
-    """Gaussian noise around the mean colour, in normalised units. All devices give the same."""
+    """Gaussian noise around the mean colour, in normalised units. It is the same on all devices."""
     values = np.random.default_rng(seed).normal(0, std, shape)
     return paddle.to_tensor(values.astype("float32"))
 

@@ -111,7 +111,7 @@ def feature_similarity(network: paddle.nn.Layer, layer: str, images: paddle.Tens
 
 
 def _output(network: paddle.nn.Layer, images: paddle.Tensor, layer: str) -> Any:
-    """The last output of a layer. Raises `ConfigError` if it has no part for each image."""
+    """The last output of a layer. Raises `ConfigError` if it has no row for each image."""
     (found,) = find_layers(network, layer)
     with capture_outputs(found) as calls:
         network(images)

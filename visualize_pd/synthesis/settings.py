@@ -58,7 +58,7 @@ class Priors:
         minimum=1,
         maximum=10,
     )
-    alpha_norm: float = key(0.0, "weight of Σ I^α, which holds back extreme colours", minimum=0)
+    alpha_norm: float = key(0.0, "weight of Σ |I|^α, which holds back extreme colours", minimum=0)
     alpha: float = key(6.0, "the α of `priors.alpha_norm`", minimum=1, maximum=20)
     blur: float = key(
         0.0,

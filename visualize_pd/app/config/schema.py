@@ -60,7 +60,7 @@ class ExplainConfig(RunConfig):
         "maps stay in memory until the end",
     )
     model: ModelConfig = key(ModelConfig, MODEL)
-    batch_size: int = key(8, "images in one pass", minimum=1)
+    batch_size: int = key(8, "photographs in one pass", minimum=1)
     save_arrays: bool = key(False, "also write the raw map, `<name>_pp.npy`")
     skip_existing: bool = key(
         False,

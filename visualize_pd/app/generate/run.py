@@ -38,7 +38,7 @@ from .pictures import captions, columns_of, draw_first_layer, final_figure
 from .report import save_drawing_report, save_report
 from .state import load_state, save_state
 from .task import Task
-from .tasks import find_kind
+from .tasks import find_objective
 
 
 def generate(config: GenerateConfig, say: Callable[[str], None], resume: bool = False) -> bool:
@@ -47,7 +47,7 @@ def generate(config: GenerateConfig, say: Callable[[str], None], resume: bool = 
     An interrupt ends the ascent, and the results so far are still written. A run saves its state
     with each frame. `resume` continues from the state of a stopped run of the same config.
     """
-    kind = find_kind(config)
+    entry = find_objective(config)
     suffixes = {suffix[1:]: suffix for suffix in drawing.ANIMATIONS}
     suffix = look_up("animation format", config.animation.format, suffixes)
     drawing.check_animation(suffix)
@@ -56,13 +56,13 @@ def generate(config: GenerateConfig, say: Callable[[str], None], resume: bool = 
     use_fast(config.fast)
     classifier = load_model(**as_dict(config.model))
     with noted_interrupts() as interrupted, network_errors(classifier):
-        if kind.task is None:
+        if entry.task is None:
             note, path = draw_first_layer(config, classifier, output)
             say(f"{note} → {path}")
             if config.report:
                 say(f"→ {save_drawing_report(config, note, path)}")
             return True
-        task = kind.task(config, classifier)
+        task = entry.task(config, classifier)
         run = Run(config, classifier, task, output / task.name, device)
         if resume and not run.resume():
             say(f"nothing to resume in {run.folder}; starting anew")

@@ -16,7 +16,7 @@ from .layer_images import dream_image, filter_images, inversion_image
 from .task import Task
 
 
-class Kind(NamedTuple):
+class ObjectiveEntry(NamedTuple):
     """One objective: the function that makes its task, the keys that it reads, and its config.
 
     The task is None for a drawing without an ascent.
@@ -30,28 +30,30 @@ class Kind(NamedTuple):
 STEPS = "iterations learning_rate cooling seed priors"
 IMAGE = f"{STEPS} lambda parametrisation fourier init init_std"
 OBJECTIVES = {
-    "class_image": Kind(class_images, f"{IMAGE} target", "class_image.yaml"),
-    "filter": Kind(filter_images, f"{IMAGE} layer channel position", "filter.yaml"),
-    "deep_dream": Kind(dream_image, f"{STEPS} init layer octaves octave_scale", "deep_dream.yaml"),
-    "inversion": Kind(inversion_image, f"{STEPS} init layer", "inversion.yaml"),
-    "weights": Kind(None, "layer", "first_layer.yaml"),
+    "class_image": ObjectiveEntry(class_images, f"{IMAGE} target", "class_image.yaml"),
+    "filter": ObjectiveEntry(filter_images, f"{IMAGE} layer channel position", "filter.yaml"),
+    "deep_dream": ObjectiveEntry(
+        dream_image, f"{STEPS} init layer octaves octave_scale", "deep_dream.yaml"
+    ),
+    "inversion": ObjectiveEntry(inversion_image, f"{STEPS} init layer", "inversion.yaml"),
+    "weights": ObjectiveEntry(None, "layer", "first_layer.yaml"),
 }
 
 
-def find_kind(config: GenerateConfig) -> Kind:
+def find_objective(config: GenerateConfig) -> ObjectiveEntry:
     """The objective of a config.
 
     Raises `ConfigError` for an unknown objective, and if the config sets a key that the objective
     does not read.
     """
-    kind = look_up("objective", config.objective, OBJECTIVES)
-    unread = sorted(set(_changed(config)) - {"objective", "model", *kind.reads.split()})
+    entry = look_up("objective", config.objective, OBJECTIVES)
+    unread = sorted(set(_changed(config)) - {"objective", "model", *entry.reads.split()})
     if unread:
         raise ConfigError(
             f"objective {config.objective} does not read {', '.join(unread)}; leave that out, or "
-            f"begin with --config configs/{kind.config}"
+            f"begin with --config configs/{entry.config}"
         )
-    return kind
+    return entry
 
 
 def _changed(config: GenerateConfig) -> Iterator[str]:

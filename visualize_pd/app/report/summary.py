@@ -56,11 +56,11 @@ class Summary:
 
     def save(self) -> None:
         """Write the rows of this process so far. A single process without results writes none."""
-        if self._worth_it():
+        if self._has_results():
             _write(self._part(), self.rows)
             self.saved = time.monotonic()
 
-    def _worth_it(self) -> bool:
+    def _has_results(self) -> bool:
         return self.size > 1 or any(not is_skipped(row) for row in self.rows)
 
     def finish(
@@ -71,7 +71,7 @@ class Summary:
         The first process also calls `report` with all rows, while the others still wait: a process
         that ends with another exit code than 0 would end all of them.
         """
-        if not self._worth_it():
+        if not self._has_results():
             return self.rows
         self.save()
         parts = [self._part(rank, done=True) for rank in range(self.size)]

@@ -15,15 +15,16 @@ from .pipeline import CamInputs, cam
 def ablation_cam(inputs: CamInputs, *, batch_size: int = 32) -> paddle.Tensor:
     """Ablation-CAM (Desai & Ramaswamy 2020, equation 3): w_k = (S_c − S_c without A_k) / |S_c|.
 
-    Only the layers after the feature maps run again, once for each channel that is not all zero.
+    Layers that end before the feature maps do not run again; all else runs once for each channel
+    that is not all zero.
     """
-    images, (count, channels) = inputs.forward.images.detach(), inputs.activations.shape[:2]
+    images, (count, channels) = inputs.forward_pass.images.detach(), inputs.activations.shape[:2]
     weights = paddle.zeros([count, channels, 1, 1], dtype=inputs.activations.dtype)
     zero = (inputs.activations == 0).all(axis=[2, 3]).numpy()
     with score_function(inputs.network):
         for n in range(count):
             rest = PartialForward(inputs.network, inputs.layer, images[n : n + 1], inputs.call)
-            maps, target = inputs.activations[n : n + 1], inputs.forward.targets[n : n + 1]
+            maps, target = inputs.activations[n : n + 1], inputs.forward_pass.targets[n : n + 1]
             drops = np.zeros(channels)
             live = np.flatnonzero(~zero[n])
             for part in batches(len(live), batch_size, "leaving out channels"):
@@ -32,8 +33,8 @@ def ablation_cam(inputs: CamInputs, *, batch_size: int = 32) -> paddle.Tensor:
                 logits = logits_of(rest(maps * paddle.to_tensor(kept).astype(maps.dtype)))
                 chosen = resolve_targets(target.expand([len(kept)]), logits)
                 without = class_scores(logits, chosen, inputs.score)
-                drops[live[part]] = (inputs.forward.scores[n] - without).numpy()
-            scale = abs(inputs.forward.scores[n].item()) or 1.0
+                drops[live[part]] = (inputs.forward_pass.scores[n] - without).numpy()
+            scale = abs(inputs.forward_pass.scores[n].item()) or 1.0
             weights[n] = paddle.to_tensor(
                 (drops / scale).reshape(channels, 1, 1), dtype=weights.dtype
             )

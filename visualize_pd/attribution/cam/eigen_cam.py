@@ -12,7 +12,7 @@ from .principal_component import principal_component
 def eigen_cam(inputs: CamInputs) -> paddle.Tensor:
     """Eigen-CAM (Muhammad & Yeasin 2020): A projected on its first principal component.
 
-    The class plays no part. The features are centred. The component has the sign that makes the map
+    The class is ignored. The features are centred. The component has the sign that makes the map
     high where the features are strong.
     """
     return principal_component(inputs.activations)

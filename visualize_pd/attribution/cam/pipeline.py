@@ -33,7 +33,7 @@ class CamInputs(NamedTuple):
     layer: paddle.nn.Layer
     call: int
     network: paddle.nn.Layer
-    forward: ForwardPass
+    forward_pass: ForwardPass
     score: str
 
 

@@ -11,7 +11,7 @@ def principal_component(contributions: paddle.Tensor) -> paddle.Tensor:
     """Project contributions `[N, K, h, w]` on their first principal component, image by image.
 
     Each channel is centred over the pixels. A component has two possible signs. The one is taken
-    with which the sum over the channels grows.
+    whose projection grows with the sum over the channels.
     """
     projected = []
     # One thread is faster: Paddle's waiting threads keep the other processors busy.
@@ -27,7 +27,7 @@ def principal_component(contributions: paddle.Tensor) -> paddle.Tensor:
 
 
 def _leading(table: np.ndarray) -> np.ndarray:
-    """The first right singular vector of a table, from the smaller of its two Gram matrices."""
+    """The first right singular vector of a table X, by X·Xᵀ or Xᵀ·X, whichever is smaller."""
     wide = table.shape[0] < table.shape[1]
     _, vectors = np.linalg.eigh(table @ table.T if wide else table.T @ table)
     leading = table.T @ vectors[:, -1] if wide else vectors[:, -1]

@@ -15,15 +15,16 @@ from .pipeline import CamInputs, cam
 def score_cam(inputs: CamInputs, *, batch_size: int = 32) -> paddle.Tensor:
     """Score-CAM (Wang et al. 2020, equation 8): α = softmax over k of S_c(I ⊙ A_k in [0, 1]).
 
-    It takes one pass for each channel. Flat channels all hide the whole image and share one pass.
+    It takes one pass for each channel. A constant channel becomes a mask of zeros; all such
+    channels share one pass.
     """
-    images, (count, channels) = inputs.forward.images.detach(), inputs.activations.shape[:2]
+    images, (count, channels) = inputs.forward_pass.images.detach(), inputs.activations.shape[:2]
     weights = paddle.zeros([count, channels, 1, 1], dtype=inputs.activations.dtype)
     low, high = (f(inputs.activations, axis=[2, 3], keepdim=True) for f in (paddle.min, paddle.max))
     flat = (low == high).numpy().reshape(count, channels)
     with score_function(inputs.network) as score_of:
         for n in range(count):
-            image, target = images[n : n + 1], inputs.forward.targets[n : n + 1]
+            image, target = images[n : n + 1], inputs.forward_pass.targets[n : n + 1]
             nothing, _ = score_of(paddle.zeros_like(image), target, inputs.score)
             scores = np.full(channels, nothing.item())
             live = np.flatnonzero(~flat[n])

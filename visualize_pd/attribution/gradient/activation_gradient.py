@@ -27,7 +27,7 @@ def activation_gradient(
 ) -> paddle.Tensor:
     """∂ Σ A_k/∂I of one filter k of a layer, by guided backprop (Springenberg et al. 2015).
 
-    `[N, C, H, W]`: it shows what the filter sees in this image. The class plays no part. `layer`:
+    `[N, C, H, W]`: it shows what the filter sees in this image. The class is ignored. `layer`:
     its name, or None for the last convolutional feature maps. `filter`: its channel, or None for
     the channel with the largest sum in each image. `guided=False` takes the plain gradient. Raises
     `ConfigError` for a layer or a filter that the network does not have.

@@ -19,7 +19,7 @@ def guided_backprop(
     channel: str = "none",
     sign: str = "signed",
 ) -> paddle.Tensor:
-    """∂S_c/∂I, set to 0 at every ReLU where it is negative (Springenberg et al. 2015, section 3.4).
+    """∂S_c/∂I; at every ReLU negative gradients become 0 (Springenberg et al. 2015, section 3.4).
 
     `[N, C, H, W]`. In a network without ReLUs it is the gradient. Raises `ModelError` if the rule
     cannot reach a ReLU.
@@ -39,7 +39,7 @@ def deconvnet(
 ) -> paddle.Tensor:
     """The gradient, but every ReLU passes back all positive values (Zeiler & Fergus 2014).
 
-    `[N, C, H, W]`. Negative values become 0. The input of the ReLU plays no part (Simonyan et al.
+    `[N, C, H, W]`. Negative values become 0. The input of the ReLU is ignored (Simonyan et al.
     2013, section 4). In a network without ReLUs it is the gradient. Raises `ModelError` if the rule
     cannot reach a ReLU.
     """

@@ -27,10 +27,11 @@ def occlusion(
     """How far the score drops when a square is hidden (Zeiler & Fergus 2014, section 4.2).
 
     `[N, 1, H, W]`, signed. Each pixel has the mean of S_c(I) − S_c(I hidden) over the squares that
-    hide it. `size` of the square in pixels: by default a fifth of the shorter side. `stride` in
-    pixels: by default a third of `size`. The last row and the last column of squares end at the
-    edge. `baseline` fills the square: zero (the training set's mean colour), mean, blurred, or a
-    tensor.
+    hide it. `size` is the side of a square in pixels, by default a fifth of the shorter side.
+    `stride` is the step from one square to the next, by default a third of `size`. The last row and
+    the last column of squares end at the edge. `baseline` fills the square: zero (the training
+    set's mean colour), mean, blurred, or a tensor. `batch_size` is the number of images, with their
+    hidden versions, in one pass.
     """
     versions = versions_per_pass(batch_size, images)
     height, width = images.shape[2:]

@@ -1,4 +1,4 @@
-"""The switch for all code that exists only for speed."""
+"""The switch for the fast layers and the compiled copies."""
 
 from __future__ import annotations
 
