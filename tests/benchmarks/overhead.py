@@ -106,8 +106,8 @@ def main() -> None:
 
     mixed = one_by_one(objectives.mixed_score({3: 1.0, 5: 0.5}))
     filtered = one_by_one(objectives.filter_response("features.10", 42))
-    dream = one_by_one(objectives.energy("features.10"))
-    inverted = one_by_one(objectives.likeness(network, "classifier.5", image))
+    dream = one_by_one(objectives.layer_energy("features.10"))
+    inverted = one_by_one(objectives.feature_similarity(network, "classifier.5", image))
     gradient = bare()[0]
     picture = classifier.to_pixels(image)[0]
 
