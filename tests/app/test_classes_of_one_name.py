@@ -9,6 +9,7 @@ from tiny import small_net
 
 from visualize_pd import load_image, load_model
 from visualize_pd.app.commands.scripts import generate_command
+from visualize_pd.app.generate.task import joined
 from visualize_pd.network.scores import probabilities
 
 CONFIG = Path(__file__).parents[2] / "configs/class_image.yaml"
@@ -45,3 +46,12 @@ def test_a_mix_has_the_probability_of_each(made):
 def test_images_side_by_side_have_columns_of_their_own(made):
     page = (made("[134, 517]", "class_134_517") / "index.html").read_text()
     assert "score of crane (134)" in page and "score of crane (517)" in page
+
+
+@pytest.mark.parametrize(("numbers", "name", "sentence"), [
+    ([130], "130", "130"), ([130, 96], "130_96", "130, 96"), ([3, 4, 5], "3-5", "3 to 5"),
+    (list(range(0, 80, 2)), "0_and_39_more", "0 and 39 more"),
+])  # fmt: skip
+def test_numbers_in_a_file_name_and_in_a_sentence(numbers, name, sentence):
+    assert joined(numbers) == name
+    assert joined(numbers, ", ", " to ") == sentence

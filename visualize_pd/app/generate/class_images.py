@@ -104,4 +104,4 @@ def _class_of(target: str | int, classifier: Classifier) -> int:
 
 
 def _classes(targets: list[int]) -> str:
-    return f"{'class' if len(targets) == 1 else 'classes'} {joined(targets, ' ', ' to ')}"
+    return f"{'class' if len(targets) == 1 else 'classes'} {joined(targets, ', ', ' to ')}"

@@ -93,8 +93,7 @@ def joined(numbers: Sequence[int], between: str = "_", span: str = "-") -> str:
     if len(numbers) > 2 and numbers == list(range(numbers[0], numbers[-1] + 1)):
         return f"{numbers[0]}{span}{numbers[-1]}"
     text = between.join(map(str, numbers))
-    return (
-        text
-        if len(text) <= 80
-        else between.join([str(numbers[0]), "and", f"{len(numbers) - 1}", "more"])
-    )
+    if len(text) <= 80:
+        return text
+    text = f"{numbers[0]} and {len(numbers) - 1} more"
+    return text if " " in between else text.replace(" ", between)
