@@ -14,7 +14,9 @@ from PIL import Image
 
 from visualize_pd import load_image, load_model
 from visualize_pd.app.explain import run as explain_module
-from visualize_pd.app.report.summary import FIELDS, Summary
+from visualize_pd.core.images import load_with_digest
+from visualize_pd.app.report.rows import FIELDS
+from visualize_pd.app.report.summary import Summary
 
 
 def seven_pictures(folder):
@@ -144,7 +146,7 @@ def test_rows_of_a_killed_run_are_kept(pictures, tmp_path, monkeypatch):
         patch.setattr(Summary, "finish", killed)
         with pytest.raises(Killed):
             explain(pictures, tmp_path / "out")
-    assert not (folder / "summary.csv").exists() and list(folder.glob(".summary.open.*"))
+    assert not (folder / "summary.csv").exists() and list(folder.glob(".summary.*.part"))
     (folder / "p5_pp.jpg").unlink()
     explain(pictures, tmp_path / "out", skip_existing="true")
     assert rows_of(folder) == whole and not list(folder.glob(".summary.*"))
@@ -152,18 +154,18 @@ def test_rows_of_a_killed_run_are_kept(pictures, tmp_path, monkeypatch):
 
 def test_the_first_process_reports_while_the_others_wait(tmp_path):
     """A process that ends with an exit code would make the launcher end the first one too."""
-    summaries = [Summary(tmp_path, rank, 2) for rank in range(2)]
+    summaries = [Summary(tmp_path, {}, rank, 2) for rank in range(2)]
     for summary in summaries:
-        summary.add([{"file": str(summary.rank), "note": ""}])
+        summary.add([{**dict.fromkeys(FIELDS, ""), "file": str(summary.rank)}])
     ended = threading.Event()
 
     def second():
         summaries[1].finish(["0", "1"])
         ended.set()
 
-    thread = threading.Thread(target=second)
+    thread = threading.Thread(target=second, daemon=True)
     thread.start()
-    while not list(tmp_path.glob(".summary.done.*")):
+    while not list(tmp_path.glob(".summary.1of2.*")):
         time.sleep(0.01)
 
     def report(rows):
@@ -175,16 +177,6 @@ def test_the_first_process_reports_while_the_others_wait(tmp_path):
     assert ended.is_set()
 
 
-def test_existing_figure_that_no_run_noted_is_kept(pictures, tmp_path):
-    folder = tmp_path / "out" / "method_1"
-    folder.mkdir(parents=True)
-    (folder / "p2_pp.jpg").write_bytes(b"a person's own")
-    explain(pictures, tmp_path / "out", skip_existing="true")
-    assert (folder / "p2_pp.jpg").read_bytes() == b"a person's own"
-    (row,) = (row for row in rows_of(folder) if row["file"].endswith("p2.png"))
-    assert row["note"] == "existing" and not row["class"]
-
-
 def test_next_batch_is_read_during_the_computation_of_this_one(pictures, tmp_path, monkeypatch):
     read, waited = threading.Event(), []
     real = explain_module.explain_batch
@@ -192,14 +184,14 @@ def test_next_batch_is_read_during_the_computation_of_this_one(pictures, tmp_pat
     def watched(path):
         if path.name == "p2.png":
             read.set()
-        return load_image(path)
+        return load_with_digest(path)
 
     def computing(methods, classifier, wanted, batch):
         if batch[0][0].name == "p0.png":
             waited.append(read.wait(timeout=20))
         return real(methods, classifier, wanted, batch)
 
-    monkeypatch.setattr(explain_module, "load_image", watched)
+    monkeypatch.setattr(explain_module, "load_with_digest", watched)
     monkeypatch.setattr(explain_module, "explain_batch", computing)
     explain(pictures, tmp_path / "out")
     assert waited == [True]
@@ -208,15 +200,15 @@ def test_next_batch_is_read_during_the_computation_of_this_one(pictures, tmp_pat
 def test_first_process_waits_for_all_others(tmp_path, monkeypatch):
     """The first process ends first. The summary is written when the last one has ended."""
     monkeypatch.setattr("visualize_pd.app.report.summary.LOOK_SECONDS", 0.01)
-    summaries = [Summary(tmp_path, rank, 3) for rank in range(3)]
+    summaries = [Summary(tmp_path, {}, rank, 3) for rank in range(3)]
     for rank, summary in enumerate(summaries):
-        summary.add([{"file": f"{name}", "note": f"by {rank}"} for name in "abcdef"[rank::3]])
+        summary.add([{**dict.fromkeys(FIELDS, ""), "file": name, "note": f"by {rank}"} for name in "abcdef"[rank::3]])
     found = {}
 
     def finish(rank):
         found[rank] = summaries[rank].finish(list("abcdef"))
 
-    threads = [threading.Thread(target=finish, args=(rank,)) for rank in range(3)]
+    threads = [threading.Thread(target=finish, args=(rank,), daemon=True) for rank in range(3)]
     for thread in threads:
         thread.start()
         time.sleep(0.05)

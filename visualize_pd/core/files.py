@@ -5,12 +5,21 @@ from __future__ import annotations
 import os
 import re
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
 from .errors import OutputError
+from .run_id import run_id, was_left
+
+try:
+    import fcntl
+except ModuleNotFoundError:  # Windows
+    fcntl = None  # type: ignore[assignment]
+
+MOST_BYTES_IN_A_NAME = 255
+_TEMPORARY = re.compile(r"\.(?:.*\.)?([0-9a-f]+-[0-9]+-[0-9]+)\.(?:[0-9]+\.partial|part)")
 
 
 @contextmanager
@@ -21,7 +30,7 @@ def atomic_write(path: str | Path) -> Iterator[BinaryIO]:
     Raises `OutputError` if the file cannot be written (no permission, full disk, …).
     """
     path = Path(path)
-    partial = path.parent / f".{os.getpid()}.{threading.get_ident()}.partial"
+    partial = path.parent / f".{run_id()}.{threading.get_ident()}.partial"
     try:
         if not path.name or "\0" in path.name:
             raise OSError("this is not a file name")
@@ -35,9 +44,62 @@ def atomic_write(path: str | Path) -> Iterator[BinaryIO]:
         _remove(partial)
 
 
-def is_partial(path: Path) -> bool:
-    """Whether this is the temporary file of `atomic_write`, which a killed process has left."""
-    return re.fullmatch(r"\.[0-9]+\.[0-9]+\.partial", path.name) is not None
+def remove_leftovers(folder: Path) -> None:
+    """Remove the temporary files that killed runs have left in a folder."""
+    with suppress(OSError):
+        for path in folder.glob(".*"):
+            named = _TEMPORARY.fullmatch(path.name)
+            if named and was_left(path, named[1]):
+                _remove(path)
+
+
+@contextmanager
+def locked(path: Path, wait: bool = True) -> Iterator[None]:
+    """Hold the lock file `path`, which only one process can hold. It is gone at the end.
+
+    A killed process does not hold its lock any more. Raises `BlockingIOError` if `wait` is false
+    and another process holds the lock. Where the system has no such locks, nothing is locked.
+    """
+    if fcntl is None:
+        yield
+        return
+    flags = fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB
+    while True:
+        file = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+        try:
+            fcntl.flock(file, flags)
+        except BlockingIOError:
+            os.close(file)
+            raise
+        except OSError:  # a file system without locks
+            break
+        if os.path.exists(path) and os.path.samestat(os.fstat(file), os.stat(path)):
+            break
+        os.close(file)  # the process that held it has removed it
+    try:
+        yield
+    finally:
+        _remove(path)
+        os.close(file)
+
+
+def check_results(paths: Iterable[Path], folder: Path) -> None:
+    """Raise `OutputError` if some of the files that a run has written are gone."""
+    paths = list(paths)
+    gone = [path for path in paths if not path.is_file()]
+    if gone:
+        raise OutputError(
+            f"{len(gone)} of {len(paths)} results are not in {folder} any more, such as "
+            f"{gone[0]}; was something removed during the run?"
+        )
+
+
+def shortened(name: str, room: int) -> str:
+    """A name without its last letters, if it is too long for a file name with `room` more bytes."""
+    most = MOST_BYTES_IN_A_NAME - room
+    while len(os.fsencode(name)) > most:
+        name = name[: max(1, min(len(name) - 1, most))]
+    return name
 
 
 def write_text(path: str | Path, text: str) -> None:
@@ -69,7 +131,7 @@ def make_output_folder(path: str | Path) -> Path:
     This is done before any other work. Raises `OutputError` if no file can be written.
     """
     path = Path(expand_home(path))
-    probe = path / f".writable.{os.getpid()}.partial"
+    probe = path / f".{run_id()}.0.partial"
     try:
         path.mkdir(parents=True, exist_ok=True)
         probe.touch()

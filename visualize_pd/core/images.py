@@ -9,21 +9,24 @@ import glob
 import os
 import re
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import paddle
 from PIL import Image, ImageOps
 
 from .errors import ImageError
-from .files import expand_home, is_pipe_or_device
+from .files import expand_home, is_pipe_or_device, shortened
+from .fingerprint import file_digest
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 MIN_SIDE = 8
 MAX_PIXELS = 89_000_000
+ROOM = 80  # bytes for what follows the name of a picture in the name of a result
 
 
 def find_images(sources: str | Sequence[str]) -> list[Path]:
@@ -54,24 +57,32 @@ def find_images(sources: str | Sequence[str]) -> list[Path]:
     return list(found.values())
 
 
-def distinct_names(paths: Sequence[Path], reserved: str = "") -> dict[Path, str]:
-    """A name for each path: its stem. If several stems are the same, a number is added.
+def distinct_names(
+    paths: Sequence[Path], reserved: str = "", taken: Mapping[Path, str] | None = None
+) -> dict[Path, str]:
+    """A name for each path, from which the names of its results are made: its stem.
 
-    Upper and lower case count as the same. `reserved` is a pattern of names that other files of the
-    run have. A stem that matches it gets the ending `_image`.
+    If several stems are the same, a number is added. Upper and lower case count as the same. A very
+    long stem is cut off. `reserved` is a pattern of names that other files of the run have. A stem
+    that matches it gets the ending `_image`. `taken` are the names of results that exist already:
+    a path in it keeps its name, and no other path gets it.
     """
-    names: dict[Path, str] = {}
-    taken = set()
+    earlier = taken or {}
+    names = {path: earlier[path] for path in paths if path in earlier}
+    used = {name.lower() for name in earlier.values()}
     for path in paths:
-        name, number = path.stem, 1
-        if reserved and re.fullmatch(reserved, name, re.IGNORECASE):
-            name += "_image"
-        while name.lower() in taken:
+        if path in names:
+            continue
+        start = shortened(path.stem, ROOM)
+        if reserved and re.fullmatch(reserved, start, re.IGNORECASE):
+            start += "_image"
+        name, number = start, 1
+        while name.lower() in used:
             number += 1
-            name = f"{path.stem}_{number}"
-        taken.add(name.lower())
+            name = f"{start}_{number}"
+        used.add(name.lower())
         names[path] = name
-    return names
+    return {path: names[path] for path in paths}
 
 
 def load_image(path: str | Path, within: tuple[int, int] | None = None) -> Image.Image:
@@ -84,11 +95,19 @@ def load_image(path: str | Path, within: tuple[int, int] | None = None) -> Image
     Raises `ImageError` for a file that is missing or damaged, is not a picture, has a side of less
     than 8 pixels, or has more than 89 million pixels.
     """
-    with _opened(path) as image:
+    with _opened(path) as (image, _):
         if within:
             image.draft(None, within)
         image.load()
         return _rgb(_upright(image), image.format)
+
+
+def load_with_digest(path: str | Path) -> tuple[Image.Image, str]:
+    """As `load_image`, together with a digest of the bytes of the file, which is opened once."""
+    with _opened(path) as (image, file):
+        image.load()
+        file.seek(0)
+        return _rgb(_upright(image), image.format), file_digest(file)
 
 
 def load_mask(path: str | Path, size: tuple[int, int]) -> Image.Image:
@@ -97,7 +116,7 @@ def load_mask(path: str | Path, size: tuple[int, int]) -> Image.Image:
     `size` is the `(width, height)` of the picture that the mask belongs to. Raises `ImageError` for
     a file that is missing or damaged, is not a picture, or has another size.
     """
-    with _opened(path) as image:
+    with _opened(path) as (image, _):
         transparent = {"A", "a"} & {*image.getbands()} or "transparency" in image.info
         if transparent:
             mask = image.convert("RGBA").getchannel("A")
@@ -151,21 +170,24 @@ def to_pixels(
 
 
 @contextmanager
-def _opened(path: str | Path) -> Iterator[Image.Image]:
-    """Open a picture without reading its pixels yet. Any error in the block is an `ImageError`."""
+def _opened(path: str | Path) -> Iterator[tuple[Image.Image, BinaryIO]]:
+    """Open a picture and its file. Its pixels are not read yet.
+
+    Any error in the block is an `ImageError`.
+    """
     path = Path(expand_home(path))
     try:
         if is_pipe_or_device(path):
             raise ImageError(f"{path} is a pipe or a device, not a picture")
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # the size is checked below
-            with Image.open(path) as image:
+            with open(path, "rb") as file, Image.open(file) as image:
                 if image.format == "EPS":
                     raise ImageError(
                         f"{path} is an EPS file, which is a program and is not run; save it as .png"
                     )
                 _check_size(image, path)
-                yield image
+                yield image, file
     except ImageError:
         raise
     except FileNotFoundError:

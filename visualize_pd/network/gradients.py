@@ -12,7 +12,7 @@ from .fast import fast_layers
 from .hooks import capture_outputs, frozen
 from .layers import Calls
 from .relu_rules import REACHED, check_reach, relu_rule
-from .scores import check_images, class_scores, read_logits, resolve_targets
+from .scores import check_images, check_logits, class_scores, read_logits, resolve_targets
 
 
 class ForwardPass(NamedTuple):
@@ -54,6 +54,7 @@ def record_forward(
         images = images.detach()
         images.stop_gradient = False
         logits = read_logits(network(images), images)
+        check_logits(logits)
         chosen = resolve_targets(targets, logits)
         scores = class_scores(logits, chosen, score)
     if relu and relu not in REACHED.get(network, ()):
@@ -73,11 +74,17 @@ def _check_layers(network: paddle.nn.Layer) -> None:
 
 
 def differentiate(scores: paddle.Tensor, tensors: Sequence[paddle.Tensor]) -> list[paddle.Tensor]:
-    """∂ Σ scores / ∂ tensor for each tensor. It is zero if the scores do not depend on it."""
-    return [
+    """∂ Σ scores / ∂ tensor for each tensor. It is zero if the scores do not depend on it.
+
+    Raises `ModelError` for a gradient that is NaN or infinite.
+    """
+    slopes = [
         paddle.zeros_like(tensor).detach() if slope is None else slope
         for tensor, slope in zip(tensors, gradients_or_none(scores, tensors))
     ]
+    if not all(bool(paddle.isfinite(slope).all()) for slope in slopes):
+        raise ModelError("the gradient of the score holds numbers that are not finite")
+    return slopes
 
 
 def gradients_or_none(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import operator
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -15,6 +16,8 @@ from ..core.checks import look_up
 from ..core.errors import ImageError, ModelError, TargetError
 from .fast import CompiledForward, fast_layers
 from .hooks import frozen
+
+logger = logging.getLogger("visualize_pd")
 
 
 def logits_of(output: Any) -> paddle.Tensor:
@@ -55,6 +58,23 @@ def read_logits(output: Any, images: paddle.Tensor) -> paddle.Tensor:
             f"the network returned {logits.shape[0]} rows of logits for {images.shape[0]} images"
         )
     return logits
+
+
+def check_logits(logits: paddle.Tensor, advice: str = "check its weights") -> None:
+    """Raise `ModelError` for logits that are NaN or infinite.
+
+    Logits that are the same for all classes are named in a warning.
+    """
+    logits = logits.detach()
+    if not bool(paddle.isfinite(logits).all()):
+        raise ModelError(f"the network gave scores that are not finite numbers; {advice}")
+    if is_constant(logits):
+        logger.warning("the network gives the same score to every class; %s", advice)
+
+
+def is_constant(logits: paddle.Tensor) -> bool:
+    """Whether each image has the same logit for all classes, of which there are at least two."""
+    return logits.shape[1] > 1 and bool((logits.max(axis=1) == logits.min(axis=1)).all())
 
 
 def resolve_targets(targets: Any, logits: paddle.Tensor) -> paddle.Tensor:
@@ -137,6 +157,7 @@ def score_function(network: paddle.nn.Layer) -> Iterator[Callable]:
     ) -> tuple[paddle.Tensor, paddle.Tensor]:
         check_images(images)
         logits = read_logits(forward(images), images)
+        check_logits(logits)
         chosen = resolve_targets(targets, logits)
         return class_scores(logits, chosen, score), chosen
 

@@ -11,7 +11,7 @@ from .colormaps import (
     standardise,
 )
 from .figure import Row, figure
-from .files import save_array, save_picture
+from .files import read_comment, save_array, save_picture
 from .panels import map_panels, overlay
 from .tiles import captioned, tile, untile
 
@@ -29,6 +29,7 @@ __all__ = [
     "map_panels",
     "overlay",
     "save_animation",
+    "read_comment",
     "save_array",
     "save_picture",
     "spread_of",

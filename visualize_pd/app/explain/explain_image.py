@@ -9,7 +9,7 @@ from PIL import Image
 
 from ...attribution.configured import configure_method
 from ...core.errors import ConfigError
-from ...core.images import load_image
+from ...core.images import load_with_digest
 from ...models.classifier import Classifier
 from .figures import check_colormap, draw_figure, draw_grid, grid_rows
 from .maps import explain_batch, parse_targets
@@ -37,10 +37,11 @@ def explain_image(
     check_colormap(colormap)
     wanted = parse_targets(target, classifier.labels)
     if isinstance(picture, (str, Path)):
-        path, loaded = Path(picture), load_image(picture)
+        path, (loaded, digest) = Path(picture), load_with_digest(picture)
     else:
-        path, loaded = Path("picture"), picture.convert("RGB")
-    (explained,) = explain_batch(methods, classifier, wanted, [(path, classifier.crop(loaded))])
+        path, loaded, digest = Path("picture"), picture.convert("RGB"), ""
+    batch = [(path, classifier.crop(loaded), digest)]
+    (explained,) = explain_batch(methods, classifier, wanted, batch)
     if compare:
         return draw_grid(grid_rows(explained, classifier, methods, colormap), classifier.title)
     return draw_figure(explained, classifier, methods[0], colormap)

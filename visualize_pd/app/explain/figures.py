@@ -41,7 +41,6 @@ def summary_rows(
             "predicted": str(best),
             "predicted_name": classifier.class_name(best),
             "predicted_probability": f"{shares[best]:.6g}",
-            "note": "",
         }
         for target in explained.targets
     ]

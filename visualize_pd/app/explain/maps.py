@@ -17,7 +17,7 @@ from ...core.images import to_tensor
 from ...models.class_names import parse_target
 from ...models.classifier import Classifier, network_errors
 from ...network import hooks
-from ...network.scores import logits_of, probabilities
+from ...network.scores import is_constant, logits_of, probabilities
 
 
 class TargetClasses(NamedTuple):
@@ -76,9 +76,13 @@ class Map(NamedTuple):
 
 
 class Explanation(NamedTuple):
-    """One image, the predictions for it, and its maps: `maps[t][m]` is of class t by method m."""
+    """One image, the predictions for it, and its maps: `maps[t][m]` is of class t by method m.
+
+    `digest` is that of the image file.
+    """
 
     path: Path
+    digest: str
     picture: np.ndarray
     probabilities: np.ndarray
     predicted: bool
@@ -90,21 +94,23 @@ def explain_batch(
     methods: Sequence[ConfiguredMethod],
     classifier: Classifier,
     wanted: TargetClasses,
-    batch: Sequence[tuple[Path, Image.Image]],
+    batch: Sequence[tuple[Path, Image.Image, str]],
 ) -> list[Explanation]:
-    """Explain cropped pictures.
+    """Explain cropped pictures. Each comes with its path and the digest of its file.
 
     Each method calls the network first on the images themselves. So the forward pass of the first
     method also gives the predictions.
     """
-    images = to_tensor([picture for _, picture in batch], classifier.mean, classifier.std)
+    images = to_tensor([picture for _, picture, _ in batch], classifier.mean, classifier.std)
     network, first = classifier.network, wanted.classes[0] if wanted.classes else None
     with network_errors(classifier):
         with hooks.capture_outputs(network) as calls:
             maps = [[_maps(methods[0], network, images, first)]]
         logits = logits_of(calls[0][1]).detach()
-        if not bool(paddle.isfinite(logits).all()):
-            raise ModelError(f"{classifier.title} gave scores that are not finite numbers")
+        if is_constant(logits):
+            raise ModelError(
+                f"{classifier.title} gives the same score to every class; check its weights"
+            )
         targets = wanted.of(logits.numpy())
         for t, classes in enumerate(targets.T.tolist()):
             row = maps[0] if t == 0 else []
@@ -115,14 +121,21 @@ def explain_batch(
     return [
         Explanation(
             path,
+            digest,
             pictures[n],
             shares[n],
             bool(wanted.top),
             targets[n].tolist(),
             [[of_method[n] for of_method in row] for row in maps],
         )
-        for n, (path, _) in enumerate(batch)
+        for n, (path, _, digest) in enumerate(batch)
     ]
+
+
+def note_of(explained: Explanation) -> str:
+    """What the summary says about maps that show nothing. Empty if there are none."""
+    flat = [each for row in explained.maps for each in row if np.ptp(each.whole) == 0]
+    return "a map has the same value everywhere" if flat else ""
 
 
 def _maps(
@@ -130,5 +143,7 @@ def _maps(
 ) -> list[Map]:
     attribution, gap = method.attribution(network, images, targets)
     whole, reduced = attribution.numpy(), method.reduced(attribution).numpy()
+    if not np.isfinite(whole).all():
+        raise ModelError(f"{method.name} gave a map with numbers that are not finite")
     gaps = [None] * len(whole) if gap is None else gap.numpy().tolist()
     return [Map(*each) for each in zip(whole, reduced, gaps)]

@@ -12,7 +12,7 @@ from ...core.config import as_dict
 from ...models.classifier import Classifier
 from ..config.schema import ExplainConfig
 from ..report.page import Cell, Figures, Percentage, Picture, Table, figure_link, save_page
-from ..report.summary import Row
+from ..report.rows import Row
 
 THUMBNAIL, LARGEST = (96, 96), (1200, 4000)
 

@@ -15,17 +15,21 @@ from ...attribution.configured import ConfiguredMethod, configure_method
 from ...core import runtime
 from ...core.config import as_dict
 from ...core.errors import ConfigError, ImageError
-from ...core.files import make_output_folder
-from ...core.images import distinct_names, find_images, load_image
+from ...core.files import check_results, make_output_folder
+from ...core.fingerprint import value_digest
+from ...core.images import find_images, load_with_digest
 from ...models.classifier import Classifier
 from ...models.loading import load_model
 from ...network.fast import use_fast
 from ..config.schema import ExplainConfig
-from ..report.summary import Row, Summary, is_skipped, skipped
+from ..report.rows import Row, is_skipped, skipped
+from ..report.summary import Summary
 from .figures import check_colormap
+from .fingerprint import find_done, names_taken, run_fingerprint
 from .maps import Explanation, TargetClasses, explain_batch, parse_targets
 from .report import save_report
-from .writer import SHEETS, FigureWriter
+from .names import ResultPaths
+from .writer import FigureWriter
 
 Say = Callable[[str], None]
 
@@ -45,13 +49,22 @@ def explain(config: ExplainConfig, say: Say, complain: Say) -> tuple[int, int]:
     classifier = load_model(**as_dict(config.model))
     wanted = parse_targets(config.target, classifier.labels)
     methods = [method.with_baseline(classifier) for method in methods]
-    names = distinct_names(paths, SHEETS if config.compare else "")
-    summary = Summary(folder, rank, size)
-    sheet = f"comparison_{rank + 1}of{size}" if size > 1 else "comparison"
-    writer = FigureWriter(folder, names, classifier, methods, config, say, summary, sheet)
+    inputs = run_fingerprint(config, classifier, methods, wanted)
+    listed = {**inputs, "images": value_digest(paths)}
+    summary = Summary(folder, listed, rank, size, keep=config.skip_existing)
+    known = summary.known() if config.skip_existing else {}
+    taken = names_taken(known, paths, folder)
+    results = ResultPaths(folder, paths, methods, bool(config.compare), (rank, size), taken)
+    writer = FigureWriter(results, classifier, methods, config, inputs, say, summary)
     share = paths[rank::size]
-    if config.skip_existing:
-        share = writer.without_existing(share)
+    if known:
+        done, reasons = find_done(share, known, inputs, results, config.save_arrays)
+        say(f"{len(done)} of {len(share)} images have their figure already")
+        for reason, count in reasons.items():
+            figures = "1 figure is" if count == 1 else f"{count} figures are"
+            say(f"{figures} drawn anew: made with another {reason}")
+        summary.rows += [row for rows in done.values() for row in rows]
+        share = [path for path in share if path not in done]
     try:
         for explanation in _explanations(share, config, classifier, methods, wanted):
             if isinstance(explanation, Explanation):
@@ -63,11 +76,17 @@ def explain(config: ExplainConfig, say: Say, complain: Say) -> tuple[int, int]:
     finally:
         summary.save()
 
+    written = writer.written
+
     def report(rows: Sequence[Row]) -> None:
         if config.report:
-            say(f"→ {save_report(folder, classifier, config, rows)}")
+            page = save_report(folder, classifier, config, rows)
+            written.append(page)
+            say(f"→ {page}")
 
     rows = summary.finish([str(path) for path in paths], report)
+    figures = (Path(row["figure"]) for row in rows if row.get("figure"))
+    check_results(dict.fromkeys([*written, *figures]), folder)
     left_out = sum(is_skipped(row) for row in rows)
     return len(paths) - left_out, left_out
 
@@ -87,7 +106,8 @@ def _checked(config: ExplainConfig, processes: int) -> list[ConfiguredMethod]:
     return methods
 
 
-Picture = tuple[Path, "Image.Image | ImageError"]
+# A path, the cropped picture and a digest of its file; or why it cannot be read.
+Picture = tuple[Path, "Image.Image | ImageError", str]
 
 
 def _explanations(
@@ -106,8 +126,8 @@ def _explanations(
     bar = None
     try:
         for batch in _read_ahead(paths, config.batch_size, classifier):
-            unreadable = [(path, error) for path, error in batch if isinstance(error, ImageError)]
-            readable = [(path, image) for path, image in batch if isinstance(image, Image.Image)]
+            unreadable = [(path, error) for path, error, _ in batch if isinstance(error, ImageError)]
+            readable = [each for each in batch if isinstance(each[1], Image.Image)]
             explained = explain_batch(methods, classifier, wanted, readable) if readable else []
             bar = bar or tqdm(total=len(paths), unit="image", disable=hidden, leave=False)
             for each in chain[Any](unreadable, explained):
@@ -127,9 +147,10 @@ def _read_ahead(
         pictures: list[Picture] = []
         for path in batch:
             try:
-                pictures.append((path, classifier.crop(load_image(path))))
+                picture, digest = load_with_digest(path)
+                pictures.append((path, classifier.crop(picture), digest))
             except ImageError as error:
-                pictures.append((path, error))
+                pictures.append((path, error, ""))
         return pictures
 
     batches = [paths[start : start + size] for start in range(0, len(paths), size)]

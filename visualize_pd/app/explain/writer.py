@@ -8,55 +8,41 @@ from pathlib import Path
 import numpy as np
 
 from ...attribution.configured import ConfiguredMethod
+from ...core.fingerprint import Fingerprint, as_text
 from ...models.classifier import Classifier
 from .. import drawing
 from ..config.schema import ExplainConfig
 from ..report.summary import Summary
 from .figures import common_spreads, draw_figure, draw_grid, grid_rows, summary_line, summary_rows
-from .maps import Explanation
+from .maps import Explanation, note_of
+from .names import ResultPaths
 
 ROWS_PER_SHEET = 12
-SHEETS = r"comparison(_[0-9]+of[0-9]+)?(_[0-9]+)?"  # the names of sheets
 
 
 class FigureWriter:
     """Writes each figure at once, and each grid when it is full. With a common scale it waits.
 
-    Maps on a common scale can only be drawn when all maps are known.
+    Maps on a common scale can only be drawn when all maps are known. `inputs` is the fingerprint of
+    the run. It is written into each figure, together with a digest of the picture.
     """
 
     def __init__(
         self,
-        folder: Path,
-        names: dict[Path, str],
+        paths: ResultPaths,
         classifier: Classifier,
         methods: Sequence[ConfiguredMethod],
         config: ExplainConfig,
+        inputs: Fingerprint,
         say: Callable[[str], None],
         summary: Summary,
-        sheet: str,
     ):
-        self.folder, self.names, self.classifier = folder, names, classifier
-        self.methods, self.config, self.say = methods, config, say
-        self.summary, self.sheet = summary, sheet
+        self.paths, self.classifier, self.methods = paths, classifier, methods
+        self.config, self.inputs, self.say, self.summary = config, inputs, say, summary
+        self.written: list[Path] = []
         self.sheets = 0
         self.waiting: list[Explanation] = []
         self.rows: list[drawing.Row] = []
-
-    def without_existing(self, paths: Sequence[Path]) -> list[Path]:
-        """The images that have no figure yet. The summary keeps the rows of the others."""
-        known = self.summary.known()
-        missing = [path for path in paths if not self._figure(path).is_file()]
-        existing = [path for path in paths if path not in set(missing)]
-        for path in existing:
-            note = {"file": str(path), "figure": str(self._figure(path)), "note": "existing"}
-            self.summary.rows += known.get(str(path)) or [note]
-        if existing:
-            self.say(f"{len(existing)} of {len(paths)} images have their figure already")
-        return missing
-
-    def _figure(self, path: Path) -> Path:
-        return self.folder / f"{self.names[path]}_pp.jpg"
 
     def take(self, explained: Explanation) -> None:
         """Write the arrays of an image, and its figure unless the figure must wait for others."""
@@ -86,31 +72,40 @@ class FigureWriter:
                 if len(self.rows) == ROWS_PER_SHEET:
                     self._save_sheet()
             if not self.config.report:
-                self.summary.add(summary_rows(explained, self.classifier))
+                self._record(explained)
                 return
             figure = draw_grid(rows, caption="")  # the page names the network once
         else:
             spread = spreads[0] if spreads else None
             figure = draw_figure(explained, self.classifier, self.methods[0], colormap, spread)
-        output = self._figure(explained.path)
-        drawing.save_picture(output, figure)
-        self.summary.add(summary_rows(explained, self.classifier, output))
+        output = self.paths.figure(explained.path)
+        drawing.save_picture(output, figure, self._fingerprint(explained))
+        self.written.append(output)
+        self._record(explained, output)
         if not self.config.compare:
             self.say(f"{line} → {output}")
 
+    def _fingerprint(self, explained: Explanation) -> str:
+        return as_text({"image": explained.digest, **self.inputs})
+
+    def _record(self, explained: Explanation, figure: Path | str = "") -> None:
+        """Add the rows of an image to the summary."""
+        rows = summary_rows(explained, self.classifier, figure)
+        own = {"fingerprint": self._fingerprint(explained), "note": note_of(explained)}
+        self.summary.add([{**row, **own} for row in rows])
+
     def _save_sheet(self) -> None:
         self.sheets += 1
-        number = f"_{self.sheets}" if self.sheets > 1 else ""
-        output = self.folder / f"{self.sheet}{number}_pp.jpg"
+        output = self.paths.sheet(self.sheets)
         note = "each method on one scale for all images" if self.config.common_scale else ""
         drawing.save_picture(output, draw_grid(self.rows, self.classifier.title, note))
+        self.written.append(output)
         self.say(f"→ {output}")
         self.rows = []
 
     def _save_arrays(self, explained: Explanation) -> None:
         """One file for each method. The maps of several classes are stacked."""
-        for m, method in enumerate(self.methods):
+        for m, output in enumerate(self.paths.arrays(explained.path)):
             maps = [row[m].reduced for row in explained.maps]
-            which = f"_{m + 1}_{method.name}" if self.config.compare else ""
-            output = self.folder / f"{self.names[explained.path]}{which}_pp.npy"
             drawing.save_array(output, np.stack(maps) if len(maps) > 1 else maps[0])
+            self.written.append(output)

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import hashlib
-import io
 import os
 import time
 from collections.abc import Callable, Sequence
@@ -12,14 +9,11 @@ from contextlib import suppress
 from pathlib import Path
 
 from ...core.errors import OutputError
-from ...core.files import write_text
-from ...core.text import read_cell, safe_cell
+from ...core.files import locked, remove_leftovers
+from ...core.fingerprint import Fingerprint, changed, digest
+from .parts import Part, part_path, part_paths, read_part, write_part
+from .rows import Row, is_skipped, read_rows, write_rows
 
-FIELDS = (
-    *("file", "figure", "class", "name", "probability"),
-    *("predicted", "predicted_name", "predicted_probability", "note"),
-)
-Row = dict[str, str]
 SAVE_SECONDS, LOOK_SECONDS = 1.0, 0.2
 
 
@@ -29,22 +23,40 @@ class Summary:
     Each process writes its own part. The first process waits for all parts, writes the whole
     summary and removes the parts. The others wait until this is done, because a launcher ends all
     processes as soon as one fails.
+
+    `inputs` is the fingerprint of what all processes have in common. With `keep`, the summary also
+    keeps the rows of the figures that earlier runs have made of other images. It always keeps those
+    of a run that has ended since this run began.
     """
 
-    def __init__(self, folder: Path, rank: int = 0, size: int = 1):
-        self.path, self.rank, self.size = folder / "summary.csv", rank, size
+    def __init__(
+        self,
+        folder: Path,
+        inputs: Fingerprint,
+        rank: int = 0,
+        size: int = 1,
+        keep: bool = False,
+    ):
+        self.path, self.inputs, self.rank, self.size = folder / "summary.csv", inputs, rank, size
+        self.keep = keep
         self.rows: list[Row] = []
+        self.part = part_path(folder, rank, size)
         self.saved = time.monotonic()
-        endpoints = os.environ.get("PADDLE_TRAINER_ENDPOINTS", "")
-        self.run = hashlib.md5(endpoints.encode()).hexdigest()[:8]  # the same in all processes
+        self.launch = digest(os.environ.get("PADDLE_TRAINER_ENDPOINTS", ""))
+        self.launcher = os.getppid()
+        self.before = _stamp(self.path)
 
     def known(self) -> dict[str, list[Row]]:
-        """The rows of earlier runs for each file. Runs that were killed count too."""
+        """The rows of earlier runs for each file, by its whole path. Runs that were killed count.
+
+        The damaged part of a killed run does not count.
+        """
+        parts = [read_part(path) for path in part_paths(self.path.parent)]
         rows: dict[str, list[Row]] = {}
-        for path in (self.path, *sorted(self.path.parent.glob(".summary.*.csv"))):
+        for several in (read_rows(self.path), *(part.rows for part in parts if part)):
             newer: dict[str, list[Row]] = {}
-            for row in _read(path):
-                newer.setdefault(row["file"], []).append(row)
+            for row in several:
+                newer.setdefault(os.path.abspath(row["file"]), []).append(row)
             rows.update(newer)
         return rows
 
@@ -54,10 +66,10 @@ class Summary:
         if time.monotonic() - self.saved > SAVE_SECONDS:
             self.save()
 
-    def save(self) -> None:
+    def save(self, done: bool = False) -> None:
         """Write the rows of this process so far. A single process without results writes none."""
         if self._has_results():
-            _write(self._part(), self.rows)
+            write_part(self.part, Part(self.inputs, self.launch, done, self.rows))
             self.saved = time.monotonic()
 
     def _has_results(self) -> bool:
@@ -66,67 +78,90 @@ class Summary:
     def finish(
         self, order: Sequence[str], report: Callable[[list[Row]], None] | None = None
     ) -> list[Row]:
-        """Write the summary of all processes, or wait for it. `order` is the order of the files.
+        """Write the summary of all processes, or wait for it. Return the rows of this run.
 
-        The first process also calls `report` with all rows, while the others still wait: a process
-        that ends with another exit code than 0 would end all of them.
+        `order` is the order of the files. The first process also calls `report` with the rows of
+        this run, while the others still wait: a process that ends with another exit code than 0
+        would end all of them. Raises `OutputError` if the processes do not have the same inputs.
         """
         if not self._has_results():
             return self.rows
-        self.save()
-        parts = [self._part(rank, done=True) for rank in range(self.size)]
-        os.replace(self._part(), parts[self.rank])
-        if self.rank > 0:
-            while parts[self.rank].exists():
-                time.sleep(LOOK_SECONDS)
-            return list(_read(self.path))
-        while not all(part.exists() for part in parts):
-            time.sleep(LOOK_SECONDS)
+        self.save(done=True)
         places = {file: place for place, file in enumerate(order)}
-        rows = [row for part in parts for row in _read(part)]
+        if self.rank > 0:
+            self._wait_for_the_first()
+            return [row for row in read_rows(self.path) if row["file"] in places]
+        others = self._parts_of_the_others()
+        rows = [*self.rows, *(row for part in others.values() for row in part.rows)]
         rows.sort(key=lambda row: places.get(row["file"], len(places)))
         try:
-            _write(self.path, rows)
+            with locked(self.path.with_name(".summary.lock")):
+                write_rows(self.path, [*rows, *self._kept(rows)])
             if report:
                 report(rows)
         finally:
-            for stale in self.path.parent.glob(".summary.*.csv"):
+            for path in (self.part, *others):
                 with suppress(OSError):
-                    stale.unlink()
+                    path.unlink()
+            remove_leftovers(self.path.parent)
         return rows
 
-    def _part(self, rank: int | None = None, done: bool = False) -> Path:
-        rank = self.rank if rank is None else rank
-        state = f"done.{self.run}" if done else "open"
-        return self.path.with_name(f".summary.{state}.{rank}.csv")
+    def _kept(self, rows: Sequence[Row]) -> list[Row]:
+        """The rows of other runs that the summary keeps. Their figures still exist."""
+        if not self.keep and _stamp(self.path) == self.before:
+            return []
+        files = {os.path.abspath(row["file"]) for row in rows}
+        figures = {os.path.abspath(row["figure"]) for row in rows if row.get("figure")}
+        known = (row for file, several in self.known().items() if file not in files for row in several)
+        return [
+            row
+            for row in known
+            if os.path.isfile(row["figure"]) and os.path.abspath(row["figure"]) not in figures
+        ]
+
+    def _wait_for_the_first(self) -> None:
+        """Wait until the first process has removed the part of this one.
+
+        Meanwhile the time of the part changes. So the first process can tell that it was not left
+        by a killed run.
+        """
+        while True:
+            time.sleep(LOOK_SECONDS)
+            try:
+                os.utime(self.part)
+            except FileNotFoundError:
+                return
+            if os.getppid() != self.launcher:
+                raise OutputError("the launcher of this process has ended, so it ends too")
+
+    def _parts_of_the_others(self) -> dict[Path, Part]:
+        """The complete parts of the other processes, which are still running."""
+        found: dict[int, tuple[Path, Part]] = {}
+        seen: dict[Path, int] = {}
+        while len(found) < self.size - 1:
+            time.sleep(LOOK_SECONDS)
+            for rank in set(range(1, self.size)) - found.keys():
+                for path in part_paths(self.path.parent, f"{rank}of{self.size}"):
+                    time_before, time_now = seen.get(path), _stamp(path)
+                    seen[path] = time_now
+                    part = read_part(path) if time_before not in (None, time_now) else None
+                    if part and part.done and part.launch == self.launch:
+                        self._check_inputs(rank, part)
+                        found[rank] = path, part
+        return dict(found[rank] for rank in sorted(found))
+
+    def _check_inputs(self, rank: int, part: Part) -> None:
+        differs = changed(part.inputs, self.inputs)
+        if differs:
+            raise OutputError(
+                f"process {rank + 1} of {self.size} works with another {' and '.join(differs)} "
+                "than the first one; all processes need the same"
+            )
 
 
-def skipped(file: Path, why: object) -> Row:
-    """The row of an image that was skipped, with the reason."""
-    return {"file": str(file), "note": f"skipped: {why}"}
-
-
-def is_skipped(row: Row) -> bool:
-    """Whether a row belongs to an image that was skipped."""
-    return row["note"].startswith("skipped: ")
-
-
-def _read(path: Path) -> list[Row]:
+def _stamp(path: Path) -> int:
+    """When a file was last changed, in ns. 0 if it does not exist."""
     try:
-        with open(path, encoding="utf-8", newline="") as file:
-            rows = list(csv.DictReader(file))
-    except FileNotFoundError:
-        return []
-    except (OSError, ValueError, csv.Error) as error:
-        raise OutputError(f"cannot read {path}: {error}; remove it to start anew") from error
-    return [
-        {key: read_cell(row.get(key) or "") for key in FIELDS} for row in rows if row.get("file")
-    ]
-
-
-def _write(path: Path, rows: Sequence[Row]) -> None:
-    text = io.StringIO()
-    writer = csv.DictWriter(text, FIELDS, lineterminator="\n", extrasaction="ignore")
-    writer.writeheader()
-    writer.writerows({key: safe_cell(value) for key, value in row.items()} for row in rows)
-    write_text(path, text.getvalue())
+        return path.stat().st_mtime_ns
+    except OSError:
+        return 0

@@ -1,0 +1,55 @@
+"""The id of a run, which is in the names of its temporary files."""
+
+from __future__ import annotations
+
+import os
+import platform
+import time
+from contextlib import suppress
+from functools import lru_cache
+from pathlib import Path
+
+from .fingerprint import digest
+
+ELSEWHERE = 24 * 3600.0  # seconds after which a file of a run on another machine counts as left
+
+
+def run_id() -> str:
+    """The id of this process: its machine, its number, and the time at which it was started."""
+    return _id_of(os.getpid())
+
+
+@lru_cache(maxsize=1)
+def _id_of(process: int) -> str:
+    return f"{_machine()}-{process}-{_start_of(process)}"
+
+
+def was_left(path: Path, run: str) -> bool:
+    """Whether the run with this id has ended, so that its temporary file `path` is left over.
+
+    A run on another machine cannot be looked up. Its file counts as left over after a day.
+    """
+    machine, _, process = run.partition("-")
+    number, _, start = process.partition("-")
+    if machine == _machine() and start != "0":
+        return _start_of(int(number)) != start
+    with suppress(OSError):
+        return time.time() - path.stat().st_mtime > ELSEWHERE
+    return False
+
+
+def _machine() -> str:
+    space = ""
+    with suppress(OSError):  # processes of two containers can have the same number
+        space = os.readlink("/proc/self/ns/pid")
+    return digest(platform.node(), space)
+
+
+def _start_of(process: int) -> str:
+    """When a process was started, in units of the system. `0` if this is not known."""
+    try:
+        line = Path(f"/proc/{process}/stat").read_text(errors="replace")
+    except OSError:
+        return "0"
+    state, *fields = line.rpartition(")")[2].split()  # the name of the program is in brackets
+    return "0" if state in "ZX" else fields[18]
