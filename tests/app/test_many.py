@@ -14,9 +14,9 @@ from PIL import Image
 
 from visualize_pd import load_image, load_model
 from visualize_pd.app.explain import run as explain_module
-from visualize_pd.core.images import load_with_digest
 from visualize_pd.app.report.rows import FIELDS
 from visualize_pd.app.report.summary import Summary
+from visualize_pd.core.images import load_with_digest
 
 
 def seven_pictures(folder):
@@ -202,7 +202,12 @@ def test_first_process_waits_for_all_others(tmp_path, monkeypatch):
     monkeypatch.setattr("visualize_pd.app.report.summary.LOOK_SECONDS", 0.01)
     summaries = [Summary(tmp_path, {}, rank, 3) for rank in range(3)]
     for rank, summary in enumerate(summaries):
-        summary.add([{**dict.fromkeys(FIELDS, ""), "file": name, "note": f"by {rank}"} for name in "abcdef"[rank::3]])
+        summary.add(
+            [
+                {**dict.fromkeys(FIELDS, ""), "file": name, "note": f"by {rank}"}
+                for name in "abcdef"[rank::3]
+            ]
+        )
     found = {}
 
     def finish(rank):

@@ -1,33 +1,101 @@
 """What would be wrong without a word is refused, or kept apart."""
 
+from pathlib import Path
+
 import numpy as np
 import paddle
 import pytest
-from app_helpers import TINY, run_explain, run_generate
+from app_helpers import TINY, read_csv, run_explain, run_generate
 from PIL import Image
 from safetensors.numpy import save_file
 from tiny import small_net
 
+import visualize_pd as vp
 from visualize_pd import load_model
 from visualize_pd.core.errors import ModelError
+from visualize_pd.network import batching
 
 
-@pytest.fixture
-def nan_weights(tmp_path):
+def weights_file(path, change):
+    """A file of weights that `change` has changed, as `{name: array}`."""
     arrays = {name: value.numpy() for name, value in small_net().state_dict().items()}
+    change(arrays)
+    save_file(arrays, path)
+    return path
+
+
+def nan_bias(arrays):
     arrays["6.bias"] = np.full_like(arrays["6.bias"], np.nan)
-    save_file(arrays, tmp_path / "nan.safetensors")
-    return f"{{name: tiny:small_net, image_size: 32, weights: {tmp_path / 'nan.safetensors'}}}"
 
 
+def one_nan(arrays):
+    """Only the score of class 2 is NaN. Class 1 is asked for."""
+    arrays["6.bias"][2] = np.nan
+
+
+def infinite(arrays):
+    arrays["6.weight"] = np.full_like(arrays["6.weight"], 3e38)
+
+
+def zeros(arrays):
+    for name in arrays:
+        arrays[name] = np.zeros_like(arrays[name])
+
+
+WORTHLESS = [
+    (nan_bias, "not finite numbers; check its weights"),
+    (one_nan, "not finite numbers; check its weights"),
+    (infinite, "not finite numbers; check its weights"),
+    (zeros, "the same score to every class; check its weights"),
+]
+
+
+@pytest.mark.parametrize(("change", "sentence"), WORTHLESS)
 @pytest.mark.parametrize("run", [run_explain, run_generate])
-def test_weights_that_are_no_numbers_are_blamed(run, nan_weights, tmp_path, photograph, capsys):
+def test_worthless_weights_are_blamed_by_scripts(
+    run, change, sentence, tmp_path, photograph, capsys
+):
+    file = weights_file(tmp_path / "net.safetensors", change)
     own = {"images": photograph("a.png")} if run is run_explain else {"target": 1}
-    folder = run(tmp_path / "out", code=2, model=nan_weights, **own)
-    error = capsys.readouterr().err
-    assert "not finite number" in error.replace("a finite", "finite")
-    assert "learning_rate" not in error
-    assert not list(folder.rglob("*.gif")) and not list(folder.rglob("*.jpg"))
+    model = f"{{name: tiny:small_net, image_size: 32, weights: {file}}}"
+    folder = run(tmp_path / "out", code=2, model=model, **own)
+    lines = [line for line in capsys.readouterr().err.splitlines() if line.strip()]
+    assert len(lines) == 1 and sentence in lines[0] and "learning_rate" not in lines[0]
+    assert not [path for path in folder.rglob("*") if path.is_file()]
+
+
+@pytest.mark.parametrize(("change", "sentence"), WORTHLESS)
+def test_worthless_weights_are_blamed_in_python(change, sentence, tmp_path, caplog):
+    file = weights_file(tmp_path / "net.safetensors", change)
+    network = load_model("tiny:small_net", weights=str(file)).network
+    images = paddle.to_tensor(np.random.default_rng(0).normal(0, 1, (2, 3, 32, 32)), "float32")
+    calls = [
+        lambda: vp.saliency(network, images, 1),
+        lambda: vp.grad_cam(network, images, 1, target_layer="2"),
+        lambda: vp.occlusion(network, images, 1, size=8, stride=8),
+        lambda: list(vp.class_image(network, 1, init=images[:1], iterations=1)),
+    ]
+    for number, call in enumerate(calls):
+        if change is zeros and number < 3:  # equal scores can have different derivatives
+            call()
+            assert sentence in caplog.text
+        else:
+            with pytest.raises(ModelError, match=sentence):
+                call()
+
+
+def test_maps_that_show_nothing_are_noted(tmp_path, photograph):
+    """The class 1 has the same score for all images, but the other classes do not."""
+
+    def blind(arrays):
+        arrays["6.weight"][:, 1] = 0
+
+    file = weights_file(tmp_path / "net.safetensors", blind)
+    model = f"{{name: tiny:small_net, image_size: 32, weights: {file}}}"
+    settings = {"model": model, "images": photograph("a.png"), "target": "[1, 2]"}
+    folder = run_explain(tmp_path / "out", **settings)
+    notes = [row["note"] for row in read_csv(folder / "summary.csv")]
+    assert notes == ["the map has the same value everywhere", ""]
 
 
 def test_a_learning_rate_that_is_too_high_is_blamed_as_such(tmp_path, capsys):
@@ -69,3 +137,68 @@ def test_another_number_of_class_names_is_refused(tmp_path, text):
     labels.write_text(text)
     with pytest.raises(ModelError, match=f"has {len(text.split())} class names for 3 classes"):
         load_model("tiny:small_net", num_classes=3, labels=str(labels))
+
+
+def test_names_that_are_too_long_are_cut_off(tmp_path, photograph):
+    """A file name has at most 255 bytes. Some letters take several bytes."""
+    long = ["a" * 251, "a" * 250 + "b", "é" * 125]
+    for name in long:
+        photograph(f"{name}.png")
+    settings = {**TINY, "images": f"[{tmp_path}/*.png]", "save_arrays": "true"}
+    folder = run_explain(tmp_path / "out", **settings)
+    rows = read_csv(folder / "summary.csv")
+    assert sorted(row["file"] for row in rows) == sorted(f"{tmp_path}/{n}.png" for n in long)
+    figures = {row["figure"] for row in rows}
+    assert len(figures) == 3 and all(Path(figure).is_file() for figure in figures)
+    assert len(list(folder.glob("*.npy"))) == 3
+
+
+@pytest.mark.parametrize("letters", [200_000, 10_000_000])
+def test_a_class_name_that_is_too_long_is_cut_off(tmp_path, photograph, capsys, letters):
+    (tmp_path / "labels.txt").write_text("x" * letters + "\ntwo\nthree\n")
+    model = (
+        f"{{name: tiny:small_net, num_classes: 3, image_size: 32, labels: {tmp_path}/labels.txt}}"
+    )
+    settings = {"model": model, "images": photograph("a.png"), "target": 0}
+    folder = run_explain(tmp_path / "out", **settings, report="true")
+    assert "names with over 1,000 letters were cut off" in capsys.readouterr().err
+    (row,) = read_csv(folder / "summary.csv")
+    assert row["name"] == "x" * 119 + "…"
+    run_explain(tmp_path / "out", **settings, skip_existing="true")
+    assert read_csv(folder / "summary.csv") == [row]
+
+
+def test_a_narrow_picture_is_refused_for_a_dream(tmp_path, capsys):
+    Image.new("RGB", (8, 30_000)).save(tmp_path / "narrow.png")
+    settings = {**TINY, "init": tmp_path / "narrow.png", "layer": "0"}
+    run_generate(tmp_path / "out", code=2, config="deep_dream", **settings)
+    error = capsys.readouterr().err
+    assert "is 8 × 30,000 pixels, but an animation has at most 16,383 on a side" in error
+
+
+@pytest.mark.parametrize("run", [run_explain, run_generate])
+def test_more_memory_than_there_is_is_not_taken(run, tmp_path, photograph, capsys, monkeypatch):
+    monkeypatch.setattr(batching, "free_memory", lambda: 50_000_000)
+    model = "{name: tiny:small_net, image_size: 4096}"
+    own = {"images": photograph("a.png")} if run is run_explain else {"target": 1}
+    run(tmp_path / "out", code=2, model=model, **own)
+    error = capsys.readouterr().err
+    # 250 bytes for each of the pixels, and 5 for each number that a layer returns
+    numbers = 2 * 4 * 112**2 + 2 * 8 * 56**2 + 8 + 8 + 3
+    needed = 4096**2 * (250 + 5 * numbers / 224**2) / 1e9
+    assert f"4,096 × 4,096 pixels would need about {needed:.1f} GB of memory" in error
+    assert "but 0.1 GB are free" in error
+
+
+def test_free_memory_of_a_container(tmp_path):
+    (tmp_path / "proc").mkdir()
+    (tmp_path / "proc/meminfo").write_text("MemFree: 1 kB\nMemAvailable:   3000 kB\n")
+    assert batching.free_memory(tmp_path) == 3000 * 1024
+    group = tmp_path / "sys/fs/cgroup"
+    group.mkdir(parents=True)
+    (group / "memory.max").write_text("max\n")
+    (group / "memory.current").write_text("500\n")
+    assert batching.free_memory(tmp_path) == 3000 * 1024
+    (group / "memory.max").write_text("2000\n")
+    assert batching.free_memory(tmp_path) == 1500
+    assert batching.free_memory(tmp_path / "nowhere") is None

@@ -1,6 +1,7 @@
 """`--resume`: a stopped run goes on to the same files, or says why it cannot."""
 
 import json
+import re
 import subprocess
 import sys
 from contextlib import nullcontext
@@ -24,6 +25,8 @@ from safetensors import safe_open
 from safetensors.numpy import load, save
 
 from visualize_pd.app.generate import run as generate_module
+from visualize_pd.app.generate.state import _checksum
+from visualize_pd.core.files import run_id
 
 
 class StopAfter:
@@ -142,11 +145,11 @@ def test_state_file_with_wrong_values_cannot_be_resumed(generate, capsys, monkey
         folder = generate("class_image", code=130, **common) / "class_1"
     path = folder / "state.safetensors"
     with safe_open(str(path), framework="numpy") as file:
-        record = json.loads(file.metadata()["run"])
+        record = json.loads(file.metadata()["run"].partition(" ")[2])
     arrays = load(path.read_bytes())
     text = change(record, arrays)
     run = text if isinstance(text, str) else json.dumps(record)
-    path.write_bytes(save(arrays, {"run": run}))
+    path.write_bytes(save(arrays, {"run": f"{_checksum(arrays, run)} {run}"}))
     generate("class_image", code=2, resume=True, **common)
     err = capsys.readouterr().err
     assert "resume" in err and "Traceback" not in err and "Error" not in err
@@ -158,7 +161,7 @@ def test_frames_of_another_size_cannot_be_resumed(generate, capsys):
     for path in folder.glob("pp/*.png"):
         Image.new("RGB", (9, 9)).save(path)
     generate("filter", code=2, resume=True, **common)
-    assert "were of another size; run without --resume" in capsys.readouterr().err
+    assert "is not the frame that this run has written" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("resume", [True, False])
@@ -166,7 +169,8 @@ def test_temporary_files_of_a_killed_run_are_removed(generate, resume):
     common = {"iterations": 2, "layer": "0", "channel": 1, **STILL}
     folder = generate("filter", **common) / "filter_0_1"
     whole = sorted(path.name for path in folder.rglob("*"))
-    for name in (".123.456.partial", "pp/.7.8.partial"):
+    left = re.sub("-[0-9]+-", "-999999999-", run_id())  # no process has this number
+    for name in (f".{left}.456.partial", f"pp/.{left}.8.partial"):
         (folder / name).write_bytes(b"half")
     (folder / "pp/.mine").touch()
     generate("filter", resume=resume, **common)

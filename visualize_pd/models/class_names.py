@@ -8,6 +8,8 @@ from collections.abc import Sequence
 
 from ..core.errors import TargetError
 
+MOST_LETTERS = 120
+
 
 def parse_target(target: str | int, labels: Sequence[str] | None) -> int | None:
     """The class index that a config asks for, by an index or a name. None for `predicted`."""
@@ -46,8 +48,9 @@ def find_class(name: str, labels: Sequence[str] | None) -> int:
 
 
 def short_name(label: str) -> str:
-    """The first name in a label."""
-    return label.split(",")[0].strip()
+    """The first name in a label, at most 120 letters."""
+    name = label[: 2 * MOST_LETTERS].split(",")[0].strip()
+    return name if len(name) <= MOST_LETTERS else name[: MOST_LETTERS - 1] + "…"
 
 
 def _plain(text: str) -> str:

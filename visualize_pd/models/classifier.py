@@ -49,8 +49,12 @@ class Classifier:
 
 
 @contextmanager
-def network_errors(classifier: Classifier) -> Iterator[None]:
-    """Turn any error in the forward or backward pass of a network into one sentence."""
+def network_errors(classifier: Classifier, size: tuple[int, int] | None = None) -> Iterator[None]:
+    """Turn any error in the forward or backward pass of a network into one sentence.
+
+    `size` is the width and height of the images, by default those that the network expects.
+    """
+    width, height = size or (classifier.image_size, classifier.image_size)
     try:
         yield
     except VisualizeError:
@@ -59,6 +63,6 @@ def network_errors(classifier: Classifier) -> Iterator[None]:
         lines = [line.strip() for line in str(error).splitlines() if line.strip()]
         reason = next((line for line in lines if "Error:" in line), lines[-1] if lines else "")
         raise ModelError(
-            f"{classifier.title} failed on images of {classifier.image_size}×"
-            f"{classifier.image_size}: {type(error).__name__}: {reason}"
+            f"{classifier.title} failed on images of {width}×{height}: "
+            f"{type(error).__name__}: {reason}"
         ) from error

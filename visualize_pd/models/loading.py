@@ -21,6 +21,8 @@ from .weights.fitting import load_weights
 
 logger = logging.getLogger("visualize_pd")
 
+LONGEST_LABEL = 1000  # letters
+
 
 def load_model(
     name: str,
@@ -201,6 +203,16 @@ def _labels(path: str | Path | None, entry: Entry) -> list[str] | None:
         raise ModelError(f"cannot read the class names {path}: {error}") from error
     # Other line breaks, such as a form feed, may be part of a name.
     names = text.removesuffix("\n").split("\n") if text else []
+    long = [number for number, name in enumerate(names) if len(name) > LONGEST_LABEL]
+    for number in long:
+        names[number] = names[number][:LONGEST_LABEL]
+    if long:
+        logger.warning(
+            "%s: names with over %s letters were cut off, the first one of class %s",
+            path,
+            f"{LONGEST_LABEL:,}",
+            long[0],
+        )
     if entry.num_classes not in (None, len(names)):
         raise ModelError(f"{path} has {len(names)} class names for {entry.num_classes} classes")
     return names

@@ -12,7 +12,7 @@ from .fast import fast_layers
 from .hooks import capture_outputs, frozen
 from .layers import Calls
 from .relu_rules import REACHED, check_reach, relu_rule
-from .scores import check_images, check_logits, class_scores, read_logits, resolve_targets
+from .scores import check_images, check_or_warn, class_scores, read_logits, resolve_targets
 
 
 class ForwardPass(NamedTuple):
@@ -54,7 +54,7 @@ def record_forward(
         images = images.detach()
         images.stop_gradient = False
         logits = read_logits(network(images), images)
-        check_logits(logits)
+        check_or_warn(network, logits, images)
         chosen = resolve_targets(targets, logits)
         scores = class_scores(logits, chosen, score)
     if relu and relu not in REACHED.get(network, ()):

@@ -7,6 +7,7 @@ import operator
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
+from weakref import WeakSet
 
 import numpy as np
 import paddle
@@ -18,6 +19,9 @@ from .fast import CompiledForward, fast_layers
 from .hooks import frozen
 
 logger = logging.getLogger("visualize_pd")
+
+# Networks whose first logits were compared with each other.
+CHECKED: WeakSet[paddle.nn.Layer] = WeakSet()
 
 
 def logits_of(output: Any) -> paddle.Tensor:
@@ -60,21 +64,35 @@ def read_logits(output: Any, images: paddle.Tensor) -> paddle.Tensor:
     return logits
 
 
-def check_logits(logits: paddle.Tensor, advice: str = "check its weights") -> None:
-    """Raise `ModelError` for logits that are NaN or infinite.
+def check_finite(logits: paddle.Tensor) -> None:
+    """Raise `ModelError` for logits that are NaN or infinite."""
+    if not bool(paddle.isfinite(logits.detach()).all()):
+        raise ModelError("the network gave scores that are not finite numbers; check its weights")
 
-    Logits that are the same for all classes are named in a warning.
+
+def check_distinct(logits: paddle.Tensor, images: paddle.Tensor) -> None:
+    """Raise `ModelError` for logits that are the same for all classes, as all-zero weights give.
+
+    Images of a single colour may have such logits.
     """
     logits = logits.detach()
-    if not bool(paddle.isfinite(logits).all()):
-        raise ModelError(f"the network gave scores that are not finite numbers; {advice}")
-    if is_constant(logits):
-        logger.warning("the network gives the same score to every class; %s", advice)
+    same = logits.shape[1] > 1 and bool((logits.max(axis=1) == logits.min(axis=1)).all())
+    if same and float(images.detach().std()) > 0:
+        raise ModelError("the network gives the same score to every class; check its weights")
 
 
-def is_constant(logits: paddle.Tensor) -> bool:
-    """Whether each image has the same logit for all classes, of which there are at least two."""
-    return logits.shape[1] > 1 and bool((logits.max(axis=1) == logits.min(axis=1)).all())
+def check_or_warn(network: paddle.nn.Layer, logits: paddle.Tensor, images: paddle.Tensor) -> None:
+    """Raise `ModelError` for logits that are not finite. Warn once of those without differences.
+
+    The derivatives of equal logits may differ, so they are no error by themselves.
+    """
+    check_finite(logits)
+    if network not in CHECKED:
+        CHECKED.add(network)
+        try:
+            check_distinct(logits, images)
+        except ModelError as error:
+            logger.warning("%s", error)
 
 
 def resolve_targets(targets: Any, logits: paddle.Tensor) -> paddle.Tensor:
@@ -157,7 +175,7 @@ def score_function(network: paddle.nn.Layer) -> Iterator[Callable]:
     ) -> tuple[paddle.Tensor, paddle.Tensor]:
         check_images(images)
         logits = read_logits(forward(images), images)
-        check_logits(logits)
+        check_or_warn(network, logits, images)
         chosen = resolve_targets(targets, logits)
         return class_scores(logits, chosen, score), chosen
 

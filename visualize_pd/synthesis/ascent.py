@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import paddle
 
-from ..core.errors import ConfigError
+from ..core.errors import ConfigError, ModelError
 from ..network.fast import fast_layers
 from ..network.hooks import frozen
 from .objectives import Objective
@@ -94,11 +94,30 @@ def ascend(
                     loss = loss + weight * penalty(image)
             if iteration < steps.iterations:
                 loss.backward()
-        state = _state(variable, adam)
-        yield Frame(iteration, image.detach().clone(), scores.numpy().tolist(), state)
+        values = _checked_scores(scores, iteration)
+        yield Frame(iteration, image.detach().clone(), values, _state(variable, adam))
         if iteration < steps.iterations:
             adam.set_lr(_learning_rate(steps, iteration))
             _step(adam, variable, pixel_steps, iteration + 1)
+
+
+def _checked_scores(scores: paddle.Tensor, iteration: int) -> list[float]:
+    """The scores. Raises `ModelError` for one that is NaN or infinite.
+
+    At the first image the weights are to blame, and later the steps.
+    """
+    values = scores.numpy()
+    if np.isfinite(values).all():
+        return values.tolist()
+    if iteration == 0:
+        raise ModelError(
+            "the network gives a score that is not a finite number for the first image; "
+            "check its weights"
+        )
+    raise ModelError(
+        f"the score is not a finite number after {iteration} iterations; "
+        "lower learning_rate, lambda or init_std"
+    )
 
 
 def _learning_rate(steps: Steps, iteration: int) -> float:

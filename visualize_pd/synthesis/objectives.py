@@ -14,7 +14,13 @@ from ..core.errors import ConfigError
 from ..network.feature_maps import feature_maps_of
 from ..network.hooks import capture_outputs, frozen
 from ..network.layers import find_layers
-from ..network.scores import class_scores, read_logits, resolve_targets
+from ..network.scores import (
+    check_distinct,
+    check_finite,
+    class_scores,
+    read_logits,
+    resolve_targets,
+)
 
 Objective = Callable[[paddle.nn.Layer, paddle.Tensor], paddle.Tensor]
 
@@ -22,8 +28,10 @@ Objective = Callable[[paddle.nn.Layer, paddle.Tensor], paddle.Tensor]
 def class_score(targets: int | Sequence[int], score: str = "logit") -> Objective:
     """S_c(I) of one class, or of one class for each image (Simonyan et al. 2013, equation 1)."""
 
+    logits_of = _checked_logits()
+
     def objective(network: paddle.nn.Layer, images: paddle.Tensor) -> paddle.Tensor:
-        logits = read_logits(network(images), images)
+        logits = logits_of(network, images)
         return class_scores(logits, resolve_targets(targets, logits), score)
 
     return objective
@@ -36,9 +44,10 @@ def mixed_score(weights: Mapping[int, float], score: str = "logit") -> Objective
     """
     if not weights:
         raise ConfigError("no class to mix; give at least one class with its weight")
+    logits_of = _checked_logits()
 
     def objective(network: paddle.nn.Layer, images: paddle.Tensor) -> paddle.Tensor:
-        logits = read_logits(network(images), images)
+        logits = logits_of(network, images)
         each = (
             weight * class_scores(logits, resolve_targets(target, logits), score)
             for target, weight in weights.items()
@@ -46,6 +55,24 @@ def mixed_score(weights: Mapping[int, float], score: str = "logit") -> Objective
         return reduce(operator.add, each)
 
     return objective
+
+
+def _checked_logits() -> Callable[[paddle.nn.Layer, paddle.Tensor], paddle.Tensor]:
+    """A function that gives logits. At its first call it checks that they mean something.
+
+    Later on, bad logits come from the ascent and not from the weights.
+    """
+    unchecked = [True]
+
+    def logits_of(network: paddle.nn.Layer, images: paddle.Tensor) -> paddle.Tensor:
+        logits = read_logits(network(images), images)
+        if unchecked:
+            unchecked.clear()
+            check_finite(logits)
+            check_distinct(logits, images)
+        return logits
+
+    return logits_of
 
 
 def filter_response(

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Sequence
 from functools import partial
 
+from ..streams import protect_streams
 from .evaluate import evaluate_command
 from .methods import methods_command
 from .models import models_command
@@ -38,6 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def command_of(arguments: Sequence[str]) -> Command:
     """The command in the arguments, as a function. Help and wrong arguments end the program."""
+    protect_streams()
     parser = plain_parser("visualize-pd", "See what a convolutional network has learned.", LIST)
     parser.add_argument("command", choices=list(COMMANDS), metavar="command", help="see below")
     if not arguments:

@@ -14,6 +14,7 @@ from typing import Any
 
 from ...core.errors import ConfigError
 from ..config.reading import load_config
+from ..streams import protect_streams
 from .terminal import exit_code
 
 # Keys whose values in the project's configs are sample pictures, and values that can replace them.
@@ -81,6 +82,7 @@ def run_command(
     arguments: Sequence[str] | None = None,
 ) -> int:
     """Read the arguments and the config, call `run` with them, and return the exit code."""
+    protect_streams()
     options = parser.parse_args(arguments)
 
     def configured() -> int:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import signal
 import sys
 import threading
@@ -13,6 +12,7 @@ from tqdm import tqdm
 
 from ...core.errors import VisualizeError
 from ...core.text import printable
+from ..streams import protect_streams
 
 DONE, PARTLY, FAILED, INTERRUPTED = 0, 1, 2, 130
 
@@ -21,9 +21,7 @@ def exit_code(run: Callable[[], int]) -> int:
     """Run a command and return its exit code. A `VisualizeError` is printed in one sentence."""
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, signal.default_int_handler)
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="backslashreplace")  # for terminals that cannot print →
+    protect_streams()
     _announce()
     try:
         return run()
@@ -35,20 +33,18 @@ def exit_code(run: Callable[[], int]) -> int:
         return INTERRUPTED
 
 
-class _PlainLine(logging.Formatter):
-    """A record on one line, without control characters."""
+class _Notes(logging.Handler):
+    """Prints each record of the log as one line, without control characters."""
 
-    def format(self, record: logging.LogRecord) -> str:
-        return f"note: {printable(record.getMessage())}"
+    def emit(self, record: logging.LogRecord) -> None:
+        complain(f"note: {record.getMessage()}")
 
 
 def _announce() -> None:
     """Print the log of the package as plain lines, not in the style of Paddle's root logger."""
     logger = logging.getLogger("visualize_pd")
     if not logger.handlers:
-        handler = logging.StreamHandler()
-        handler.setFormatter(_PlainLine())
-        logger.addHandler(handler)
+        logger.addHandler(_Notes())
         logger.propagate = False
 
 
@@ -59,12 +55,8 @@ def complain(line: str) -> None:
 
 def say(line: str) -> None:
     """Print a line to stdout, above any progress bar."""
-    try:
-        tqdm.write(printable(line))
-        sys.stdout.flush()
-    except OSError:  # a closed pipe or a full disk. The results are in their files in any case
-        with open(os.devnull, "w") as nowhere:
-            os.dup2(nowhere.fileno(), sys.stdout.fileno())
+    tqdm.write(printable(line))
+    sys.stdout.flush()
 
 
 def say_table(rows: Iterable[Sequence[str]]) -> None:

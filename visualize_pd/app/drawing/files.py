@@ -12,12 +12,11 @@ from ...core.errors import OutputError
 from ...core.files import atomic_write
 
 
-def save_picture(
-    path: str | Path, picture: Image.Image | np.ndarray, comment: str = ""
-) -> None:
+def save_picture(path: str | Path, picture: Image.Image | np.ndarray, comment: str = "") -> None:
     """Write a picture in the format of the suffix. A JPEG keeps the full colour resolution.
 
-    The comment becomes a part of a JPEG. Raises `OutputError` if the suffix does not belong to a picture format.
+    The comment becomes a part of a JPEG. Raises `OutputError` if the suffix does not belong to a
+    picture format.
     """
     picture = picture if isinstance(picture, Image.Image) else Image.fromarray(picture)
     suffix = Path(path).suffix.lower()

@@ -18,6 +18,7 @@ from ...core.files import make_output_folder
 from ...core.images import distinct_names, find_images, load_image
 from ...models.classifier import Classifier
 from ...models.loading import load_model
+from ...network.batching import check_memory
 from ...network.fast import use_fast
 
 Say = Callable[[str], None]
@@ -48,7 +49,10 @@ def begin_run(config: Any, name: str, complain: Say) -> tuple[Path, Classifier, 
     folder = make_output_folder(Path(config.output) / name)
     runtime.use_device(config.device)
     use_fast(config.fast)
-    return folder, load_model(**as_dict(config.model)), pictures
+    classifier = load_model(**as_dict(config.model))
+    count, side = getattr(config, "batch_size", 1), classifier.image_size
+    check_memory(classifier.network, [count, len(classifier.mean), side, side])
+    return folder, classifier, pictures
 
 
 def as_function(method: ConfiguredMethod) -> Callable[..., paddle.Tensor]:

@@ -17,7 +17,7 @@ from ...core.images import to_tensor
 from ...models.class_names import parse_target
 from ...models.classifier import Classifier, network_errors
 from ...network import hooks
-from ...network.scores import is_constant, logits_of, probabilities
+from ...network.scores import CHECKED, check_distinct, logits_of, probabilities
 
 
 class TargetClasses(NamedTuple):
@@ -103,14 +103,12 @@ def explain_batch(
     """
     images = to_tensor([picture for _, picture, _ in batch], classifier.mean, classifier.std)
     network, first = classifier.network, wanted.classes[0] if wanted.classes else None
+    CHECKED.add(network)  # it is checked here, and an error follows in place of a warning
     with network_errors(classifier):
         with hooks.capture_outputs(network) as calls:
             maps = [[_maps(methods[0], network, images, first)]]
         logits = logits_of(calls[0][1]).detach()
-        if is_constant(logits):
-            raise ModelError(
-                f"{classifier.title} gives the same score to every class; check its weights"
-            )
+        check_distinct(logits, images)
         targets = wanted.of(logits.numpy())
         for t, classes in enumerate(targets.T.tolist()):
             row = maps[0] if t == 0 else []
@@ -132,10 +130,10 @@ def explain_batch(
     ]
 
 
-def note_of(explained: Explanation) -> str:
-    """What the summary says about maps that show nothing. Empty if there are none."""
-    flat = [each for row in explained.maps for each in row if np.ptp(each.whole) == 0]
-    return "a map has the same value everywhere" if flat else ""
+def notes_of(explained: Explanation) -> list[str]:
+    """What the summary says about each class whose map shows nothing. Empty for the others."""
+    flat = [any(np.ptp(each.whole) == 0 for each in row) for row in explained.maps]
+    return ["the map has the same value everywhere" if each else "" for each in flat]
 
 
 def _maps(

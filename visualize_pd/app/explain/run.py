@@ -20,15 +20,16 @@ from ...core.fingerprint import value_digest
 from ...core.images import find_images, load_with_digest
 from ...models.classifier import Classifier
 from ...models.loading import load_model
+from ...network.batching import check_memory
 from ...network.fast import use_fast
 from ..config.schema import ExplainConfig
 from ..report.rows import Row, is_skipped, skipped
 from ..report.summary import Summary
 from .figures import check_colormap
-from .fingerprint import find_done, names_taken, run_fingerprint
+from .fingerprint import names_taken, run_fingerprint
 from .maps import Explanation, TargetClasses, explain_batch, parse_targets
-from .report import save_report
 from .names import ResultPaths
+from .report import save_report
 from .writer import FigureWriter
 
 Say = Callable[[str], None]
@@ -38,7 +39,8 @@ def explain(config: ExplainConfig, say: Say, complain: Say) -> tuple[int, int]:
     """Explain every image of a config. Return how many were explained and how many were skipped.
 
     `say` is called with a line for each image, and `complain` with a line for each skipped image.
-    Several processes share the images. Both counts are those of all processes together.
+    Several processes share the images. Both counts are those of all processes together. Raises
+    `OutputError` if results are gone at the end.
     """
     rank, size = runtime.share_of_run()
     methods = _checked(config, size)
@@ -49,22 +51,15 @@ def explain(config: ExplainConfig, say: Say, complain: Say) -> tuple[int, int]:
     classifier = load_model(**as_dict(config.model))
     wanted = parse_targets(config.target, classifier.labels)
     methods = [method.with_baseline(classifier) for method in methods]
+    _check_memory(config, classifier, len(paths))
     inputs = run_fingerprint(config, classifier, methods, wanted)
-    listed = {**inputs, "images": value_digest(paths)}
-    summary = Summary(folder, listed, rank, size, keep=config.skip_existing)
+    common = {**inputs, "images": value_digest(paths)}
+    summary = Summary(folder, common, rank, size, keep=config.skip_existing)
     known = summary.known() if config.skip_existing else {}
     taken = names_taken(known, paths, folder)
     results = ResultPaths(folder, paths, methods, bool(config.compare), (rank, size), taken)
     writer = FigureWriter(results, classifier, methods, config, inputs, say, summary)
-    share = paths[rank::size]
-    if known:
-        done, reasons = find_done(share, known, inputs, results, config.save_arrays)
-        say(f"{len(done)} of {len(share)} images have their figure already")
-        for reason, count in reasons.items():
-            figures = "1 figure is" if count == 1 else f"{count} figures are"
-            say(f"{figures} drawn anew: made with another {reason}")
-        summary.rows += [row for rows in done.values() for row in rows]
-        share = [path for path in share if path not in done]
+    share = writer.without_done(paths[rank::size], known)
     try:
         for explanation in _explanations(share, config, classifier, methods, wanted):
             if isinstance(explanation, Explanation):
@@ -76,19 +71,21 @@ def explain(config: ExplainConfig, say: Say, complain: Say) -> tuple[int, int]:
     finally:
         summary.save()
 
-    written = writer.written
-
     def report(rows: Sequence[Row]) -> None:
         if config.report:
-            page = save_report(folder, classifier, config, rows)
-            written.append(page)
-            say(f"→ {page}")
+            writer.written.append(save_report(folder, classifier, config, rows))
+            say(f"→ {writer.written[-1]}")
 
     rows = summary.finish([str(path) for path in paths], report)
-    figures = (Path(row["figure"]) for row in rows if row.get("figure"))
-    check_results(dict.fromkeys([*written, *figures]), folder)
+    figures = [Path(row["figure"]) for row in rows if row["figure"]]
+    check_results(dict.fromkeys([*writer.written, *figures]), folder)
     left_out = sum(is_skipped(row) for row in rows)
     return len(paths) - left_out, left_out
+
+
+def _check_memory(config: ExplainConfig, classifier: Classifier, images: int) -> None:
+    count, side = min(config.batch_size, images), classifier.image_size
+    check_memory(classifier.network, [count, len(classifier.mean), side, side])
 
 
 def _checked(config: ExplainConfig, processes: int) -> list[ConfiguredMethod]:
@@ -126,8 +123,8 @@ def _explanations(
     bar = None
     try:
         for batch in _read_ahead(paths, config.batch_size, classifier):
-            unreadable = [(path, error) for path, error, _ in batch if isinstance(error, ImageError)]
-            readable = [each for each in batch if isinstance(each[1], Image.Image)]
+            unreadable = [(p, error) for p, error, _ in batch if isinstance(error, ImageError)]
+            readable = [(p, image, d) for p, image, d in batch if isinstance(image, Image.Image)]
             explained = explain_batch(methods, classifier, wanted, readable) if readable else []
             bar = bar or tqdm(total=len(paths), unit="image", disable=hidden, leave=False)
             for each in chain[Any](unreadable, explained):

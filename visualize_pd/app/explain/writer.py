@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,9 +12,11 @@ from ...core.fingerprint import Fingerprint, as_text
 from ...models.classifier import Classifier
 from .. import drawing
 from ..config.schema import ExplainConfig
+from ..report.rows import Row
 from ..report.summary import Summary
 from .figures import common_spreads, draw_figure, draw_grid, grid_rows, summary_line, summary_rows
-from .maps import Explanation, note_of
+from .fingerprint import find_done
+from .maps import Explanation, notes_of
 from .names import ResultPaths
 
 ROWS_PER_SHEET = 12
@@ -43,6 +45,24 @@ class FigureWriter:
         self.sheets = 0
         self.waiting: list[Explanation] = []
         self.rows: list[drawing.Row] = []
+
+    def without_done(
+        self, pictures: Sequence[Path], known: Mapping[str, Sequence[Row]]
+    ) -> list[Path]:
+        """The pictures that must be explained. The summary gets the rows of the others.
+
+        `known` are the rows of earlier runs. A figure is made anew if anything else has changed.
+        """
+        if not known:
+            return list(pictures)
+        with_arrays = self.config.save_arrays
+        done, reasons = find_done(pictures, known, self.inputs, self.paths, with_arrays)
+        self.summary.rows += [row for rows in done.values() for row in rows]
+        self.say(f"{len(done)} of {len(pictures)} images have their figure already")
+        for reason, count in reasons.items():
+            figures = "1 figure is" if count == 1 else f"{count} figures are"
+            self.say(f"{figures} drawn anew: made with another {reason}")
+        return [picture for picture in pictures if picture not in done]
 
     def take(self, explained: Explanation) -> None:
         """Write the arrays of an image, and its figure unless the figure must wait for others."""
@@ -91,8 +111,10 @@ class FigureWriter:
     def _record(self, explained: Explanation, figure: Path | str = "") -> None:
         """Add the rows of an image to the summary."""
         rows = summary_rows(explained, self.classifier, figure)
-        own = {"fingerprint": self._fingerprint(explained), "note": note_of(explained)}
-        self.summary.add([{**row, **own} for row in rows])
+        own = {"fingerprint": self._fingerprint(explained)}
+        self.summary.add(
+            [{**row, **own, "note": note} for row, note in zip(rows, notes_of(explained))]
+        )
 
     def _save_sheet(self) -> None:
         self.sheets += 1

@@ -10,10 +10,16 @@ from typing import Any
 
 import paddle
 
-from ...core.errors import ConfigError
+from ...core.errors import ConfigError, ModelError
 from ...models.class_names import parse_target
 from ...models.classifier import Classifier
-from ...network.scores import class_scores, logits_of, probabilities, resolve_targets
+from ...network.batching import check_memory
+from ...network.scores import (
+    class_scores,
+    logits_of,
+    probabilities,
+    resolve_targets,
+)
 from ...synthesis.ascent import Frame
 from ...synthesis.builder import configured_ascent, configured_start
 from ...synthesis.objectives import class_score, mixed_score
@@ -30,7 +36,7 @@ def class_images(config: GenerateConfig, classifier: Classifier) -> Task:
 
     def rating_of(part: list[int]) -> Rating:
         def rate(images: paddle.Tensor) -> dict[str, list[float]]:
-            logits = logits_of(classifier.network(images))
+            logits = _rated_logits(classifier, images)
             chosen = resolve_targets(part, logits)
             return {
                 "score": class_scores(logits, chosen).numpy().tolist(),
@@ -56,7 +62,7 @@ def mixed_classes(config: GenerateConfig, classifier: Classifier, asked: dict) -
     names = _distinct([classifier.class_name(target) for target in targets], targets)
 
     def rate(images: paddle.Tensor) -> dict[str, list[float]]:
-        logits = logits_of(classifier.network(images))
+        logits = _rated_logits(classifier, images)
         shares = probabilities(logits)
         score = reduce(operator.add, (w * logits[:, target] for target, w in weights.items()))
         each = {
@@ -65,8 +71,10 @@ def mixed_classes(config: GenerateConfig, classifier: Classifier, asked: dict) -
         }
         return {"score": score.numpy().tolist(), **each}
 
+    start = configured_start(config, classifier)
+    check_memory(classifier.network, start.shape)
+
     def frames(resume: Frame | None) -> Iterator[Frame]:
-        start = configured_start(config, classifier)
         return configured_ascent(config, classifier, objective, start, resume)
 
     parts = zip(names, weights.values())
@@ -74,6 +82,20 @@ def mixed_classes(config: GenerateConfig, classifier: Classifier, asked: dict) -
     record = {"target": weights, "class": names}
     name = f"mix_{joined(targets)}"
     return Task(name, [title], _classes(targets), frames, config.iterations, rate, record)
+
+
+def _rated_logits(classifier: Classifier, images: paddle.Tensor) -> paddle.Tensor:
+    """The logits of images. Raises `ModelError` if they are not finite.
+
+    Those of the first images were checked before. So what is not finite comes from the ascent.
+    """
+    logits = logits_of(classifier.network(images))
+    if not bool(paddle.isfinite(logits).all()):
+        raise ModelError(
+            "the scores of some classes are not finite numbers any more; "
+            "lower learning_rate, lambda or init_std"
+        )
+    return logits
 
 
 def _distinct(names: list[str], targets: list[int]) -> list[str]:

@@ -8,9 +8,10 @@ from collections.abc import Iterator
 import paddle
 from PIL import Image
 
-from ...core.errors import ConfigError
+from ...core.errors import ConfigError, ImageError
 from ...core.images import load_image, to_tensor
-from ...models.classifier import Classifier
+from ...models.classifier import Classifier, network_errors
+from ...network.batching import check_memory
 from ...network.feature_maps import feature_maps_of
 from ...network.hooks import capture_outputs, frozen
 from ...network.layers import find_layers
@@ -26,6 +27,8 @@ from ...synthesis.objectives import (
 )
 from ..config.schema import GenerateConfig
 from .task import Rating, Task, images_in_batches, joined, score_rating
+
+LONGEST_SIDE = 16_383  # pixels. A WebP cannot be larger
 
 
 def filter_images(config: GenerateConfig, classifier: Classifier) -> Task:
@@ -61,21 +64,29 @@ def filter_images(config: GenerateConfig, classifier: Classifier) -> Task:
 def dream_image(config: GenerateConfig, classifier: Classifier) -> Task:
     """A photograph in which everything that a layer sees is amplified."""
     layer = _layer(config)
-    photograph = to_tensor([_photograph(config)], classifier.mean, classifier.std)
+    picture = _photograph(config)
+    if max(picture.size) > LONGEST_SIDE:
+        raise ImageError(
+            f"{config.init} is {picture.width:,} × {picture.height:,} pixels, but an animation has "
+            f"at most {LONGEST_SIDE:,} on a side; make it smaller"
+        )
+    photograph = to_tensor([picture], classifier.mean, classifier.std)
+    check_memory(classifier.network, photograph.shape)
 
     def frames(resume: Frame | None) -> Iterator[Frame]:
-        return deep_dream(
-            classifier.network,
-            layer,
-            photograph,
-            octaves=config.octaves,
-            octave_scale=config.octave_scale,
-            steps=config,
-            priors=config.priors,
-            mean=classifier.mean,
-            std=classifier.std,
-            resume=resume,
-        )
+        with network_errors(classifier, picture.size):
+            yield from deep_dream(
+                classifier.network,
+                layer,
+                photograph,
+                octaves=config.octaves,
+                octave_scale=config.octave_scale,
+                steps=config,
+                priors=config.priors,
+                mean=classifier.mean,
+                std=classifier.std,
+                resume=resume,
+            )
 
     rate = score_rating(layer_energy(layer), classifier)
     last = config.octaves * config.iterations
@@ -90,6 +101,7 @@ def inversion_image(config: GenerateConfig, classifier: Classifier) -> Task:
     """
     layer = _layer(config)
     image = classifier.prepare([_photograph(config)])
+    check_memory(classifier.network, image.shape)
 
     def frames(resume: Frame | None) -> Iterator[Frame]:
         return inversion(

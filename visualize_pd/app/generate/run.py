@@ -6,7 +6,6 @@ A run writes frames, an animation, the final picture and a record of the run.
 from __future__ import annotations
 
 import json
-import math
 import platform
 import re
 import signal
@@ -24,8 +23,15 @@ from tqdm import tqdm
 from ...core import runtime
 from ...core.checks import look_up
 from ...core.config import as_dict
-from ...core.errors import ConfigError, ModelError, OutputError
-from ...core.files import is_partial, make_output_folder, write_text
+from ...core.errors import OutputError
+from ...core.files import (
+    check_results,
+    locked,
+    make_output_folder,
+    remove_leftovers,
+    write_text,
+)
+from ...core.fingerprint import array_digest
 from ...core.text import printable
 from ...core.version import __version__
 from ...models.classifier import Classifier, network_errors
@@ -36,7 +42,7 @@ from .. import drawing
 from ..config.schema import GenerateConfig
 from .pictures import captions, columns_of, draw_first_layer, final_figure
 from .report import save_drawing_report, save_report
-from .state import load_state, save_state
+from .state import FILE, load_state, run_fingerprint, save_state
 from .task import Task
 from .tasks import find_objective
 
@@ -64,10 +70,11 @@ def generate(config: GenerateConfig, say: Callable[[str], None], resume: bool = 
             return True
         task = entry.task(config, classifier)
         run = Run(config, classifier, task, output / task.name, device)
-        if resume and not run.resume():
-            say(f"nothing to resume in {run.folder}; starting anew")
-        run.climb(interrupted)
-        animation = run.finish(suffix)
+        with _alone_in(run.folder):
+            if resume and not run.resume():
+                say(f"nothing to resume in {run.folder}; starting anew")
+            run.climb(interrupted)
+            animation = run.finish(suffix)
     if not run.complete:
         say(f"interrupted after {run.iteration} of {task.last} iterations; --resume goes on")
     say(f"{run.summary()} → {animation}")
@@ -75,6 +82,19 @@ def generate(config: GenerateConfig, say: Callable[[str], None], resume: bool = 
         page = save_report(run.folder, config, task, run.summary(), run.rows, animation)
         say(f"→ {page}")
     return run.complete
+
+
+@contextmanager
+def _alone_in(folder: Path) -> Iterator[None]:
+    """Raise `OutputError` if another run writes into the same folder at the same time."""
+    make_output_folder(folder)
+    try:
+        with locked(folder / ".lock", wait=False):
+            yield
+    except BlockingIOError:
+        raise OutputError(
+            f"another run is writing into {folder}; wait for it, or choose another output"
+        ) from None
 
 
 class Run:
@@ -90,6 +110,7 @@ class Run:
     ):
         self.config, self.classifier, self.task = config, classifier, task
         self.folder, self.device = folder, device
+        self.inputs = run_fingerprint(config, classifier)
         self.columns = columns_of(len(task.titles))
         self.rows: list[dict[str, Any]] = []
         self.pictures: list[np.ndarray] = []
@@ -107,7 +128,7 @@ class Run:
 
     def resume(self) -> bool:
         """Begin at the saved state. Return whether there is one."""
-        saved = load_state(self.folder, self.config, self.classifier, self.task)
+        saved = load_state(self.folder, self.config, self.inputs, self.task)
         if saved:
             self.begin, self.rows, self.pictures = saved
         return saved is not None
@@ -125,27 +146,12 @@ class Run:
             for frame in chain([first], frames):
                 progress.n = frame.iteration
                 progress.set_postfix_str(f"score={frame.score:.4g}{moved}")
-                self._check_score(frame)
                 last = frame.iteration == self.task.last or interrupted.is_set()
                 if last or frame.iteration % self.config.frames.every == 0:
                     self._write(frame)
                 if last:
                     break
             progress.refresh()
-
-    def _check_score(self, frame: Frame) -> None:
-        """Raise `ModelError` for a score that is NaN or infinite."""
-        if math.isfinite(frame.score):
-            return
-        if frame.iteration == 0:
-            raise ModelError(
-                f"{self.classifier.title} gives a score that is not a finite number for the first "
-                "image; check its weights"
-            )
-        raise ModelError(
-            f"the score is not a finite number after {frame.iteration} iterations; "
-            "lower learning_rate, lambda or init_std"
-        )
 
     def finish(self, suffix: str) -> Path:
         """Write the animation, the final picture and the record. Return the animation's path."""
@@ -157,15 +163,17 @@ class Run:
             )
             for each, pictures in zip(self.rows, self.pictures)
         ]
+        results = [animation, self.folder / f"{name}.png", self.folder / "run.json"]
         drawing.save_animation(animation, frames, film.frame_ms, film.hold_ms)
         figure = final_figure(self.task, self.classifier, row, self.pictures[-1])
-        drawing.save_picture(self.folder / f"{name}.png", figure)
+        drawing.save_picture(results[1], figure)
         record = {
             **self.task.record,
             "network": self.classifier.title,
             "complete": self.complete,
             **{f"final_{key}": value for key, value in row.items() if type(value) is float},
             "frames": self.rows,
+            "fingerprint": self.inputs,
             "seed": self.config.seed,
             "device": self.device,
             "versions": {
@@ -176,7 +184,8 @@ class Run:
             },
             "config": as_dict(self.config),
         }
-        write_text(self.folder / "run.json", json.dumps(record, indent=2, ensure_ascii=False))
+        write_text(results[2], json.dumps(record, indent=2, ensure_ascii=False))
+        check_results([*(self.folder / each["file"] for each in self.rows), *results], self.folder)
         return animation
 
     def summary(self) -> str:
@@ -202,15 +211,11 @@ class Run:
         measured = {key: value[0] if one else value for key, value in rated.items()}
         file = f"pp/{self._prefix}_iter_{frame.iteration}_pp.png"
         pictures = self.classifier.to_pixels(frame.image)
-        if self.pictures and self.pictures[-1].shape != pictures.shape:
-            raise ConfigError(
-                f"the frames in {self.folder / 'pp'} were of another size; run without --resume "
-                "to start anew"
-            )
-        self.rows.append({"iteration": frame.iteration, "file": file, **measured})
+        about = {"iteration": frame.iteration, "file": file, "digest": array_digest(pictures)}
+        self.rows.append({**about, **measured})
         self.pictures.append(pictures)
         drawing.save_picture(self.folder / file, drawing.tile(pictures, self.columns))
-        save_state(self.folder, self.config, self.classifier, frame, self.rows)
+        save_state(self.folder, self.config, self.inputs, frame, self.rows)
 
     @property
     def _prefix(self) -> str:
@@ -220,13 +225,13 @@ class Run:
     def _remove_earlier(self) -> None:
         """Remove the files of an earlier run, so that the files of two runs are not mixed."""
         folder, kept = self.folder / "pp", {Path(row["file"]).name for row in self.rows}
-        old = [] if self.begin else [self.folder / "index.html"]
+        # The state goes first: without it, no later run can take over what is left of the others.
+        old = [] if self.begin else [self.folder / FILE, self.folder / "index.html"]
         if not self.begin:
             old += [self.folder / f"{self.task.name}{suffix}" for suffix in drawing.ANIMATIONS]
         frame = re.compile(rf"{re.escape(self._prefix)}_iter_[0-9]+_pp\.png")
         try:
             files = list(folder.iterdir()) if folder.is_dir() else []
-            old += [path for path in [*files, *self.folder.glob(".*")] if is_partial(path)]
             old += [path for path in files if frame.fullmatch(path.name) and path.name not in kept]
             for path in old:
                 path.unlink(missing_ok=True)
@@ -234,6 +239,8 @@ class Run:
             raise OutputError(
                 f"cannot remove the old files in {self.folder}: {error.strerror}"
             ) from error
+        for place in (self.folder, folder):
+            remove_leftovers(place)
 
 
 @contextmanager

@@ -14,9 +14,13 @@ from safetensors.numpy import save
 from ...core.config import as_dict
 from ...core.errors import ConfigError, ImageError
 from ...core.files import atomic_write
-from ...core.images import load_image
+from ...core.fingerprint import Fingerprint, array_digest, changed, digest
+from ...core.images import load_image, load_with_digest
+from ...core.version import __version__
 from ...models.classifier import Classifier
+from ...models.fingerprint import network_fingerprint
 from ...synthesis.ascent import Frame
+from ...synthesis.builder import GREY, NOISE
 from .. import drawing
 from ..config.schema import GenerateConfig
 from .pictures import captions, columns_of
@@ -33,6 +37,12 @@ UNREADABLE = (
 FREE_KEYS = ("animation", "device", "fast", "output", "report")
 
 
+def run_fingerprint(config: GenerateConfig, classifier: Classifier) -> Fingerprint:
+    """What decides the frames of a run, apart from the keys of its config."""
+    pictures = {} if config.init in (NOISE, *GREY) else {"init": load_with_digest(config.init)[1]}
+    return {**network_fingerprint(classifier), **pictures, "version": __version__}
+
+
 class Resumed(NamedTuple):
     """The frame from which to continue, and the rows and pictures of the frames before it."""
 
@@ -44,23 +54,27 @@ class Resumed(NamedTuple):
 def save_state(
     folder: Path,
     config: GenerateConfig,
-    classifier: Classifier,
+    inputs: Fingerprint,
     frame: Frame,
     rows: list[dict[str, Any]],
 ) -> None:
-    """Write everything that a run needs to continue after `frame`."""
-    run = {"config": _decisive(config, classifier), "iteration": frame.iteration, "frames": rows}
+    """Write everything that a run needs to continue after `frame`.
+
+    `inputs` is the fingerprint of the network and of the picture that the run starts from.
+    """
+    keys = {"inputs": inputs, "config": _decisive(config)}
+    text = json.dumps({**keys, "iteration": frame.iteration, "frames": rows})
     arrays = {key: value.numpy() for key, value in frame.state.items()}
     with atomic_write(folder / FILE) as file:
-        file.write(save(arrays, {"run": json.dumps(run)}))
+        file.write(save(arrays, {"run": f"{_checksum(arrays, text)} {text}"}))
 
 
 def load_state(
-    folder: Path, config: GenerateConfig, classifier: Classifier, task: Task
+    folder: Path, config: GenerateConfig, inputs: Fingerprint, task: Task
 ) -> Resumed | None:
     """Read the state of an earlier run. None if there is none.
 
-    Raises `ConfigError` for a state that is damaged or belongs to another config.
+    Raises `ConfigError` for a state that is damaged, or belongs to another config or other inputs.
     """
     path = folder / FILE
     if not path.is_file():
@@ -69,10 +83,13 @@ def load_state(
         raise ConfigError("random weights differ in each run, so no run with them can be resumed")
     try:
         with safe_open(str(path), framework="numpy") as file:
-            saved, names = json.loads(file.metadata()["run"]), file.keys()
-            state = {name: paddle.to_tensor(file.get_tensor(name)) for name in names}
-        before, now = {**saved["config"]}, _decisive(config, classifier)
-        differs = sorted(k for k in {*before, *now} if before.get(k) != now.get(k))
+            checksum, _, text = file.metadata()["run"].partition(" ")
+            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        if checksum != _checksum(arrays, text):
+            raise ValueError("the file is damaged, or was written by another version")
+        saved = json.loads(text)
+        state = {name: paddle.to_tensor(value) for name, value in arrays.items()}
+        differs = changed({**saved["config"], **saved["inputs"]}, {**_decisive(config), **inputs})
         if differs:
             what = " and ".join(differs)
             raise ConfigError(
@@ -97,13 +114,26 @@ def _pictures(
     count = len(task.titles)
     if any(len(captions(task, row, with_scores)) != count for row in rows):
         raise ValueError("its frames have no scores")
-    sheets = [np.asarray(load_image(folder / row["file"])) for row in rows]
-    if len({sheet.shape for sheet in sheets}) > 1:
-        raise ValueError("its frames differ in size")
-    return [drawing.untile(sheet, count, columns_of(count)) for sheet in sheets]
+    pictures = []
+    for row in rows:
+        sheet = np.asarray(load_image(folder / row["file"]))
+        pictures.append(drawing.untile(sheet, count, columns_of(count)))
+        if array_digest(pictures[-1]) != row["digest"]:
+            raise ValueError(f"{row['file']} is not the frame that this run has written")
+    return pictures
 
 
-def _decisive(config: GenerateConfig, classifier: Classifier) -> dict[str, Any]:
-    """The keys that determine what the frames look like, as they are after writing to JSON."""
+def _decisive(config: GenerateConfig) -> dict[str, Any]:
+    """The keys that determine what the frames look like, as they are after writing to JSON.
+
+    The paths of weights and pictures do not count. Their contents are in the fingerprint.
+    """
     keys = {k: v for k, v in as_dict(config).items() if k not in FREE_KEYS}
-    return json.loads(json.dumps({**keys, "network": classifier.title}))
+    keys["model"] = {k: v for k, v in keys["model"].items() if k not in ("weights", "labels")}
+    if config.init not in (NOISE, *GREY):
+        keys.pop("init")
+    return json.loads(json.dumps(keys))
+
+
+def _checksum(arrays: dict[str, np.ndarray], text: str) -> str:
+    return digest(text, *(f"{name} {array_digest(arrays[name])}" for name in sorted(arrays)))

@@ -10,7 +10,7 @@ import paddle
 
 from ...core.errors import ConfigError
 from ...models.classifier import Classifier
-from ...network.batching import images_per_pass
+from ...network.batching import check_memory, images_per_pass
 from ...synthesis.ascent import Frame, ascend_together
 from ...synthesis.builder import configured_ascent, configured_start
 from ...synthesis.objectives import Objective
@@ -53,6 +53,7 @@ def images_in_batches(
             f"{key} asks for {len(numbers)} images; one run makes 1 to {MOST_IMAGES} of them"
         )
     start = configured_start(config, classifier)
+    check_memory(classifier.network, start.shape)
     size = images_per_pass(classifier.network, start) if len(numbers) > 1 else 1
     parts = [numbers[first : first + size] for first in range(0, len(numbers), size)]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from html import escape
 from pathlib import Path
@@ -140,7 +141,7 @@ def _picture(picture: Picture, name: str) -> str:
     drawn = f'<img src="{source}" {size} alt="{escape(name)}">'
     if not picture.link:
         return drawn
-    link = picture.link if picture.link.startswith("#") else quote(picture.link)
+    link = picture.link if picture.link.startswith("#") else quote(os.fsencode(picture.link))
     return f'<a href="{link}">{drawn}</a>'
 
 

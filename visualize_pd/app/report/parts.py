@@ -11,9 +11,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from ...core.files import write_text
+from ...core.files import run_id, write_text
 from ...core.fingerprint import Fingerprint, digest
-from ...core.run_id import run_id
 from .rows import FIELDS, Row
 
 

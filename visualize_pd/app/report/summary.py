@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from itertools import chain
 from pathlib import Path
 
 from ...core.errors import OutputError
@@ -112,10 +113,10 @@ class Summary:
             return []
         files = {os.path.abspath(row["file"]) for row in rows}
         figures = {os.path.abspath(row["figure"]) for row in rows if row.get("figure")}
-        known = (row for file, several in self.known().items() if file not in files for row in several)
+        others = (rows for file, rows in self.known().items() if file not in files)
         return [
             row
-            for row in known
+            for row in chain.from_iterable(others)
             if os.path.isfile(row["figure"]) and os.path.abspath(row["figure"]) not in figures
         ]
 

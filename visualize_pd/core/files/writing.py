@@ -1,25 +1,18 @@
-"""Helpers for files and folders. A file is written completely, or not at all."""
+"""Write files. A file is written completely, or not at all."""
 
 from __future__ import annotations
 
 import os
-import re
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
-from .errors import OutputError
-from .run_id import run_id, was_left
-
-try:
-    import fcntl
-except ModuleNotFoundError:  # Windows
-    fcntl = None  # type: ignore[assignment]
+from ..errors import OutputError
+from .leftovers import run_id
 
 MOST_BYTES_IN_A_NAME = 255
-_TEMPORARY = re.compile(r"\.(?:.*\.)?([0-9a-f]+-[0-9]+-[0-9]+)\.(?:[0-9]+\.partial|part)")
 
 
 @contextmanager
@@ -42,45 +35,6 @@ def atomic_write(path: str | Path) -> Iterator[BinaryIO]:
         raise OutputError(f"cannot write {path}: {error.strerror or error}") from error
     finally:
         _remove(partial)
-
-
-def remove_leftovers(folder: Path) -> None:
-    """Remove the temporary files that killed runs have left in a folder."""
-    with suppress(OSError):
-        for path in folder.glob(".*"):
-            named = _TEMPORARY.fullmatch(path.name)
-            if named and was_left(path, named[1]):
-                _remove(path)
-
-
-@contextmanager
-def locked(path: Path, wait: bool = True) -> Iterator[None]:
-    """Hold the lock file `path`, which only one process can hold. It is gone at the end.
-
-    A killed process does not hold its lock any more. Raises `BlockingIOError` if `wait` is false
-    and another process holds the lock. Where the system has no such locks, nothing is locked.
-    """
-    if fcntl is None:
-        yield
-        return
-    flags = fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB
-    while True:
-        file = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
-        try:
-            fcntl.flock(file, flags)
-        except BlockingIOError:
-            os.close(file)
-            raise
-        except OSError:  # a file system without locks
-            break
-        if os.path.exists(path) and os.path.samestat(os.fstat(file), os.stat(path)):
-            break
-        os.close(file)  # the process that held it has removed it
-    try:
-        yield
-    finally:
-        _remove(path)
-        os.close(file)
 
 
 def check_results(paths: Iterable[Path], folder: Path) -> None:

@@ -1,16 +1,18 @@
-"""The id of a run, which is in the names of its temporary files."""
+"""The temporary files that killed runs have left. Their names contain the id of the run."""
 
 from __future__ import annotations
 
 import os
 import platform
+import re
 import time
 from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 
-from .fingerprint import digest
+from ..fingerprint import digest
 
+_TEMPORARY = re.compile(r"\.(?:.*\.)?([0-9a-f]+-[0-9]+-[0-9]+)\.(?:[0-9]+\.partial|part)")
 ELSEWHERE = 24 * 3600.0  # seconds after which a file of a run on another machine counts as left
 
 
@@ -24,7 +26,7 @@ def _id_of(process: int) -> str:
     return f"{_machine()}-{process}-{_start_of(process)}"
 
 
-def was_left(path: Path, run: str) -> bool:
+def _was_left(path: Path, run: str) -> bool:
     """Whether the run with this id has ended, so that its temporary file `path` is left over.
 
     A run on another machine cannot be looked up. Its file counts as left over after a day.
@@ -36,6 +38,15 @@ def was_left(path: Path, run: str) -> bool:
     with suppress(OSError):
         return time.time() - path.stat().st_mtime > ELSEWHERE
     return False
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Remove the temporary files that killed runs have left in a folder."""
+    with suppress(OSError):
+        for path in folder.glob(".*"):
+            named = _TEMPORARY.fullmatch(path.name)
+            if named and _was_left(path, named[1]):
+                path.unlink(missing_ok=True)
 
 
 def _machine() -> str:

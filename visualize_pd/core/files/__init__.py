@@ -1,0 +1,26 @@
+"""Files: whole ones, locks between processes, and what killed runs leave."""
+
+from .leftovers import remove_leftovers, run_id
+from .locks import locked
+from .writing import (
+    atomic_write,
+    check_results,
+    expand_home,
+    is_pipe_or_device,
+    make_output_folder,
+    shortened,
+    write_text,
+)
+
+__all__ = [
+    "atomic_write",
+    "check_results",
+    "expand_home",
+    "is_pipe_or_device",
+    "locked",
+    "make_output_folder",
+    "remove_leftovers",
+    "run_id",
+    "shortened",
+    "write_text",
+]
