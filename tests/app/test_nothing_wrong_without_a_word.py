@@ -34,7 +34,7 @@ def one_nan(arrays):
 
 
 def infinite(arrays):
-    arrays["6.weight"] = np.full_like(arrays["6.weight"], 3e38)
+    arrays["6.bias"][0] = np.inf
 
 
 def zeros(arrays):

@@ -18,6 +18,8 @@ def protect_streams() -> None:
         stream, original = getattr(sys, name), getattr(sys, f"__{name}__")
         if stream is original and not isinstance(getattr(stream, "buffer", None), _Protected):
             setattr(sys, name, _protected(stream, number))
+        elif isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def _open_closed_files() -> None:

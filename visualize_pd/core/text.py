@@ -13,7 +13,7 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 def printable(text: object) -> str:
     """The text on one line, with control characters written as `\\x1b`, for example.
 
-    A terminal would obey control characters. It would move the cursor or change colours.
+    So are the bytes of a file name that are not valid text. A terminal would obey control characters. It would move the cursor or change colours.
     """
     lines = str(text).splitlines()
     return _escaped(" ".join(line.strip() for line in lines) if len(lines) > 1 else "".join(lines))
@@ -40,7 +40,7 @@ def read_cell(text: str) -> str:
 def _escaped(text: str) -> str:
     return "".join(
         f"\\{'x' if ord(c) < 256 else 'u'}{ord(c):0{2 if ord(c) < 256 else 4}x}"
-        if unicodedata.category(c) == "Cc" or ord(c) in _TURNING
+        if unicodedata.category(c) in ("Cc", "Cs") or ord(c) in _TURNING
         else c
         for c in text
     )

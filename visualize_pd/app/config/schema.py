@@ -64,7 +64,8 @@ class ExplainConfig(RunConfig):
     save_arrays: bool = key(False, "also write the raw map, `<name>_pp.npy`")
     skip_existing: bool = key(
         False,
-        "leave out images whose figure already exists; this continues a run that was stopped",
+        "leave out images whose figure exists already and was made of the same inputs; this "
+        "continues a run that was stopped",
     )
     report: bool = key(
         False, f"{REPORT}; with `compare` also a picture `<name>_pp.jpg` for each image"
