@@ -13,7 +13,8 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 def printable(text: object) -> str:
     """The text on one line, with control characters written as `\\x1b`, for example.
 
-    So are the bytes of a file name that are not valid text. A terminal would obey control characters. It would move the cursor or change colours.
+    So are the bytes of a file name that are not valid text. A terminal would obey control
+    characters. It would move the cursor or change colours.
     """
     lines = str(text).splitlines()
     return _escaped(" ".join(line.strip() for line in lines) if len(lines) > 1 else "".join(lines))

@@ -71,16 +71,13 @@ def ascend(
     pixels.
     """
     (steps,) = grouped(options, steps=Steps())
-    if pixel_steps and not isinstance(parametrisation, Pixels):
-        raise ConfigError(
-            "blur, small_norm, small_contribution and clamp of the priors change pixels between "
-            "steps; use parametrisation=pixels"
-        )
+    _check_pixel_steps(pixel_steps, parametrisation)
     variable = parametrisation.variable
     adam = paddle.optimizer.Adam(float(steps.learning_rate), parameters=[variable])
-    if resume:
-        _restore(variable, adam, resume.state)
-    for iteration in range(resume.iteration if resume else 0, steps.iterations + 1):
+    first, known = (resume.iteration, resume.state) if resume else (0, None)
+    if known:
+        _restore(variable, adam, known)
+    for iteration in range(first, steps.iterations + 1):
         # The random numbers of a step do not depend on earlier steps, so an ascent can be resumed.
         random = np.random.default_rng([steps.seed, 1, iteration])
         with frozen(network), fast_layers(), paddle.enable_grad():
@@ -95,10 +92,19 @@ def ascend(
             if iteration < steps.iterations:
                 loss.backward()
         values = _checked_scores(scores, iteration)
-        yield Frame(iteration, image.detach().clone(), values, _state(variable, adam))
+        yield Frame(iteration, image.detach().clone(), values, known or _state(variable, adam))
+        known = None
         if iteration < steps.iterations:
             adam.set_lr(_learning_rate(steps, iteration))
             _step(adam, variable, pixel_steps, iteration + 1)
+
+
+def _check_pixel_steps(steps: Sequence[PixelStep], parametrisation: Parametrisation) -> None:
+    if steps and not isinstance(parametrisation, Pixels):
+        raise ConfigError(
+            "blur, small_norm, small_contribution and clamp of the priors change pixels between "
+            "steps; use parametrisation=pixels"
+        )
 
 
 def _checked_scores(scores: paddle.Tensor, iteration: int) -> list[float]:

@@ -10,12 +10,13 @@ from itertools import chain
 from pathlib import Path
 
 from ...core.errors import OutputError
-from ...core.files import locked, remove_leftovers
+from ...core.files import locked, process_started, remove_leftovers
 from ...core.fingerprint import Fingerprint, changed, digest
 from .parts import Part, part_path, part_paths, read_part, write_part
 from .rows import Row, is_skipped, read_rows, write_rows
 
 SAVE_SECONDS, LOOK_SECONDS = 1.0, 0.2
+WRITTEN: set[int] = set()  # when this process has written a summary, as `_stamp` gives it
 
 
 class Summary:
@@ -27,7 +28,7 @@ class Summary:
 
     `inputs` is the fingerprint of what all processes have in common. With `keep`, the summary also
     keeps the rows of the figures that earlier runs have made of other images. It always keeps those
-    of a run that has ended since this run began.
+    of another process that has ended since this one was started.
     """
 
     def __init__(
@@ -45,7 +46,6 @@ class Summary:
         self.saved = time.monotonic()
         self.launch = digest(os.environ.get("PADDLE_TRAINER_ENDPOINTS", ""))
         self.launcher = os.getppid()
-        self.before = _stamp(self.path)
 
     def known(self) -> dict[str, list[Row]]:
         """The rows of earlier runs for each file, by its whole path. Runs that were killed count.
@@ -98,6 +98,7 @@ class Summary:
         try:
             with locked(self.path.with_name(".summary.lock")):
                 write_rows(self.path, [*rows, *self._kept(rows)])
+                WRITTEN.add(_stamp(self.path))
             if report:
                 report(rows)
         finally:
@@ -109,7 +110,8 @@ class Summary:
 
     def _kept(self, rows: Sequence[Row]) -> list[Row]:
         """The rows of other runs that the summary keeps. Their figures still exist."""
-        if not self.keep and _stamp(self.path) == self.before:
+        stamp = _stamp(self.path)
+        if not self.keep and (stamp in WRITTEN or stamp < process_started() * 1e9):
             return []
         files = {os.path.abspath(row["file"]) for row in rows}
         figures = {os.path.abspath(row["figure"]) for row in rows if row.get("figure")}

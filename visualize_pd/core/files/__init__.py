@@ -1,6 +1,6 @@
 """Files: whole ones, locks between processes, and what killed runs leave."""
 
-from .leftovers import remove_leftovers, run_id
+from .leftovers import process_started, remove_leftovers, run_id
 from .locks import locked
 from .writing import (
     atomic_write,
@@ -19,6 +19,7 @@ __all__ = [
     "is_pipe_or_device",
     "locked",
     "make_output_folder",
+    "process_started",
     "remove_leftovers",
     "run_id",
     "shortened",

@@ -13,6 +13,7 @@ from pathlib import Path
 from ..fingerprint import digest
 
 _TEMPORARY = re.compile(r"\.(?:.*\.)?([0-9a-f]+-[0-9]+-[0-9]+)\.(?:[0-9]+\.partial|part)")
+IMPORTED = time.time()
 ELSEWHERE = 24 * 3600.0  # seconds after which a file of a run on another machine counts as left
 
 
@@ -38,6 +39,18 @@ def _was_left(path: Path, run: str) -> bool:
     with suppress(OSError):
         return time.time() - path.stat().st_mtime > ELSEWHERE
     return False
+
+
+def process_started() -> float:
+    """When this process was started, in seconds since 1970. Or, if not known, its first import."""
+    try:
+        ticks = int(_start_of(os.getpid()))
+        if not ticks:
+            return IMPORTED
+        age = time.clock_gettime(time.CLOCK_BOOTTIME) - ticks / os.sysconf("SC_CLK_TCK")
+        return time.time() - age
+    except (AttributeError, OSError, ValueError):
+        return IMPORTED
 
 
 def remove_leftovers(folder: Path) -> None:
