@@ -29,7 +29,7 @@ def find_class(name: str, labels: Sequence[str] | None) -> int:
     if not labels:
         raise TargetError(f"no class names are known for this network; give an index, not '{name}'")
     names = [[_plain(synonym) for synonym in label.split(",")] for label in labels]
-    wanted = _plain(name)
+    wanted, name = _plain(name), name[:MOST_LETTERS]
     hits = [index for index, synonyms in enumerate(names) if wanted and wanted in synonyms]
     if len(hits) == 1:
         return hits[0]
