@@ -156,6 +156,7 @@ EXCHANGED = [
     ("nothing", lambda work: None, {}, 0, ""),
     ("a picture", other_picture, {}, 1, "image"),
     ("weights", other_weights, {}, 2, "weights"),
+    ("an array", lambda work: next(work.rglob("a_pp.npy")).unlink(), {}, 1, "arrays"),
     ("method", lambda work: None, {"method": "gradient"}, 2, "method"),
     ("option", lambda work: None, {"method": "{name: saliency, channel: sum}"}, 2, "method"),
     ("target", lambda work: None, {"target": 2}, 2, "target"),
@@ -171,11 +172,38 @@ def test_figures_of_other_inputs_are_drawn_anew(scripts, work, how, settings, an
     done = scripts.run(EXPLAIN, again(EXPLAIN, work, **settings))
     assert done.code == 0, done.err
     assert f"{2 - anew} of 2 images have their figure already" in done.out
-    assert (f"drawn anew: made with another {why}" in done.out) == bool(anew)
+    reason = "its arrays are missing" if why == "arrays" else f"made with another {why}"
+    assert (f"drawn anew: {reason}" in done.out) == bool(anew)
     after = contents(work / "out")
     right, _ = undisturbed(scripts, EXPLAIN, work, **settings)
     shutil.rmtree(work / "out", ignore_errors=True)
     assert after == right
+
+
+def test_a_figure_that_is_not_of_its_row_is_drawn_anew(scripts, work):
+    """A run of another picture with the same name was killed before it changed the summary."""
+    scripts.run(EXPLAIN, arguments(EXPLAIN, work))
+    right = contents(work / "out")
+    shutil.copy(work / "out/method_1/b_pp.jpg", work / "out/method_1/a_pp.jpg")
+    done = scripts.run(EXPLAIN, again(EXPLAIN, work))
+    assert "1 figure is drawn anew: made with another image" in done.out
+    assert contents(work / "out") == right
+
+
+def test_a_damaged_part_of_a_killed_run_does_not_count(scripts, work):
+    right, steps = undisturbed(scripts, EXPLAIN, work)
+    for step in range(steps, 0, -1):  # the last step at which the summary is not there yet
+        done = scripts.run(EXPLAIN, arguments(EXPLAIN, work), fault="kill", at=step)
+        assert done.code == -9
+        if not (work / "out/method_1/summary.csv").exists():
+            break
+        shutil.rmtree(work / "out")
+    (part,) = (work / "out/method_1").glob(".summary.*.part")
+    text = part.read_text()
+    part.write_text(text.replace('"predicted_name": "class ', '"predicted_name": "no class '))
+    assert part.read_text() != text
+    assert scripts.run(EXPLAIN, again(EXPLAIN, work)).code == 0
+    assert contents(work / "out") == right
 
 
 def test_pictures_of_one_stem_keep_their_figures_and_rows(scripts, work):

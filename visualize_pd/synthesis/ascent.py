@@ -14,6 +14,7 @@ from ..network.fast import fast_layers
 from ..network.hooks import frozen
 from .objectives import Objective
 from .parametrisations import Parametrisation, Pixels
+from .priors.statistics import Statistics
 from .settings import Steps, grouped
 
 # In quotes: Paddle 2.6 crashes if numpy.random is loaded after it.
@@ -54,9 +55,10 @@ def ascend(
     objective: Objective,
     parametrisation: Parametrisation,
     *,
-    transforms: Sequence[Transform] = (),
+    transforms: Sequence[Transform] | Callable[[float], Sequence[Transform]] = (),
     penalties: Sequence[tuple[float, Penalty]] = (),
     pixel_steps: Sequence[PixelStep] = (),
+    statistics: Statistics | None = None,
     resume: Frame | None = None,
     **options: Any,
 ) -> Iterator[Frame]:
@@ -64,11 +66,12 @@ def ascend(
 
     One Adam optimiser does all steps. The other options are the keys of `Steps`: `iterations`,
     `learning_rate`, `cooling`, `seed`. In each step the network sees the image as the `transforms`,
-    `(images, random) → images`, change it. After each step `pixel_steps`, `(images, gradient,
-    iteration) → images`, may change the image itself; this needs `Pixels`. The same seed on the
-    same device gives the same frames. `resume` continues from a frame of an earlier ascent, and
-    gives the same frames as that ascent would have. Raises `ConfigError` for pixel steps without
-    pixels.
+    `(images, random) → images`, change it; they may be a function of the share of the steps that
+    are done. `statistics` is a prior that watches the network. After each step `pixel_steps`,
+    `(images, gradient, iteration) → images`, may change the image itself; this needs `Pixels`. The
+    same seed on the same device gives the same frames. `resume` continues from a frame of an
+    earlier ascent, and gives the same frames as that ascent would have. Raises `ConfigError` for
+    pixel steps without pixels.
     """
     (steps,) = grouped(options, steps=Steps())
     _check_pixel_steps(pixel_steps, parametrisation)
@@ -80,23 +83,45 @@ def ascend(
     for iteration in range(first, steps.iterations + 1):
         # The random numbers of a step do not depend on earlier steps, so an ascent can be resumed.
         random = np.random.default_rng([steps.seed, 1, iteration])
+        done = iteration / steps.iterations
         with frozen(network), fast_layers(), paddle.enable_grad():
-            image = seen = parametrisation.image()
-            for transform in transforms:
+            image = seen = parametrisation.image(done)
+            for transform in transforms(done) if callable(transforms) else transforms:
                 seen = transform(seen, random)
-            scores = objective(network, seen)
-            loss = -scores.sum()
+            scores, loss = _scores_and_loss(network, objective, seen, statistics)
             for weight, penalty in penalties:
                 if weight:
                     loss = loss + weight * penalty(image)
             if iteration < steps.iterations:
                 loss.backward()
-        values = _checked_scores(scores, iteration)
-        yield Frame(iteration, image.detach().clone(), values, known or _state(variable, adam))
+        values, whole = _checked_scores(scores, iteration), _whole(image, parametrisation)
+        yield Frame(iteration, whole, values, known or _state(variable, adam))
         known = None
         if iteration < steps.iterations:
             adam.set_lr(_learning_rate(steps, iteration))
             _step(adam, variable, pixel_steps, iteration + 1)
+
+
+def _whole(image: paddle.Tensor, parametrisation: Parametrisation) -> paddle.Tensor:
+    """A copy of the image. While it grows, the network sees a smaller one."""
+    with paddle.no_grad():
+        grown = list(image.shape[2:]) == list(parametrisation.size)
+        return image.detach().clone() if grown else parametrisation.image()
+
+
+def _scores_and_loss(
+    network: paddle.nn.Layer,
+    objective: Objective,
+    images: paddle.Tensor,
+    statistics: Statistics | None,
+) -> tuple[paddle.Tensor, paddle.Tensor]:
+    """The scores `[N]`, and what is minimised: minus their sum, plus the statistics' penalty."""
+    if statistics is None:
+        scores = objective(network, images)
+        return scores, -scores.sum()
+    with statistics.watch():
+        scores = objective(network, images)
+    return scores, statistics.penalty() - scores.sum()
 
 
 def _check_pixel_steps(steps: Sequence[PixelStep], parametrisation: Parametrisation) -> None:

@@ -15,11 +15,13 @@ from ..models.classifier import Classifier
 from .ascent import Frame, ascend, noise
 from .objectives import Objective
 from .parametrisations import PARAMETRISATIONS, Fourier, Parametrisation, Pixels
-from .priors.penalties import PENALTIES, l2_norm
+from .priors.penalties import DEGREES, PENALTIES, for_whole_size, l2_norm
 from .priors.pixel_steps import PIXEL_STEPS
+from .priors.statistics import Statistics, normalisations
 from .priors.transforms import TRANSFORMS
 from .settings import AscentSettings, Priors, Steps
 
+AUTO_WEIGHT = 2.5  # of the statistics prior
 NOISE, GREY = "noise", ("grey", "gray")
 
 
@@ -41,21 +43,27 @@ def build_ascent(
     `l2` is the λ of λ‖I‖². The images are normalised by `mean` and `std`, which `clamp` needs to
     know the colours of a screen. Raises `ConfigError` if `zoom` is not two factors in rising order.
     """
-    if len(priors.zoom) != 2 or priors.zoom[0] > priors.zoom[1]:
-        raise ConfigError(f"zoom must be two factors, the smaller first, not {list(priors.zoom)}")
+    for zoom in (priors.zoom, priors.last_zoom or [1, 1]):
+        if len(zoom) != 2 or zoom[0] > zoom[1]:
+            raise ConfigError(f"zoom must be two factors, the smaller first, not {list(zoom)}")
+    whole = max(start.shape[2:])
     return ascend(
         network,
         objective,
         parametrisation(start),
         steps=steps,
-        transforms=[partial(transform, priors=priors) for transform in TRANSFORMS],
+        transforms=partial(_transforms, priors),
         penalties=[
-            (l2, l2_norm),
+            (l2, for_whole_size(l2_norm, whole, 2)),
             *(
-                (getattr(priors, name), partial(penalty, priors=priors))
+                (
+                    getattr(priors, name),
+                    for_whole_size(partial(penalty, priors=priors), whole, DEGREES[name]),
+                )
                 for name, penalty in PENALTIES.items()
             ),
         ],
+        statistics=_statistics(network, priors),
         pixel_steps=[
             partial(step, priors=priors, mean=mean, std=std)
             for name, step in PIXEL_STEPS.items()
@@ -63,6 +71,30 @@ def build_ascent(
         ],
         resume=resume,
     )
+
+
+def _transforms(priors: Priors, done: float) -> list[Callable]:
+    """The transforms of a step when the share `done` of the steps is done."""
+    return [partial(transform, priors=priors, done=done) for transform in TRANSFORMS]
+
+
+def _statistics(network: paddle.nn.Layer, priors: Priors) -> Statistics | None:
+    """The statistics prior, or None if it is switched off or `auto` finds no layer for it."""
+    weight = statistics_weight(network, priors)
+    if not weight:
+        return None
+    return Statistics(network, weight, priors.statistics_first, priors.statistics_last)
+
+
+def statistics_weight(network: paddle.nn.Layer, priors: Priors) -> float:
+    """The weight of the statistics prior. `auto` is 0 for a network without batch normalisation.
+
+    Raises `ConfigError` for another word than `auto`.
+    """
+    if isinstance(priors.statistics, str):
+        look_up("priors.statistics", priors.statistics, {"auto": None})
+        return AUTO_WEIGHT if normalisations(network) else 0.0
+    return priors.statistics
 
 
 def configured_ascent(

@@ -14,6 +14,7 @@ from ..core.images import IMAGENET_MEAN, IMAGENET_STD
 # A square root of the covariance of the colours in ImageNet (Olah et al. 2017). Its longest column
 # is scaled to length 1. The columns are brightness, blue to yellow, and green to pink.
 COLOURS = np.array([[0.26, 0.09, 0.02], [0.27, 0.00, -0.05], [0.27, -0.09, 0.03]])
+GROWTH_STEP = 32  # pixels, the stride of most networks
 COLOURS = COLOURS / np.linalg.norm(COLOURS, axis=0).max()
 
 
@@ -21,10 +22,10 @@ class Pixels:
     """The variable is the image itself, `[N, C, H, W]`, normalised."""
 
     def __init__(self, start: paddle.Tensor):
-        self.variable = _variable(start)
+        self.variable, self.size = _variable(start), start.shape[2:]
 
-    def image(self) -> paddle.Tensor:
-        """The image, with a gradient back to `variable`."""
+    def image(self, done: float = 1.0) -> paddle.Tensor:
+        """The image, with a gradient back to `variable`. It is the same at any time."""
         return self.variable
 
 
@@ -34,7 +35,9 @@ class Fourier:
     image = (sigmoid(colours · irfft2(spectrum · f^−decay)) − mean) / std. So low frequencies change
     faster, and every pixel is a colour of a screen. Frequencies f below `lowest` waves over the
     longer side count as `lowest`. The first image is `start`, `[N, C, H, W]`, normalised. Only
-    colours at the very ends of the range differ, because the sigmoid never reaches them.
+    colours at the very ends of the range differ, because the sigmoid never reaches them. With
+    `start_size` the network first sees a small image with this longer side. It grows to the whole
+    size in the share `growth` of the steps.
     """
 
     def __init__(
@@ -44,8 +47,11 @@ class Fourier:
         std: Sequence[float] = IMAGENET_STD,
         decay: float = 0.8,
         lowest: float = 5,
+        start_size: int = 0,
+        growth: float = 0.4,
     ):
         channels, self.size = start.shape[1], start.shape[2:]
+        self.start_size, self.growth = start_size, growth
         colours = COLOURS if channels == 3 else np.eye(channels)
         self.colours = _constant(colours.reshape(channels, channels, 1, 1))
         self.mean, self.std = (
@@ -62,12 +68,36 @@ class Fourier:
         spectrum = np.fft.rfft2(plain, norm="ortho") / scale
         self.variable = _variable(_constant(np.stack([spectrum.real, spectrum.imag], axis=-1)))
 
-    def image(self) -> paddle.Tensor:
-        """The image, with a gradient back to `variable`."""
-        spectrum = paddle.as_complex(self.variable * self.scale)
-        plain = paddle.fft.irfft2(spectrum, s=self.size, norm="ortho")
+    def image(self, done: float = 1.0) -> paddle.Tensor:
+        """The image, with a gradient back to `variable`.
+
+        `done` is the share of the steps that are done. While the image grows, it is smaller, and is
+        made of the low frequencies alone.
+        """
+        values, shape = self.variable * self.scale, list(self.size)
+        size = self._longer_side(done)
+        if size < max(shape):
+            values, shape = self._low_frequencies(values, size)
+        plain = paddle.fft.irfft2(paddle.as_complex(values), s=shape, norm="ortho")
         shares = functional.sigmoid(functional.conv2d(plain, self.colours))
         return (shares - self.mean) / self.std
+
+    def _longer_side(self, done: float) -> int:
+        """The longer side of the image, which grows by 32 pixels at a time."""
+        whole = max(self.size)
+        if not self.start_size or done >= self.growth:
+            return whole
+        grown = (whole - self.start_size) * done / self.growth
+        return min(whole, self.start_size + int(grown) // GROWTH_STEP * GROWTH_STEP)
+
+    def _low_frequencies(self, values: paddle.Tensor, size: int) -> tuple[paddle.Tensor, list[int]]:
+        """The part of a spectrum that belongs to a smaller image, and the shape of this image."""
+        whole = list(self.size)
+        shape = [max(2, round(side * size / max(whole))) for side in whole]
+        rows = np.fft.fftfreq(shape[0], 1 / shape[0]).astype("int64") % whole[0]
+        low = paddle.index_select(values, paddle.to_tensor(rows), axis=2)
+        low = low[:, :, :, : shape[1] // 2 + 1]
+        return low * float(np.sqrt(np.prod(shape) / np.prod(whole))), shape
 
 
 Parametrisation = Union[Pixels, Fourier]

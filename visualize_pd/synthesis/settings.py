@@ -49,6 +49,34 @@ class Priors:
         minimum=0.1,
         maximum=10,
     )
+    last_zoom: Optional[list[float]] = key(
+        None,
+        "the two factors of the zoom at the last step; those of `priors.zoom` change to them",
+        minimum=0.1,
+        maximum=10,
+    )
+    colour_jitter: float = key(
+        0.0,
+        "each step changes each colour to factor · colour + offset, with ln factor and offset up "
+        "to ± this number; it falls to 0 at the last step",
+        minimum=0,
+        maximum=2,
+    )
+    noise: float = key(
+        0.0, "σ of noise in each step; it falls to 0 at the last step", minimum=0, maximum=10
+    )
+    statistics: Union[float, str] = key(
+        0.0,
+        "weight of the distance from the means and variances that the batch normalisations of the "
+        "network have kept from training; `auto` chooses, and is 0 for a network without them",
+        minimum=0,
+    )
+    statistics_first: float = key(
+        5.0, "the first of these layers counts this number of times", minimum=0
+    )
+    statistics_last: float = key(
+        0.0, "so does the last one; from the second layer on it falls from 1 to this", minimum=0
+    )
     total_variation: float = key(
         0.015, "weight of the total variation; 0 switches it off", minimum=0
     )
@@ -99,6 +127,18 @@ class FourierSettings:
         "frequencies below this number of waves per image count as this one",
         above=0,
         maximum=4096,
+    )
+    start_size: int = key(
+        0,
+        "longer side of a small image with which the ascent begins; 0 begins with the whole size",
+        minimum=0,
+        maximum=4096,
+    )
+    growth: float = key(
+        0.4,
+        "share of the steps in which this image grows to its whole size",
+        minimum=0,
+        maximum=1,
     )
 
 

@@ -94,7 +94,8 @@ def find_done(
         differs = {name for text in texts for name in changed(from_text(text), now)}
         if "" in texts:  # an earlier version has made it
             differs = {"version"}
-        reasons[" and ".join(sorted(differs)) or "arrays"] += 1
+        another = f"made with another {' and '.join(sorted(differs))}"
+        reasons[another if differs else "its arrays are missing"] += 1
     return done, reasons
 
 

@@ -61,7 +61,7 @@ class FigureWriter:
         self.say(f"{len(done)} of {len(pictures)} images have their figure already")
         for reason, count in reasons.items():
             figures = "1 figure is" if count == 1 else f"{count} figures are"
-            self.say(f"{figures} drawn anew: made with another {reason}")
+            self.say(f"{figures} drawn anew: {reason}")
         return [picture for picture in pictures if picture not in done]
 
     def take(self, explained: Explanation) -> None:

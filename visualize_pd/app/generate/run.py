@@ -38,6 +38,7 @@ from ...models.classifier import Classifier, network_errors
 from ...models.loading import load_model
 from ...network.fast import use_fast
 from ...synthesis.ascent import Frame
+from ...synthesis.builder import statistics_weight
 from .. import drawing
 from ..config.schema import GenerateConfig
 from .pictures import captions, columns_of, draw_first_layer, final_figure
@@ -69,6 +70,10 @@ def generate(config: GenerateConfig, say: Callable[[str], None], resume: bool = 
                 say(f"→ {save_drawing_report(config, note, path)}")
             return True
         task = entry.task(config, classifier)
+        if config.priors.statistics == "auto":
+            weight = statistics_weight(classifier.network, config.priors)
+            reason = f"weight {weight:g}" if weight else "off, there is no batch normalisation"
+            say(f"statistics prior of {classifier.title}: {reason}")
         run = Run(config, classifier, task, output / task.name, device)
         with _alone_in(run.folder):
             if resume and not run.resume():

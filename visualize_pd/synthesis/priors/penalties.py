@@ -40,9 +40,27 @@ def _changes(images: paddle.Tensor) -> Iterator[paddle.Tensor]:
         yield functional.conv2d(planes, step.reshape(shape))
 
 
+def for_whole_size(
+    penalty: Callable[[paddle.Tensor], paddle.Tensor], whole: int, degree: int
+) -> Callable[[paddle.Tensor], paddle.Tensor]:
+    """The penalty of a small image, as if it had the longer side `whole`.
+
+    Sums over pixels grow with the area, which is of `degree` 2. Sums of the differences between
+    neighbours grow with the side, of `degree` 1.
+    """
+
+    def scaled(images: paddle.Tensor) -> paddle.Tensor:
+        side = max(images.shape[2:])
+        value = penalty(images)
+        return value if side == whole else value * (whole / side) ** degree
+
+    return scaled
+
+
 # The keys are the fields of `Priors` that hold the weights. A new penalty needs a function, a line
 # here and a weight in `Priors`.
 PENALTIES: dict[str, Callable[..., paddle.Tensor]] = {
     "alpha_norm": lambda images, priors: alpha_norm(images, priors.alpha),
     "total_variation": lambda images, priors: total_variation(images, priors.beta or 1),
 }
+DEGREES = {"alpha_norm": 2, "total_variation": 1}  # how they grow with the size of an image

@@ -43,8 +43,43 @@ def random_view(
     return functional.grid_sample(images, grid, padding_mode="reflection", align_corners=False)
 
 
-# They are applied in this order.
+def colour_jitter(
+    images: paddle.Tensor, limit: float, random: np.random.Generator
+) -> paddle.Tensor:
+    """Change each colour to factor · colour + offset (Ghiasi et al. 2022, Plug-In Inversion).
+
+    The logarithm of the factor, and the offset, are up to ± `limit`.
+    """
+    if limit == 0:
+        return images
+    factor, offset = random.uniform(-limit, limit, (2, 1, images.shape[1], 1, 1))
+    factor, offset = np.exp(factor).astype("float32"), offset.astype("float32")
+    return images * paddle.to_tensor(factor) + paddle.to_tensor(offset)
+
+
+def add_noise(images: paddle.Tensor, std: float, random: np.random.Generator) -> paddle.Tensor:
+    """Add Gaussian noise. It is the same for all images of the batch."""
+    if std == 0:
+        return images
+    values = random.normal(0, std, (1, *images.shape[1:])).astype("float32")
+    return images + paddle.to_tensor(values)
+
+
+def _zoom_at(priors: Any, done: float) -> tuple[float, float]:
+    """The factors of the zoom when the share `done` of the steps is done."""
+    first, last = priors.zoom, priors.last_zoom or priors.zoom
+    low, high = (a + (b - a) * done for a, b in zip(first, last))
+    return low, high
+
+
+# They are applied in this order. `done` is the share of the steps that are done.
 TRANSFORMS: list[Any] = [
-    lambda images, random, priors: random_shift(images, priors.shift, random),
-    lambda images, random, priors: random_view(images, priors.rotation, tuple(priors.zoom), random),
+    lambda images, random, priors, done: random_shift(images, priors.shift, random),
+    lambda images, random, priors, done: random_view(
+        images, priors.rotation, _zoom_at(priors, done), random
+    ),
+    lambda images, random, priors, done: colour_jitter(
+        images, priors.colour_jitter * (1 - done), random
+    ),
+    lambda images, random, priors, done: add_noise(images, priors.noise * (1 - done), random),
 ]
