@@ -31,7 +31,8 @@ pytestmark = pytest.mark.usefixtures("tests_folder")
 
 def test_method_2_generates_a_flamingo(run_script, tmp_path):
     settings = {"iterations": 40, "frames.every": 10, "output": tmp_path, **LITE}
-    done = run_script(GENERATE, *overrides(settings), timeout=200)
+    config = ["--config", "configs/class_image_fourier.yaml"]
+    done = run_script(GENERATE, *config, *overrides(settings), timeout=200)
     assert done.returncode == 0, done.stderr
     assert "score=" in done.stderr  # the progress bar
     folder = tmp_path / "method_2/class_130"

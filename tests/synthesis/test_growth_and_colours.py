@@ -7,9 +7,14 @@ import pytest
 from visualize_pd import ascend
 from visualize_pd.core.errors import ConfigError
 from visualize_pd.synthesis.builder import build_ascent
-from visualize_pd.synthesis.parametrisations import Fourier
+from visualize_pd.synthesis.parametrisations import Fourier, Pixels
 from visualize_pd.synthesis.priors import transforms
-from visualize_pd.synthesis.priors.penalties import for_whole_size, l2_norm, total_variation
+from visualize_pd.synthesis.priors.penalties import (
+    colour_variation,
+    for_whole_size,
+    l2_norm,
+    total_variation,
+)
 from visualize_pd.synthesis.settings import Priors, Steps
 
 
@@ -25,7 +30,7 @@ UNIT = {"mean": (0, 0, 0), "std": (1, 1, 1)}
 
 @pytest.mark.parametrize("size", [(64, 64), (64, 96), (63, 50)])
 def test_a_small_image_shows_the_same_picture(size):
-    whole = Fourier(waves(*size), start_size=32, growth=0.5, **UNIT)
+    whole = Fourier(waves(*size), start_size=32, start_share=0.5, **UNIT)
     small = whole.image(0.0)
     shape = [round(side * 32 / max(size)) for side in size]
     assert small.shape == [1, 3, *shape]
@@ -33,10 +38,9 @@ def test_a_small_image_shows_the_same_picture(size):
     np.testing.assert_allclose(whole.image().numpy(), waves(*size).numpy(), atol=1e-5)
 
 
-def test_an_image_grows_by_32_pixels_at_a_time():
-    growing = Fourier(waves(224, 224), start_size=96, growth=0.4)
-    sides = [growing.image(done).shape[2] for done in (0, 0.09, 0.11, 0.21, 0.31, 0.4, 1)]
-    assert sides == [96, 96, 128, 160, 192, 224, 224]
+def test_an_image_has_its_whole_size_from_a_share_on():
+    growing = Fourier(waves(224, 224), start_size=96, start_share=0.4)
+    assert [growing.image(done).shape[2] for done in (0, 0.39, 0.4, 1)] == [96, 96, 224, 224]
     assert Fourier(waves(64, 64), start_size=0).image(0.0).shape[2] == 64
     assert Fourier(waves(64, 64), start_size=300).image(0.0).shape[2] == 64
 
@@ -56,13 +60,15 @@ def test_frames_of_a_growing_image_are_whole_and_can_be_resumed():
                 waves(96, 96),
                 Steps(iterations=8, learning_rate=0.1),
                 Priors(colour_jitter=0.2, noise=0.1, last_zoom=[1, 1], zoom=[0.8, 1.2]),
-                parametrisation=lambda start: Fourier(start, start_size=32, growth=0.5, **UNIT),
+                parametrisation=lambda start: Fourier(
+                    start, start_size=32, start_share=0.5, **UNIT
+                ),
                 resume=resume,
             )
         )
 
     whole = frames()
-    assert seen == [32, 32, 64, 64, 96, 96, 96, 96, 96]
+    assert seen == [32, 32, 32, 32, 96, 96, 96, 96, 96]
     assert all(frame.image.shape == [1, 3, 96, 96] for frame in whole)
     for begin in (whole[2], whole[5]):
         again = frames(begin)
@@ -120,27 +126,90 @@ def test_schedules_end_as_they_should():
     assert transforms._zoom_at(priors, 0.5) == pytest.approx((0.75, 1.6))
     assert transforms._zoom_at(priors, 1.0) == pytest.approx((1.0, 1.2))
     images = waves(8, 8)
-    for change in transforms.TRANSFORMS[2:]:
-        random = np.random.default_rng(0)
-        assert change(images, random, priors, 1.0) is images
-        assert change(images, random, priors, 0.5) is not images
+    random = np.random.default_rng(0)
+    assert transforms._colours(images, random, priors, 1.0) is images
+    assert transforms._colours(images, random, priors, 0.5) is not images
 
 
-def test_transforms_may_depend_on_the_share_of_the_steps():
+def test_the_mean_of_all_views_counts():
     shares = []
 
-    def at(done):
+    def views(images, random, done):
         shares.append(done)
-        return [lambda images, random: images * (1 - done)]
+        return [images, images * 3 + done]
 
     def objective(network, images):
-        return images.sum(axis=[1, 2, 3])
+        return (images * images).sum(axis=[1, 2, 3])
 
-    from visualize_pd.synthesis.parametrisations import Pixels
+    pixels = Pixels(paddle.full([1, 1, 1, 2], 2.0))
+    frames = list(ascend(paddle.nn.Identity(), objective, pixels, views=views, iterations=2))
+    assert shares == [0, 0.5, 1]
+    assert frames[0].score == pytest.approx((2 * 4 + 2 * 36) / 2)
+    for frame, done in zip(frames, shares):
+        values = frame.image.numpy().astype("float64")
+        expected = ((values**2).sum() + ((values * 3 + done) ** 2).sum()) / 2
+        assert frame.score == pytest.approx(expected, rel=1e-5)
 
-    pixels = Pixels(paddle.ones([1, 1, 2, 2]))
-    frames = list(ascend(paddle.nn.Identity(), objective, pixels, transforms=at, iterations=4))
-    assert shares == [0, 0.25, 0.5, 0.75, 1] and frames[0].score == 4 and frames[-1].score == 0
+
+def test_a_part_is_seen_of_an_image_that_is_larger():
+    priors = Priors(shift=0, part_size=32, part_zoom=[2, 2])
+    random = np.random.default_rng(0)
+    sizes = {
+        side: [tuple(v.shape[2:]) for v in transforms.views(waves(side, side), random, priors, 0.5)]
+        for side in (24, 32, 64)
+    }
+    assert sizes == {24: [(24, 24)], 32: [(32, 32)], 64: [(32, 32), (32, 32)]}
+    late = Priors(shift=0, part_size=32, part_until=0.5)
+    assert len(transforms.views(waves(64, 64), random, late, 0.49)) == 2
+    (alone,) = transforms.views(waves(64, 64), random, late, 0.5)
+    assert alone.shape == [1, 3, 64, 64]
+    whole, part = transforms.views(waves(64, 96, 1, 1), random, priors, 0.5)
+    assert whole.shape == part.shape == [1, 3, 32, 48]
+    np.testing.assert_allclose(whole.numpy(), waves_at(64, 96, 32, 48), atol=2e-3)
+
+
+def waves_at(height, width, rows, columns):
+    """The picture of `waves(height, width, 1, 1)` at the centres of fewer, larger pixels."""
+    y = (np.arange(rows)[:, None] + 0.5) * height / rows - 0.5
+    x = (np.arange(columns)[None] + 0.5) * width / columns - 0.5
+    plane = 0.5 + 0.2 * np.cos(2 * np.pi * (y / height + x / width))
+    return np.stack([plane, 1 - plane, plane])[None]
+
+
+def test_a_part_leaves_the_centre_but_not_the_image():
+    """The ramp x / width tells where a part was taken."""
+    ramp = np.tile((np.arange(64) + 0.5) / 64, (1, 1, 64, 1)).astype("float32")
+    middles = []
+    for seed in range(40):
+        random = np.random.default_rng(seed)
+        part = transforms.random_view(paddle.to_tensor(ramp), 0, (2, 2), random, 16, 0.5).numpy()
+        assert 0 < part.min() < part.max() < 1
+        middles.append(part.mean())
+    assert 0.25 <= min(middles) < 0.4 and 0.6 < max(middles) <= 0.75
+
+
+def test_colour_variation_sees_colours_alone():
+    grey = np.random.default_rng(0).normal(0, 1, (2, 1, 5, 6)).repeat(3, axis=1)
+    values = np.random.default_rng(1).normal(0, 1, (2, 3, 5, 6))
+    assert float(colour_variation(paddle.to_tensor(grey.astype("float32")))) < 1e-4
+    red, green, blue = values[:, 0], values[:, 1], values[:, 2]
+    expected = sum(
+        np.abs(np.diff(colour, axis=axis)).sum()
+        for colour in ((red - green) / 2, (red + green - 2 * blue) / 4)
+        for axis in (1, 2)
+    )
+    found = colour_variation(paddle.to_tensor(values.astype("float32")))
+    assert float(found) == pytest.approx(expected, rel=1e-5)
+    assert float(colour_variation(paddle.ones([1, 1, 4, 4]))) == 0
+
+
+def test_colours_change_more_slowly_at_high_frequencies():
+    plain, slow = (Fourier(waves(64, 64), colour_decay=decay, **UNIT) for decay in (0, 0.5))
+    ratio = slow.scale.numpy()[..., 0] / plain.scale.numpy()[..., 0]
+    waves_per_image = np.hypot(np.fft.fftfreq(64, 1 / 64)[:, None], np.fft.rfftfreq(64, 1 / 64))
+    expected = np.maximum(waves_per_image / 8, 1) ** -0.5
+    np.testing.assert_allclose(ratio, np.stack([np.ones_like(expected), expected, expected]), 1e-5)
+    np.testing.assert_allclose(slow.image().numpy(), plain.image().numpy(), atol=1e-5)
 
 
 def test_a_last_zoom_of_the_wrong_form_is_refused():

@@ -129,14 +129,15 @@ def _check_bounds(value: Any, bounds: typing.Mapping, where: str) -> None:
     if isinstance(value, list):
         for item in value:
             _check_bounds(item, bounds, where)
+    if not isinstance(value, (int, float)):
         return
     if isinstance(value, float) and not math.isfinite(value):
         raise ConfigError(f"{where} must be a finite number, not {value}")
     if type(value) is int and abs(value) >= 2**63:
         raise ConfigError(f"{where} is too large a number: {shown(value)}")
-    if bounds.get("maximum") is not None and value is not None and value > bounds["maximum"]:
+    if bounds.get("maximum") is not None and value > bounds["maximum"]:
         raise ConfigError(f"{where} must be at most {bounds['maximum']}, not {value}")
-    if bounds.get("minimum") is not None and value is not None and value < bounds["minimum"]:
+    if bounds.get("minimum") is not None and value < bounds["minimum"]:
         raise ConfigError(f"{where} must be at least {bounds['minimum']}, not {value}")
-    if bounds.get("above") is not None and value is not None and value <= bounds["above"]:
+    if bounds.get("above") is not None and value <= bounds["above"]:
         raise ConfigError(f"{where} must be greater than {bounds['above']}, not {value}")

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
+from functools import reduce
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -19,6 +22,7 @@ from .settings import Steps, grouped
 
 # In quotes: Paddle 2.6 crashes if numpy.random is loaded after it.
 Transform = Callable[[paddle.Tensor, "np.random.Generator"], paddle.Tensor]
+Views = Callable[[paddle.Tensor, "np.random.Generator", float], Sequence[paddle.Tensor]]
 Penalty = Callable[[paddle.Tensor], paddle.Tensor]
 PixelStep = Callable[[paddle.Tensor, paddle.Tensor, int], paddle.Tensor]
 
@@ -55,7 +59,8 @@ def ascend(
     objective: Objective,
     parametrisation: Parametrisation,
     *,
-    transforms: Sequence[Transform] | Callable[[float], Sequence[Transform]] = (),
+    transforms: Sequence[Transform] = (),
+    views: Views | None = None,
     penalties: Sequence[tuple[float, Penalty]] = (),
     pixel_steps: Sequence[PixelStep] = (),
     statistics: Statistics | None = None,
@@ -66,12 +71,12 @@ def ascend(
 
     One Adam optimiser does all steps. The other options are the keys of `Steps`: `iterations`,
     `learning_rate`, `cooling`, `seed`. In each step the network sees the image as the `transforms`,
-    `(images, random) → images`, change it; they may be a function of the share of the steps that
-    are done. `statistics` is a prior that watches the network. After each step `pixel_steps`,
-    `(images, gradient, iteration) → images`, may change the image itself; this needs `Pixels`. The
-    same seed on the same device gives the same frames. `resume` continues from a frame of an
-    earlier ascent, and gives the same frames as that ascent would have. Raises `ConfigError` for
-    pixel steps without pixels.
+    `(images, random) → images`, change it, or all `views` of it, `(images, random, share of the
+    steps done) → [images, …]`, whose mean score counts. `statistics` is a prior that watches the
+    network. After each step `pixel_steps`, `(images, gradient, iteration) → images`, may change the
+    image itself; this needs `Pixels`. The same seed on the same device gives the same frames.
+    `resume` continues from a frame of an earlier ascent, and gives the same frames as that ascent
+    would have. Raises `ConfigError` for pixel steps without pixels.
     """
     (steps,) = grouped(options, steps=Steps())
     _check_pixel_steps(pixel_steps, parametrisation)
@@ -83,12 +88,11 @@ def ascend(
     for iteration in range(first, steps.iterations + 1):
         # The random numbers of a step do not depend on earlier steps, so an ascent can be resumed.
         random = np.random.default_rng([steps.seed, 1, iteration])
-        done = iteration / steps.iterations
         with frozen(network), fast_layers(), paddle.enable_grad():
-            image = seen = parametrisation.image(done)
-            for transform in transforms(done) if callable(transforms) else transforms:
-                seen = transform(seen, random)
-            scores, loss = _scores_and_loss(network, objective, seen, statistics)
+            image = parametrisation.image(done := iteration / steps.iterations)
+            seen = reduce(lambda images, change: change(images, random), transforms, image)
+            shown = views(seen, random, done) if views else [seen]
+            scores, loss = _scores_and_loss(network, objective, shown, statistics)
             for weight, penalty in penalties:
                 if weight:
                     loss = loss + weight * penalty(image)
@@ -112,16 +116,22 @@ def _whole(image: paddle.Tensor, parametrisation: Parametrisation) -> paddle.Ten
 def _scores_and_loss(
     network: paddle.nn.Layer,
     objective: Objective,
-    images: paddle.Tensor,
+    views: Sequence[paddle.Tensor],
     statistics: Statistics | None,
 ) -> tuple[paddle.Tensor, paddle.Tensor]:
-    """The scores `[N]`, and what is minimised: minus their sum, plus the statistics' penalty."""
-    if statistics is None:
-        scores = objective(network, images)
-        return scores, -scores.sum()
-    with statistics.watch():
-        scores = objective(network, images)
-    return scores, statistics.penalty() - scores.sum()
+    """The scores `[N]`, and what is minimised: minus their sum, plus the statistics' penalty.
+
+    Both are means over the views.
+    """
+    scores, penalties = [], []
+    for images in views:
+        with statistics.watch() if statistics else nullcontext():
+            scores.append(objective(network, images))
+        if statistics:
+            penalties.append(statistics.penalty())
+    mean = reduce(operator.add, scores) / len(views) if len(views) > 1 else scores[0]
+    loss = -mean.sum()
+    return mean, loss + reduce(operator.add, penalties) / len(views) if penalties else loss
 
 
 def _check_pixel_steps(steps: Sequence[PixelStep], parametrisation: Parametrisation) -> None:

@@ -18,10 +18,10 @@ from .parametrisations import PARAMETRISATIONS, Fourier, Parametrisation, Pixels
 from .priors.penalties import DEGREES, PENALTIES, for_whole_size, l2_norm
 from .priors.pixel_steps import PIXEL_STEPS
 from .priors.statistics import Statistics, normalisations
-from .priors.transforms import TRANSFORMS
+from .priors.transforms import views
 from .settings import AscentSettings, Priors, Steps
 
-AUTO_WEIGHT = 2.5  # of the statistics prior
+AUTO_WEIGHT = 1.0  # of the statistics prior
 NOISE, GREY = "noise", ("grey", "gray")
 
 
@@ -43,7 +43,7 @@ def build_ascent(
     `l2` is the λ of λ‖I‖². The images are normalised by `mean` and `std`, which `clamp` needs to
     know the colours of a screen. Raises `ConfigError` if `zoom` is not two factors in rising order.
     """
-    for zoom in (priors.zoom, priors.last_zoom or [1, 1]):
+    for zoom in (priors.zoom, priors.last_zoom or priors.zoom, priors.part_zoom):
         if len(zoom) != 2 or zoom[0] > zoom[1]:
             raise ConfigError(f"zoom must be two factors, the smaller first, not {list(zoom)}")
     whole = max(start.shape[2:])
@@ -52,7 +52,7 @@ def build_ascent(
         objective,
         parametrisation(start),
         steps=steps,
-        transforms=partial(_transforms, priors),
+        views=lambda images, random, done: views(images, random, priors, done),
         penalties=[
             (l2, for_whole_size(l2_norm, whole, 2)),
             *(
@@ -71,11 +71,6 @@ def build_ascent(
         ],
         resume=resume,
     )
-
-
-def _transforms(priors: Priors, done: float) -> list[Callable]:
-    """The transforms of a step when the share `done` of the steps is done."""
-    return [partial(transform, priors=priors, done=done) for transform in TRANSFORMS]
 
 
 def _statistics(network: paddle.nn.Layer, priors: Priors) -> Statistics | None:

@@ -14,7 +14,7 @@ from ..core.images import IMAGENET_MEAN, IMAGENET_STD
 # A square root of the covariance of the colours in ImageNet (Olah et al. 2017). Its longest column
 # is scaled to length 1. The columns are brightness, blue to yellow, and green to pink.
 COLOURS = np.array([[0.26, 0.09, 0.02], [0.27, 0.00, -0.05], [0.27, -0.09, 0.03]])
-GROWTH_STEP = 32  # pixels, the stride of most networks
+COLOUR_WAVES = 8  # waves per image, from which on `colour_decay` counts
 COLOURS = COLOURS / np.linalg.norm(COLOURS, axis=0).max()
 
 
@@ -36,8 +36,8 @@ class Fourier:
     faster, and every pixel is a colour of a screen. Frequencies f below `lowest` waves over the
     longer side count as `lowest`. The first image is `start`, `[N, C, H, W]`, normalised. Only
     colours at the very ends of the range differ, because the sigmoid never reaches them. With
-    `start_size` the network first sees a small image with this longer side. It grows to the whole
-    size in the share `growth` of the steps.
+    `start_size` the image has this longer side for the share `start_share` of the steps. Above 8
+    waves per image, the two colours besides brightness change more slowly by f^−colour_decay.
     """
 
     def __init__(
@@ -48,10 +48,11 @@ class Fourier:
         decay: float = 0.8,
         lowest: float = 5,
         start_size: int = 0,
-        growth: float = 0.4,
+        start_share: float = 0.2,
+        colour_decay: float = 0.0,
     ):
         channels, self.size = start.shape[1], start.shape[2:]
-        self.start_size, self.growth = start_size, growth
+        self.start_size, self.start_share = start_size, start_share
         colours = COLOURS if channels == 3 else np.eye(channels)
         self.colours = _constant(colours.reshape(channels, channels, 1, 1))
         self.mean, self.std = (
@@ -60,6 +61,9 @@ class Fourier:
         height, width = self.size
         frequency = np.hypot(np.fft.fftfreq(height)[:, None], np.fft.rfftfreq(width)[None])
         scale = np.maximum(frequency, lowest / max(height, width)) ** -decay
+        if colour_decay and channels == 3:
+            waves = np.maximum(frequency * max(height, width) / COLOUR_WAVES, 1)
+            scale = np.stack([scale, *[scale * waves**-colour_decay] * 2])
         self.scale = _constant(scale[..., None])
 
         shares = start.numpy().astype("float64") * self.std.numpy() + self.mean.numpy()
@@ -71,8 +75,8 @@ class Fourier:
     def image(self, done: float = 1.0) -> paddle.Tensor:
         """The image, with a gradient back to `variable`.
 
-        `done` is the share of the steps that are done. While the image grows, it is smaller, and is
-        made of the low frequencies alone.
+        `done` is the share of the steps that are done. A small image is made of the low frequencies
+        alone.
         """
         values, shape = self.variable * self.scale, list(self.size)
         size = self._longer_side(done)
@@ -83,12 +87,8 @@ class Fourier:
         return (shares - self.mean) / self.std
 
     def _longer_side(self, done: float) -> int:
-        """The longer side of the image, which grows by 32 pixels at a time."""
         whole = max(self.size)
-        if not self.start_size or done >= self.growth:
-            return whole
-        grown = (whole - self.start_size) * done / self.growth
-        return min(whole, self.start_size + int(grown) // GROWTH_STEP * GROWTH_STEP)
+        return min(whole, self.start_size or whole) if done < self.start_share else whole
 
     def _low_frequencies(self, values: paddle.Tensor, size: int) -> tuple[paddle.Tensor, list[int]]:
         """The part of a spectrum that belongs to a smaller image, and the shape of this image."""

@@ -55,6 +55,25 @@ class Priors:
         minimum=0.1,
         maximum=10,
     )
+    part_size: int = key(
+        0,
+        "if not 0, each step shows the network two views with this shorter side: the whole image, "
+        "and an enlarged part of it; but only while the image is larger than that",
+        minimum=0,
+        maximum=4096,
+    )
+    part_zoom: list[float] = key(
+        lambda: [1.2, 1.6],
+        "this part is enlarged by a factor between these two",
+        minimum=1,
+        maximum=10,
+    )
+    part_until: float = key(
+        1.0,
+        "share of the steps after which the network sees the whole image alone, at its own size",
+        minimum=0,
+        maximum=1,
+    )
     colour_jitter: float = key(
         0.0,
         "each step changes each colour to factor · colour + offset, with ln factor and offset up "
@@ -79,6 +98,9 @@ class Priors:
     )
     total_variation: float = key(
         0.015, "weight of the total variation; 0 switches it off", minimum=0
+    )
+    colour_variation: float = key(
+        0.0, "weight of the total variation of the colours alone, without brightness", minimum=0
     )
     beta: Optional[float] = key(
         None,
@@ -134,11 +156,14 @@ class FourierSettings:
         minimum=0,
         maximum=4096,
     )
-    growth: float = key(
-        0.4,
-        "share of the steps in which this image grows to its whole size",
+    start_share: float = key(
+        0.2, "the share of the steps that are done at this size", minimum=0, maximum=1
+    )
+    colour_decay: float = key(
+        0.0,
+        "how much more slowly colours change than brightness, above 8 waves per image",
         minimum=0,
-        maximum=1,
+        maximum=4,
     )
 
 

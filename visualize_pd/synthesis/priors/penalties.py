@@ -28,6 +28,17 @@ def total_variation(images: paddle.Tensor, beta: float = 1) -> paddle.Tensor:
     return down + right
 
 
+def colour_variation(images: paddle.Tensor) -> paddle.Tensor:
+    """The total variation of the colours (R − G) / 2 and (R + G − 2B) / 4, against coloured noise.
+
+    A grey image has none.
+    """
+    if images.shape[1] != 3:
+        return images.sum() * 0
+    colours = paddle.to_tensor([[0.5, -0.5, 0.0], [0.25, 0.25, -0.5]], dtype=images.dtype)
+    return total_variation(functional.conv2d(images, colours.reshape([2, 3, 1, 1])))
+
+
 def _changes(images: paddle.Tensor) -> Iterator[paddle.Tensor]:
     """The differences to the next pixel below, and to the next one on the right.
 
@@ -62,5 +73,10 @@ def for_whole_size(
 PENALTIES: dict[str, Callable[..., paddle.Tensor]] = {
     "alpha_norm": lambda images, priors: alpha_norm(images, priors.alpha),
     "total_variation": lambda images, priors: total_variation(images, priors.beta or 1),
+    "colour_variation": lambda images, priors: colour_variation(images),
 }
-DEGREES = {"alpha_norm": 2, "total_variation": 1}  # how they grow with the size of an image
+DEGREES = {
+    "alpha_norm": 2,
+    "total_variation": 1,
+    "colour_variation": 1,
+}  # how they grow with the size of an image
