@@ -18,8 +18,17 @@ SCRIPTS = [EXPLAIN, GENERATE]
 TINY = {"model": "{name: tiny:small_net, image_size: 32}"}
 TINY_200 = {"model": "{name: tiny:small_net, num_classes: 200, image_size: 32}"}
 LITE = {"model": "efficientnet_lite0"}
-# An ascent without random shift, rotation and zoom.
-STILL = {"priors.shift": 0, "priors.rotation": 0, "priors.zoom": "[1, 1]", "learning_rate": 0.5}
+# An ascent without anything random, and with weak penalties.
+STILL = {
+    **{
+        "priors.shift": 0,
+        "priors.rotation": 0,
+        "priors.zoom": "[1, 1]",
+        "priors.last_zoom": "null",
+    },
+    **{"priors.colour_jitter": 0, "priors.noise": 0, "priors.colour_variation": 0},
+    **{"priors.total_variation": 0.004, "priors.alpha_norm": 0, "learning_rate": 0.5},
+}
 
 
 def tiny_network():

@@ -70,16 +70,16 @@ def generate(config: GenerateConfig, say: Callable[[str], None], resume: bool = 
                 say(f"→ {save_drawing_report(config, note, path)}")
             return True
         task = entry.task(config, classifier)
-        if config.priors.statistics == "auto":
-            weight = statistics_weight(classifier.network, config.priors)
-            reason = f"weight {weight:g}" if weight else "off, there is no batch normalisation"
-            say(f"statistics prior of {classifier.title}: {reason}")
         run = Run(config, classifier, task, output / task.name, device)
         with _alone_in(run.folder):
             if resume and not run.resume():
                 say(f"nothing to resume in {run.folder}; starting anew")
             run.climb(interrupted)
             animation = run.finish(suffix)
+        if config.priors.statistics == "auto":
+            weight = statistics_weight(classifier.network, config.priors)
+            reason = f"weight {weight:g}" if weight else "off, there is no batch normalisation"
+            say(f"statistics prior of {classifier.title}: {reason}")
     if not run.complete:
         say(f"interrupted after {run.iteration} of {task.last} iterations; --resume goes on")
     say(f"{run.summary()} → {animation}")
