@@ -103,33 +103,64 @@ def error_of(done):
 # --- a kill, or a write that fails, at each step of each script ------------------------------
 
 
+HERE = Path()
+
+
+def two_by_two(scripts, script, work):
+    """The contents of an undisturbed run, and all its steps of writing, as pairs.
+
+    A pair holds two steps, each with a folder of its own, in which the same run can be done.
+    """
+    folders = [work / "one", work / "two"]
+    for folder in folders:
+        shutil.copytree(work / "pictures", folder / "pictures")
+        shutil.copy(work / "net.pdparams", folder)
+    done = scripts.run(script, arguments(script, HERE), cwd=str(folders[0]))
+    assert done.code == 0 and done.writes >= 20, done.err
+    right = contents(folders[0] / "out")
+    shutil.rmtree(folders[0] / "out")
+    steps = list(range(1, done.writes + 1))
+    return right, [list(zip(folders, steps[n : n + 2])) for n in range(0, len(steps), 2)]
+
+
+def together(scripts, script, pair, fault=None, resume=False):
+    """Run a script in both folders of a pair at the same time."""
+    words = again(script, HERE) if resume else arguments(script, HERE)
+    started = [
+        scripts.start(script, words, cwd=str(folder), fault=fault, at=step) for folder, step in pair
+    ]
+    return [scripts.result(number) for number in started]
+
+
 @pytest.mark.parametrize("script", SCRIPTS)
 def test_killed_at_every_write(scripts, work, script):
     """What is there is whole. The same command again gives what an undisturbed run gives."""
-    right, steps = undisturbed(scripts, script, work)
-    assert steps >= 20
-    for step in range(1, steps + 1):
-        done = scripts.run(script, arguments(script, work), fault="kill", at=step)
-        assert done.code == -9
-        assert_whole(contents(work / "out"), right)
-        done = scripts.run(script, again(script, work))
-        assert done.code == 0, (step, done.err)
-        assert contents(work / "out") == right, step
-        shutil.rmtree(work / "out")
+    right, pairs = two_by_two(scripts, script, work)
+    for pair in pairs:
+        for done in together(scripts, script, pair, fault="kill"):
+            assert done.code == -9
+        for folder, _ in pair:
+            assert_whole(contents(folder / "out"), right)
+        for done in together(scripts, script, pair, resume=True):
+            assert done.code == 0, (pair, done.err)
+        for folder, step in pair:
+            assert contents(folder / "out") == right, step
+            shutil.rmtree(folder / "out")
 
 
 @pytest.mark.parametrize("script", SCRIPTS)
 def test_every_write_fails_once(scripts, work, script):
     """One sentence, exit code 2, no half file and no temporary one."""
-    right, steps = undisturbed(scripts, script, work)
-    for step in range(1, steps + 1):
-        done = scripts.run(script, arguments(script, work), fault="fail", at=step)
-        assert done.code == 2, step
-        assert "cannot write" in error_of(done) and "No space left" in error_of(done)
-        files = contents(work / "out")
-        assert_whole(files, right)
-        assert not [path for path in files if path.suffix == ".partial"]
-        shutil.rmtree(work / "out")
+    right, pairs = two_by_two(scripts, script, work)
+    for pair in pairs:
+        for done in together(scripts, script, pair, fault="fail"):
+            assert done.code == 2, pair
+            assert "cannot write" in error_of(done) and "No space left" in error_of(done)
+        for folder, _ in pair:
+            files = contents(folder / "out")
+            assert_whole(files, right)
+            assert not [path for path in files if path.suffix == ".partial"]
+            shutil.rmtree(folder / "out")
 
 
 @pytest.mark.parametrize("script", SCRIPTS)
@@ -311,7 +342,7 @@ def test_two_runs_at_once_share_the_summary(scripts, work):
 
 
 def test_a_second_ascent_in_the_same_folder_is_refused(scripts, work):
-    long = {"iterations": 80, "report": "false"}
+    long = {"iterations": 40, "report": "false"}
     first = scripts.start(GENERATE, arguments(GENERATE, work, **long))
     folder = work / "out/method_2/class_1"
     while not list(folder.glob("pp/*.png")):
@@ -319,7 +350,7 @@ def test_a_second_ascent_in_the_same_folder_is_refused(scripts, work):
     done = scripts.run(GENERATE, arguments(GENERATE, work, **long))
     assert done.code == 2 and "another run is writing into" in error_of(done)
     assert scripts.result(first).code == 0
-    assert len(list(folder.glob("pp/*.png"))) == 81 and not (folder / ".lock").exists()
+    assert len(list(folder.glob("pp/*.png"))) == 41 and not (folder / ".lock").exists()
 
 
 def test_parts_of_a_killed_launch_are_not_merged(scripts, work):

@@ -43,7 +43,7 @@ class StopAfter:
 @pytest.mark.parametrize("how", ["killed", "interrupted"])
 def test_resumed_run_ends_with_the_same_files(tmp_path, tests_folder, capsys, monkeypatch, how):
     """The first part is killed after a frame, or stopped by Ctrl-C between two frames."""
-    settings = {**TINY, "target": 1, "iterations": 300, "frames.every": 50}
+    settings = {**TINY, "target": 1, "iterations": 120, "frames.every": 20}
     whole, broken = tmp_path / "whole", tmp_path / "broken"
     run_generate(whole, **settings)
     frames = broken / "method_2/class_1/pp"
@@ -53,7 +53,7 @@ def test_resumed_run_ends_with_the_same_files(tmp_path, tests_folder, capsys, mo
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
-        wait_for(frames / "c_1_iter_50_pp.png")
+        wait_for(frames / "c_1_iter_20_pp.png")
         process.kill()
         process.communicate()
         assert process.returncode != 0

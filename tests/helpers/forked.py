@@ -51,7 +51,8 @@ class Scripts:
         """Begin to run a script, and return its number.
 
         `task`: a `fault` that comes `at` a step of writing, the `rank` of the process in a launch
-        of a `size`, and the files `out` and `err` to print to (`closed`: to none).
+        of a `size`, the files `out` and `err` to print to (`closed`: to none), and the folder `cwd`
+        to work in.
         """
         self.count += 1
         task.update(number=self.count, script=script, arguments=arguments)
@@ -144,6 +145,7 @@ def child(task: dict) -> int:
         else:
             flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
             os.dup2(os.open(target or f"{task['folder']}/{task['number']}.{name}", flags), number)
+    os.chdir(task.get("cwd", "."))
     closed = [task.get(name) == "closed" for name in ("out", "err")]
     streams = [None if c else os.fdopen(n, "w") for n, c in enumerate(closed, 1)]
     sys.stdout, sys.stderr = sys.__stdout__, sys.__stderr__ = streams
