@@ -1,5 +1,6 @@
 """What would be wrong without a word is refused, or kept apart."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,8 @@ from tiny import small_net
 
 import visualize_pd as vp
 from visualize_pd import load_model
+from visualize_pd.app.explain.writer import FigureWriter
+from visualize_pd.app.generate.run import Run
 from visualize_pd.core.errors import ModelError
 from visualize_pd.network import batching
 
@@ -202,3 +205,28 @@ def test_free_memory_of_a_container(tmp_path):
     (group / "memory.max").write_text("2000\n")
     assert batching.free_memory(tmp_path) == 1500
     assert batching.free_memory(tmp_path / "nowhere") is None
+
+
+@pytest.mark.parametrize(
+    ("run", "writer"), [(run_explain, (FigureWriter, "take")), (run_generate, (Run, "_write"))]
+)
+def test_results_that_are_gone_at_the_end_are_missed(
+    run, writer, tmp_path, photograph, capsys, monkeypatch
+):
+    """The output is removed between two results. The later ones are written all the same."""
+    owner, name = writer
+    write, calls = getattr(owner, name), []
+
+    def write_and_lose(self, result):
+        write(self, result)
+        calls.append(result)
+        if len(calls) == 1:
+            shutil.rmtree(tmp_path / "out")
+
+    monkeypatch.setattr(owner, name, write_and_lose)
+    pictures = f"[{photograph('a.png')}, {photograph('b.png')}]"
+    own = {"images": pictures}
+    if run is run_generate:
+        own = {"target": 1, "iterations": 2, "frames.every": 1}
+    run(tmp_path / "out", code=2, **TINY, **own)
+    assert "results are not in" in capsys.readouterr().err and len(calls) > 1

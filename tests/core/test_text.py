@@ -44,3 +44,9 @@ def test_every_text_comes_back(text):
     file = io.StringIO()
     csv.writer(file).writerow([cell, "end"])
     assert next(csv.reader(io.StringIO(file.getvalue())))[0] == cell
+
+
+def test_bytes_that_are_no_text_are_written_out():
+    assert printable("caf\udce9.png") == "caf\\udce9.png"
+    assert read_cell(safe_cell("caf\udce9.png")) == "caf\udce9.png"
+    assert safe_cell("caf\udce9.png").isascii()
