@@ -38,7 +38,7 @@ class Statistics:
     def __init__(
         self, network: paddle.nn.Layer, weight: float, first: float = 1.0, last: float = 1.0
     ):
-        self.layers = normalisations(network)
+        self.layers: list[Any] = normalisations(network)
         if not self.layers:
             raise ConfigError(
                 f"priors.statistics needs batch normalisation, which {type(network).__name__} does "
@@ -59,7 +59,7 @@ class Statistics:
         own = [(layer, layer.__dict__.get("forward")) for layer in self.layers]
         try:
             for layer, patched in own:
-                layer.forward = partial(  # type: ignore[method-assign]
+                layer.forward = partial(
                     self._forward, layer, patched or partial(type(layer).forward, layer)
                 )
             yield
@@ -67,7 +67,7 @@ class Statistics:
             for layer, patched in own:
                 layer.__dict__.pop("forward", None)
                 if patched:
-                    layer.forward = patched  # type: ignore[method-assign]
+                    layer.forward = patched
 
     def _forward(self, layer: Any, own: Callable, x: paddle.Tensor) -> paddle.Tensor:
         """The output of a layer. The moments of its input are kept, if it has several pixels."""
