@@ -16,3 +16,27 @@ def small_net(num_classes=3):
         nn.Flatten(),
         nn.Linear(8, num_classes),
     )
+
+
+def other_net(num_classes=3):
+    """Another classifier with other weights, to judge the images of `small_net`."""
+    paddle.seed(7)
+    return nn.Sequential(
+        nn.Conv2D(3, 6, 5, stride=2),
+        nn.Sigmoid(),
+        nn.AdaptiveAvgPool2D(2),
+        nn.Flatten(),
+        nn.Linear(24, num_classes),
+    )
+
+
+def pooling_net(num_classes=3):
+    """A classifier that takes no image under 16 × 16."""
+    paddle.seed(0)
+    return nn.Sequential(
+        nn.MaxPool2D(4),
+        nn.Conv2D(3, 4, 4),
+        nn.AdaptiveAvgPool2D(1),
+        nn.Flatten(),
+        nn.Linear(4, num_classes),
+    )

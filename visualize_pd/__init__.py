@@ -35,12 +35,14 @@ from .models.networks.alexnet import AlexNet
 from .models.networks.efficientnet_lite import EfficientNetLite
 from .network.fast import use_fast
 from .network.gradients import input_gradient
+from .synthesis.accentuation import accentuation
 from .synthesis.ascent import Frame, ascend, noise
 from .synthesis.class_image import class_image
 from .synthesis.deep_dream import deep_dream
 from .synthesis.inversion import inversion
-from .synthesis.parametrisations import Fourier, Pixels
-from .synthesis.settings import Priors, Steps
+from .synthesis.parametrisations import Fourier, Phases, Pixels, Pyramid
+from .synthesis.priors.settings import Views
+from .synthesis.settings import Growth, Priors, Steps
 
 __all__ = [
     "METHODS",
@@ -49,11 +51,16 @@ __all__ = [
     "EfficientNetLite",
     "Fourier",
     "Frame",
+    "Growth",
+    "Phases",
     "Pixels",
     "Priors",
+    "Pyramid",
     "Steps",
+    "Views",
     "VisualizeError",
     "ablation_cam",
+    "accentuation",
     "activation_gradient",
     "ascend",
     "class_image",

@@ -55,7 +55,7 @@ def test_full_disk_leaves_only_whole_files(
             Image.open(path).load()
 
 
-@pytest.mark.parametrize(("script", "encoding"), zip(SCRIPTS, ["ascii", "cp1252"]))
+@pytest.mark.parametrize(("script", "encoding"), [*zip(SCRIPTS, ["ascii", "cp1252"])])
 def test_terminal_that_cannot_show_every_character(run_script, script_folder, script, encoding):
     done = run_script(
         script, *quick_arguments(script, {}), cwd=script_folder, env={"PYTHONIOENCODING": encoding}

@@ -8,14 +8,15 @@ from visualize_pd import ascend
 from visualize_pd.core.errors import ConfigError
 from visualize_pd.synthesis.builder import build_ascent
 from visualize_pd.synthesis.parametrisations import Fourier, Pixels
-from visualize_pd.synthesis.priors import transforms
+from visualize_pd.synthesis.priors import transforms, views
 from visualize_pd.synthesis.priors.penalties import (
     colour_variation,
     for_whole_size,
     l2_norm,
     total_variation,
 )
-from visualize_pd.synthesis.settings import Priors, Steps
+from visualize_pd.synthesis.priors.settings import Views
+from visualize_pd.synthesis.settings import Growth, Priors, Steps
 
 
 def waves(height, width, down=2, right=3):
@@ -30,7 +31,7 @@ UNIT = {"mean": (0, 0, 0), "std": (1, 1, 1)}
 
 @pytest.mark.parametrize("size", [(64, 64), (64, 96), (63, 50)])
 def test_a_small_image_shows_the_same_picture(size):
-    whole = Fourier(waves(*size), start_size=32, start_share=0.5, **UNIT)
+    whole = Fourier(waves(*size), growth=Growth([32], 0.5), **UNIT)
     small = whole.image(0.0)
     shape = [round(side * 32 / max(size)) for side in size]
     assert small.shape == [1, 3, *shape]
@@ -39,10 +40,16 @@ def test_a_small_image_shows_the_same_picture(size):
 
 
 def test_an_image_has_its_whole_size_from_a_share_on():
-    growing = Fourier(waves(224, 224), start_size=96, start_share=0.4)
+    growing = Fourier(waves(224, 224), growth=Growth([96], 0.4))
     assert [growing.image(done).shape[2] for done in (0, 0.39, 0.4, 1)] == [96, 96, 224, 224]
-    assert Fourier(waves(64, 64), start_size=0).image(0.0).shape[2] == 64
-    assert Fourier(waves(64, 64), start_size=300).image(0.0).shape[2] == 64
+    assert Fourier(waves(64, 64)).image(0.0).shape[2] == 64
+    assert Fourier(waves(64, 64), growth=Growth([300], 0.2)).image(0.0).shape[2] == 64
+
+
+def test_several_sizes_follow_one_another():
+    growing = Pixels(waves(64, 48), Growth([16, 32, 48], 0.75))
+    shapes = [growing.image(done).shape[2:] for done in (0, 0.24, 0.25, 0.5, 0.74, 0.75)]
+    assert shapes == [[16, 12], [16, 12], [32, 24], [48, 36], [48, 36], [64, 48]]
 
 
 def test_frames_of_a_growing_image_are_whole_and_can_be_resumed():
@@ -60,9 +67,7 @@ def test_frames_of_a_growing_image_are_whole_and_can_be_resumed():
                 waves(96, 96),
                 Steps(iterations=8, learning_rate=0.1),
                 Priors(colour_jitter=0.2, noise=0.1, last_zoom=[1, 1], zoom=[0.8, 1.2]),
-                parametrisation=lambda start: Fourier(
-                    start, start_size=32, start_share=0.5, **UNIT
-                ),
+                parametrisation=lambda start: Fourier(start, growth=Growth([32], 0.5), **UNIT),
                 resume=resume,
             )
         )
@@ -122,19 +127,19 @@ def test_noise_by_hand():
 def test_schedules_end_as_they_should():
     """Jitter and noise fall to 0, and the zoom goes over to the last one."""
     priors = Priors(shift=0, zoom=[0.5, 2.0], last_zoom=[1.0, 1.2], colour_jitter=0.3, noise=0.2)
-    assert transforms._zoom_at(priors, 0.0) == (0.5, 2.0)
-    assert transforms._zoom_at(priors, 0.5) == pytest.approx((0.75, 1.6))
-    assert transforms._zoom_at(priors, 1.0) == pytest.approx((1.0, 1.2))
+    assert views._zoom_at(priors, 0.0) == (0.5, 2.0)
+    assert views._zoom_at(priors, 0.5) == pytest.approx((0.75, 1.6))
+    assert views._zoom_at(priors, 1.0) == pytest.approx((1.0, 1.2))
     images = waves(8, 8)
     random = np.random.default_rng(0)
-    assert transforms._colours(images, random, priors, 1.0) is images
-    assert transforms._colours(images, random, priors, 0.5) is not images
+    assert views._colours(images, random, priors, 1.0) is images
+    assert views._colours(images, random, priors, 0.5) is not images
 
 
 def test_the_mean_of_all_views_counts():
     shares = []
 
-    def views(images, random, done):
+    def both(images, random, done):
         shares.append(done)
         return [images, images * 3 + done]
 
@@ -142,7 +147,7 @@ def test_the_mean_of_all_views_counts():
         return (images * images).sum(axis=[1, 2, 3])
 
     pixels = Pixels(paddle.full([1, 1, 1, 2], 2.0))
-    frames = list(ascend(paddle.nn.Identity(), objective, pixels, views=views, iterations=2))
+    frames = list(ascend(paddle.nn.Identity(), objective, pixels, views=both, iterations=2))
     assert shares == [0, 0.5, 1]
     assert frames[0].score == pytest.approx((2 * 4 + 2 * 36) / 2)
     for frame, done in zip(frames, shares):
@@ -152,20 +157,43 @@ def test_the_mean_of_all_views_counts():
 
 
 def test_a_part_is_seen_of_an_image_that_is_larger():
-    priors = Priors(shift=0, part_size=32, part_zoom=[2, 2])
+    priors = Priors(shift=0, views=Views(size=32, zoom=[2, 2]))
     random = np.random.default_rng(0)
     sizes = {
-        side: [tuple(v.shape[2:]) for v in transforms.views(waves(side, side), random, priors, 0.5)]
+        side: [tuple(v.shape[2:]) for v in views.views(waves(side, side), random, priors, 0.5)]
         for side in (24, 32, 64)
     }
     assert sizes == {24: [(24, 24)], 32: [(32, 32)], 64: [(32, 32), (32, 32)]}
-    late = Priors(shift=0, part_size=32, part_until=0.5)
-    assert len(transforms.views(waves(64, 64), random, late, 0.49)) == 2
-    (alone,) = transforms.views(waves(64, 64), random, late, 0.5)
+    late = Priors(shift=0, views=Views(size=32, until=0.5))
+    assert len(views.views(waves(64, 64), random, late, 0.49)) == 2
+    (alone,) = views.views(waves(64, 64), random, late, 0.5)
     assert alone.shape == [1, 3, 64, 64]
-    whole, part = transforms.views(waves(64, 96, 1, 1), random, priors, 0.5)
+    whole, part = views.views(waves(64, 96, 1, 1), random, priors, 0.5)
     assert whole.shape == part.shape == [1, 3, 32, 48]
     np.testing.assert_allclose(whole.numpy(), waves_at(64, 96, 32, 48), atol=2e-3)
+
+
+def test_the_last_views_have_a_size_of_their_own():
+    random = np.random.default_rng(0)
+    priors = Priors(shift=0, views=Views(size=16, parts=3, until=0.5, last_size=24))
+    early, late = (views.views(waves(48, 48), random, priors, done) for done in (0.4, 0.5))
+    assert [view.shape[2] for view in early] == [16] * 4
+    assert [view.shape[2] for view in late] == [24] * 4
+    assert len(views.views(waves(24, 24), random, priors, 0.5)) == 1
+    none = Priors(shift=0, views=Views(size=16, parts=0))
+    assert len(views.views(waves(48, 48), random, none, 0.0)) == 1
+
+
+def test_a_part_of_a_large_image_may_be_as_large_as_its_own_pixels(monkeypatch):
+    """An image of 96 pixels, seen at 24, is enlarged by up to 4, and not only by up to 1.6."""
+    asked = []
+    monkeypatch.setattr(
+        views, "random_view", lambda images, r, zoom, *_: asked.append(zoom) or images
+    )
+    for side in (30, 96):
+        priors = Priors(shift=0, views=Views(size=12, last_size=24))
+        views.views(waves(side, side), np.random.default_rng(0), priors, 0.0)
+    assert asked == [(1, 1), (1.2, 1.6), (1, 1), (1.2, 4.0)]
 
 
 def waves_at(height, width, rows, columns):

@@ -1,11 +1,15 @@
-"""The two parametrisations: pixels, and the Fourier spectrum of decorrelated colours."""
+"""The parametrisations: pixels, the Fourier spectrum, phases of waves, and a pyramid of images."""
 
 import numpy as np
 import paddle
 import pytest
 
 from visualize_pd.core.images import IMAGENET_MEAN, IMAGENET_STD
-from visualize_pd.synthesis.parametrisations import COLOURS, Fourier, Pixels
+from visualize_pd.synthesis.parametrisations import Fourier, Phases, Pixels, Pyramid
+from visualize_pd.synthesis.parametrisations.colours import COLOURS
+from visualize_pd.synthesis.parametrisations.fourier import frequencies
+from visualize_pd.synthesis.parametrisations.phases import strengths
+from visualize_pd.synthesis.parametrisations.pyramid import levels, resizing
 
 SHAPES = [(2, 3, 8, 8), (1, 3, 5, 7), (1, 3, 6, 9), (2, 1, 9, 6)]
 
@@ -61,9 +65,10 @@ def test_colours_out_of_range_are_clipped_at_the_start():
     np.testing.assert_allclose(shares, 0.999, atol=1e-4)
 
 
+@pytest.mark.parametrize("kind", [Fourier, Phases, Pyramid])
 @pytest.mark.parametrize("shape", SHAPES)
-def test_gradient_equals_finite_differences(shape):
-    canvas = Fourier(photograph(shape), *statistics(shape[1]))
+def test_gradient_equals_finite_differences(kind, shape):
+    canvas = kind(photograph(shape), *statistics(shape[1]))
     direction = np.random.default_rng(1).standard_normal(shape, dtype="float32")
     (gradient,) = paddle.grad((canvas.image() * paddle.to_tensor(direction)).sum(), canvas.variable)
     values, step = canvas.variable.numpy().copy(), 1e-2
@@ -95,3 +100,86 @@ def test_lowest_frequency_by_hand():
     expected = (1 / (1 + np.exp(-brightness * COLOURS[:, 0])) - 0.5) / 0.25
     found = canvas.image().numpy()[0]
     np.testing.assert_allclose(found, np.tile(expected[:, None, None], (1, 5, 7)), atol=1e-5)
+
+
+def spectrum_of(canvas):
+    """The Fourier spectrum of the decorrelated colours of an image."""
+    return np.fft.rfft2(canvas.colours.plain(canvas.image()), norm="ortho")
+
+
+@pytest.mark.parametrize("shape", [(2, 3, 8, 8), (1, 3, 7, 9), (2, 1, 9, 6)])
+def test_phases_have_the_strengths_of_photographs_and_the_places_of_the_start(shape):
+    start = photograph(shape)
+    canvas = Phases(start, *statistics(shape[1]), contrast=0.5)
+    found, size = spectrum_of(canvas), shape[2:]
+    expected = np.tile(0.5 * strengths(size), (*shape[:2], 1, 1))
+    np.testing.assert_allclose(np.abs(found), expected, atol=2e-3)
+    began = np.fft.rfft2(canvas.colours.plain(start))
+    inside = expected > 1e-2
+    turned = np.angle(found / began)[inside]
+    np.testing.assert_allclose(turned, 0, atol=2e-2)
+
+
+@pytest.mark.parametrize("size", [(8, 8), (7, 9), (224, 160)])
+def test_strengths_by_hand(size):
+    """f waves over the longer side are f · 512 / side waves over 512 pixels; there is no mean."""
+    found = strengths(size)
+    waves = frequencies(size) * 512 / max(size)
+    assert found[0, 0] == 0
+    ratio = found[0, 1] / found[0, 2]
+    a, b = waves[0, 1], waves[0, 2]
+    assert ratio == pytest.approx((a / b) ** -1.15 * np.exp((b**2 - a**2) / 140**2))
+    plain = np.fft.irfft2(found * np.exp(1j * _random_phases(size)), s=size, norm="ortho")
+    assert plain.std() == pytest.approx(1, rel=1e-6)
+
+
+def _random_phases(size):
+    """The phases of a real image."""
+    return np.angle(np.fft.rfft2(np.random.default_rng(0).normal(size=size)))
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_pyramid_starts_at_the_given_image(shape):
+    start = photograph(shape)
+    canvas = Pyramid(start, *statistics(shape[1]))
+    np.testing.assert_allclose(canvas.image().numpy(), start.numpy(), atol=1e-4)
+
+
+def test_levels_of_a_pyramid_by_hand():
+    assert levels((12, 5)) == [(12, 5), (6, 2), (3, 1), (1, 1)]
+    assert levels((1, 1)) == [(1, 1)]
+
+
+def test_the_smallest_level_changes_all_pixels_alike():
+    canvas = Pyramid(paddle.zeros([1, 1, 6, 8]), [0.5], [1.0])
+    values = canvas.variable.numpy().copy()
+    values[0, 0, -1] = 0.7
+    canvas.variable.set_value(values)
+    np.testing.assert_allclose(canvas.image().numpy(), 1 / (1 + np.exp(-0.7)) - 0.5, atol=1e-6)
+
+
+def test_enlarging_and_reducing_by_hand():
+    """A cubic kernel keeps constants, and away from the edges it keeps straight lines."""
+    for before, after in ((3, 7), (7, 3), (4, 4), (1, 5), (56, 224)):
+        np.testing.assert_allclose(resizing(before, after).sum(axis=1), 1)
+    np.testing.assert_allclose(resizing(4, 4), np.eye(4), atol=1e-12)
+    line = resizing(8, 16) @ np.arange(8.0)
+    np.testing.assert_allclose(line[4:-4], (np.arange(16) + 0.5)[4:-4] / 2 - 0.5, atol=1e-9)
+    # By hand: a pixel at a distance of 0.25 counts 1.5/64 − 2.5/16 + 1.
+    assert resizing(8, 16)[8, 4] == pytest.approx(1.5 / 64 - 2.5 / 16 + 1)
+
+
+@pytest.mark.parametrize("kind", [Phases, Pyramid, Pixels])
+def test_a_small_image_shows_the_same_picture(kind):
+    """Waves that are longer than the pixels of both sizes look the same at both."""
+    y, x = np.mgrid[:48, :64]
+    plane = 0.5 + 0.3 * np.cos(2 * np.pi * (y / 48 + x / 64))
+    start = np.stack([plane, 1 - plane, plane])[None].astype("float32")
+    options = {} if kind is Pixels else {"mean": (0, 0, 0), "std": (1, 1, 1)}
+    canvas = kind(paddle.to_tensor(start), **options)
+    whole, small = canvas.image().numpy(), canvas.at([24, 32]).numpy()
+    means = whole.reshape(1, 3, 24, 2, 32, 2).mean(axis=(3, 5))
+    # Sampled spectra show the picture at the first pixel of each pair, and not at its middle.
+    expected = whole[:, :, ::2, ::2] if kind is Phases else means
+    assert np.abs(small - expected)[:, :, 2:-2, 2:-2].max() < (0.05 if kind is Phases else 0.02)
+    assert expected.std() > 0.1

@@ -181,3 +181,31 @@ def test_a_network_without_batch_normalisation():
     assert statistics_weight(two_layers(), Priors(statistics="auto")) == AUTO_WEIGHT
     with pytest.raises(ConfigError, match=r"unknown priors\.statistics"):
         statistics_weight(plain, Priors(statistics="always"))
+
+
+def test_norms_by_hand():
+    """The form that DeepInversion has published: ‖μ − μ̂‖ + ‖σ² − σ̂²‖ of each layer."""
+    network, batch = two_layers(), images()
+    found = divergence(Statistics(network, 1.0, 10.0, 0.5, "norms"), network, batch)
+    inner = nn.Sequential(*list(network)[:3])(batch).numpy()
+    expected = 0.0
+    for weight, values, mean, variance in (
+        (10.0, batch.numpy(), [0.1, -0.2], [1.5, 0.4]),
+        (0.5, inner, [0.3, 0.2], [0.2, 0.6]),
+    ):
+        values = values.astype("float64")
+        means = np.linalg.norm(values.mean(axis=(2, 3)) - mean, axis=1)
+        variances = np.linalg.norm(values.var(axis=(2, 3)) - variance, axis=1)
+        expected = expected + weight * (means + variances)
+    np.testing.assert_allclose(found.numpy(), expected, rtol=2e-4)
+
+
+def test_passes_without_gradients_are_not_recorded():
+    network, batch = two_layers(), images()
+    statistics = Statistics(network, 1.0)
+    with frozen(network), statistics.watch():
+        network(batch)
+        with paddle.no_grad():
+            network(batch * 9)
+    expected = divergence(Statistics(network, 1.0), network, batch)
+    np.testing.assert_array_equal(statistics.divergence().numpy(), expected.numpy())

@@ -126,6 +126,19 @@ def check_memory(network: paddle.nn.Layer, shape: Sequence[int]) -> None:
         )
 
 
+def check_not_too_small(network: paddle.nn.Layer, images: paddle.Tensor) -> None:
+    """Raise `ImageError` if a layer has nothing to return for images of this size."""
+    with frozen(network), paddle.no_grad(), capture_outputs(*network.sublayers()) as calls:
+        network(images)
+    height, width = images.shape[2:]
+    for layer, output in calls:
+        if isinstance(output, paddle.Tensor) and min(output.shape, default=1) < 1:
+            raise ImageError(
+                f"images of {height} × {width} pixels are too small for the network: its "
+                f"{type(layer).__name__} returns nothing; take a larger size"
+            )
+
+
 def free_memory(root: Path = Path("/")) -> int | None:
     """The bytes that this process may still take, also inside a container. None if not known."""
     found = []

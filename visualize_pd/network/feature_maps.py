@@ -8,6 +8,7 @@ import paddle
 
 from ..core.errors import ConfigError, ModelError
 from .gradients import gradients_or_none
+from .hooks import capture_outputs, frozen
 from .layers import Calls
 
 
@@ -29,6 +30,29 @@ def feature_maps_of(layer: paddle.nn.Layer, calls: Calls, name: str) -> paddle.T
         shape = getattr(outputs[-1], "shape", type(outputs[-1]).__name__)
         raise ConfigError(f"layer '{name}' returns {shape}, not feature maps [N, C, H, W]")
     return maps[-1]
+
+
+def layers_of_each_size(network: paddle.nn.Layer, images: paddle.Tensor) -> list[str]:
+    """The name of the last layer with each size of feature maps, the largest maps first.
+
+    Maps of a single pixel are left out. Raises `ModelError` if there are none.
+    """
+    names = {id(layer): name for name, layer in network.named_sublayers()}
+    layers = network.sublayers()
+    with frozen(network), paddle.no_grad(), capture_outputs(*layers) as calls:
+        network(images)
+    found: dict[int, str] = {}
+    for layer, output in calls:
+        if is_feature_maps(output) and output.shape[2] * output.shape[3] > 1:
+            found[output.shape[2] * output.shape[3]] = names[id(layer)]
+    if not found:
+        raise ModelError("the network has no feature maps; name another layer")
+    return [found[size] for size in sorted(found, reverse=True)]
+
+
+def middle_layer(network: paddle.nn.Layer, images: paddle.Tensor) -> str:
+    """The name of the last layer before the smallest feature maps."""
+    return layers_of_each_size(network, images)[-2:][0]
 
 
 class FeatureMaps(NamedTuple):

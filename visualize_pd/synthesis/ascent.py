@@ -5,19 +5,19 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, ExitStack
 from functools import reduce
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import paddle
+from paddle.nn import functional
 
 from ..core.errors import ConfigError, ModelError
 from ..network.fast import fast_layers
 from ..network.hooks import frozen
 from .objectives import Objective
 from .parametrisations import Parametrisation, Pixels
-from .priors.statistics import Statistics
 from .settings import Steps, grouped
 
 # In quotes: Paddle 2.6 crashes if numpy.random is loaded after it.
@@ -30,17 +30,29 @@ PixelStep = Callable[[paddle.Tensor, paddle.Tensor, int], paddle.Tensor]
 MOMENTS = {"moment1_0", "moment2_0", "beta1_pow_acc_0", "beta2_pow_acc_0"}
 
 
+class Watcher(Protocol):
+    """A prior that watches the layers of the network while it sees an image."""
+
+    def watch(self) -> AbstractContextManager:
+        """Record the layers while the network runs inside the block."""
+
+    def penalty(self) -> paddle.Tensor:
+        """What is subtracted from the score for the last run that was watched."""
+
+
 class Frame(NamedTuple):
     """The images `[N, C, H, W]` after `iteration` steps, normalised, and their scores.
 
     The scores are those of the transformed images, as the network saw them. `state` holds what an
-    ascent needs to continue from here.
+    ascent needs to continue from here. `importance`, `[N, 1, H, W]`, is Σ |∂ loss / ∂ pixel| over
+    all steps (Fel et al. 2023), if the ascent was asked for it.
     """
 
     iteration: int
     image: paddle.Tensor
     scores: list[float]
     state: dict[str, paddle.Tensor]
+    importance: paddle.Tensor | None = None
 
     @property
     def score(self) -> float:
@@ -48,7 +60,9 @@ class Frame(NamedTuple):
         return math.fsum(self.scores)
 
 
-def noise(shape: tuple[int, ...], std: float = 0.01, seed: int = 0) -> paddle.Tensor:
+def noise(
+    shape: tuple[int, ...], std: float = 0.01, seed: int | Sequence[int] = 0
+) -> paddle.Tensor:
     """Gaussian noise around the mean colour, in normalised units. It is the same on all devices."""
     values = np.random.default_rng(seed).normal(0, std, shape)
     return paddle.to_tensor(values.astype("float32"))
@@ -63,7 +77,8 @@ def ascend(
     views: Views | None = None,
     penalties: Sequence[tuple[float, Penalty]] = (),
     pixel_steps: Sequence[PixelStep] = (),
-    statistics: Statistics | None = None,
+    watchers: Sequence[Watcher] = (),
+    importance: bool = False,
     resume: Frame | None = None,
     **options: Any,
 ) -> Iterator[Frame]:
@@ -72,36 +87,35 @@ def ascend(
     One Adam optimiser does all steps. The other options are the keys of `Steps`: `iterations`,
     `learning_rate`, `cooling`, `seed`. In each step the network sees the image as the `transforms`,
     `(images, random) → images`, change it, or all `views` of it, `(images, random, share of the
-    steps done) → [images, …]`, whose mean score counts. `statistics` is a prior that watches the
+    steps done) → [images, …]`, whose mean score counts. `watchers` are priors that watch the
     network. After each step `pixel_steps`, `(images, gradient, iteration) → images`, may change the
     image itself; this needs `Pixels`. The same seed on the same device gives the same frames.
     `resume` continues from a frame of an earlier ascent, and gives the same frames as that ascent
     would have. Raises `ConfigError` for pixel steps without pixels.
     """
-    (steps,) = grouped(options, steps=Steps())
+    (steps,), variable = grouped(options, steps=Steps()), parametrisation.variable
     _check_pixel_steps(pixel_steps, parametrisation)
-    variable = parametrisation.variable
     adam = paddle.optimizer.Adam(float(steps.learning_rate), parameters=[variable])
     first, known = (resume.iteration, resume.state) if resume else (0, None)
-    if known:
-        _restore(variable, adam, known)
+    total = _restore(variable, adam, known) if known else None
     for iteration in range(first, steps.iterations + 1):
         # The random numbers of a step do not depend on earlier steps, so an ascent can be resumed.
         random = np.random.default_rng([steps.seed, 1, iteration])
         with frozen(network), fast_layers(), paddle.enable_grad():
             image = parametrisation.image(done := iteration / steps.iterations)
+            if importance:
+                image.retain_grads()
             seen = reduce(lambda images, change: change(images, random), transforms, image)
             shown = views(seen, random, done) if views else [seen]
-            scores, loss = _scores_and_loss(network, objective, shown, statistics)
-            for weight, penalty in penalties:
-                if weight:
-                    loss = loss + weight * penalty(image)
+            scores, loss = _scores_and_loss(network, objective, shown, watchers)
+            loss = loss + sum(weight * penalty(image) for weight, penalty in penalties if weight)
             if iteration < steps.iterations:
                 loss.backward()
         values, whole = _checked_scores(scores, iteration), _whole(image, parametrisation)
-        yield Frame(iteration, whole, values, known or _state(variable, adam))
+        yield Frame(iteration, whole, values, known or _state(variable, adam, total), total)
         known = None
         if iteration < steps.iterations:
+            total = _more_important(total, image, whole) if importance else None
             adam.set_lr(_learning_rate(steps, iteration))
             _step(adam, variable, pixel_steps, iteration + 1)
 
@@ -113,22 +127,34 @@ def _whole(image: paddle.Tensor, parametrisation: Parametrisation) -> paddle.Ten
         return image.detach().clone() if grown else parametrisation.image()
 
 
+def _more_important(
+    total: paddle.Tensor | None, image: paddle.Tensor, whole: paddle.Tensor
+) -> paddle.Tensor:
+    """The importance of the steps before, plus that of this step."""
+    gradient = paddle.zeros_like(image) if image.grad is None else image.grad
+    found = gradient.abs().sum(axis=1, keepdim=True)
+    if found.shape[2:] != whole.shape[2:]:
+        found = functional.interpolate(found, size=whole.shape[2:], mode="bilinear")
+    return found if total is None else total + found
+
+
 def _scores_and_loss(
     network: paddle.nn.Layer,
     objective: Objective,
     views: Sequence[paddle.Tensor],
-    statistics: Statistics | None,
+    watchers: Sequence[Watcher],
 ) -> tuple[paddle.Tensor, paddle.Tensor]:
-    """The scores `[N]`, and what is minimised: minus their sum, plus the statistics' penalty.
+    """The scores `[N]`, and what is minimised: minus their sum, plus the watchers' penalties.
 
     Both are means over the views.
     """
     scores, penalties = [], []
     for images in views:
-        with statistics.watch() if statistics else nullcontext():
+        with ExitStack() as stack:
+            for watcher in watchers:
+                stack.enter_context(watcher.watch())
             scores.append(objective(network, images))
-        if statistics:
-            penalties.append(statistics.penalty())
+        penalties += [watcher.penalty() for watcher in watchers]
     mean = reduce(operator.add, scores) / len(views) if len(views) > 1 else scores[0]
     loss = -mean.sum()
     return mean, loss + reduce(operator.add, penalties) / len(views) if penalties else loss
@@ -201,6 +227,9 @@ def ascend_together(
                 for n, frame in enumerate(frames)
                 for key, value in frame.state.items()
             },
+            paddle.concat([frame.importance for frame in frames])
+            if frames[0].importance is not None
+            else None,
         )
 
 
@@ -215,24 +244,33 @@ def _part(frame: Frame | None, number: int) -> Frame | None:
     return frame._replace(state=state)
 
 
-def _state(variable: paddle.Tensor, adam: paddle.optimizer.Adam) -> dict[str, paddle.Tensor]:
+def _state(
+    variable: paddle.Tensor, adam: paddle.optimizer.Adam, importance: paddle.Tensor | None
+) -> dict[str, paddle.Tensor]:
     """Copies of the variable and of Adam's moments and powers, without the variable's name."""
     moments = adam.state_dict().items()
     found = {key[len(variable.name) + 1 :]: value.clone() for key, value in moments}
+    if importance is not None:
+        found["importance"] = importance
     return {"variable": variable.detach().clone(), **found}
 
 
 def _restore(
     variable: paddle.Tensor, adam: paddle.optimizer.Adam, state: Mapping[str, paddle.Tensor]
-) -> None:
-    """The inverse of `_state`. Raises `ConfigError` for the state of another ascent."""
+) -> paddle.Tensor | None:
+    """The inverse of `_state`. Returns the importance.
+
+    Raises `ConfigError` for the state of another ascent.
+    """
     moments = dict(state)
-    start = moments.pop("variable", None)
+    start, importance = moments.pop("variable", None), moments.pop("importance", None)
     fit = (
         value.dtype == variable.dtype and value.shape == ([1] if "_pow_" in key else variable.shape)
-        for key, value in state.items()
+        for key, value in {**moments, "variable": start}.items()
+        if value is not None
     )
     if start is None or not all(fit) or (moments and not moments.keys() >= MOMENTS):
         raise ConfigError("the frame to resume from is one of another ascent")
     variable.set_value(start)
     adam.set_state_dict({f"{variable.name}_{key}": value for key, value in moments.items()})
+    return importance

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import paddle
-from paddle.nn import functional
 
 from ..core.checks import check_count
 from ..core.errors import ConfigError
@@ -14,6 +13,8 @@ from ..core.images import IMAGENET_MEAN, IMAGENET_STD
 from .ascent import Frame
 from .builder import build_ascent
 from .objectives import layer_energy
+from .parametrisations import Parametrisation, Pixels
+from .priors.transforms import resized
 from .settings import Priors, Steps, grouped
 
 
@@ -24,6 +25,7 @@ def deep_dream(
     *,
     octaves: int = 4,
     octave_scale: float = 1.4,
+    parametrisation: Callable[[paddle.Tensor], Parametrisation] = Pixels,
     mean: Sequence[float] = IMAGENET_MEAN,
     std: Sequence[float] = IMAGENET_STD,
     resume: Frame | None = None,
@@ -35,11 +37,10 @@ def deep_dream(
     before. What the ascent adds at one size is enlarged and added to the photograph at the next
     size, so that the details of the photograph are kept. The other options are the keys of `Steps`
     (`iterations` at each size, here by default 20; `learning_rate`, here 0.03) and of `Priors`.
-    The images are normalised by `mean` and `std`, which only `clamp` uses. Yields frames at the
-    photograph's size, numbered through all octaves.
+    `mean` and `std` normalise; only `clamp` uses them. Yields frames at the photograph's size.
     """
-    defaults = Steps(iterations=20, learning_rate=0.03), Priors(total_variation=0.0)
-    steps, priors = grouped(options, steps=defaults[0], priors=defaults[1])
+    defaults = {"steps": Steps(20, learning_rate=0.03), "priors": Priors(total_variation=0.0)}
+    steps, priors = grouped(options, **defaults)
     check_count("octaves", octaves)
     if not 1 < octave_scale < float("inf"):
         raise ConfigError(f"octave_scale must be over 1, not {octave_scale}")
@@ -48,15 +49,15 @@ def deep_dream(
     # The last frame of an octave belongs to it; the first frame of the next one repeats it.
     first = max(0, resume.iteration - 1) // steps.iterations if resume else 0
     for octave in range(first, octaves):
-        size = [max(1, round(side / octave_scale ** (octaves - 1 - octave))) for side in full]
-        photograph = _resized(image, size)
-        before = octave * steps.iterations
+        size = _octave_size(full, octave_scale ** (octaves - 1 - octave))
+        photograph, before = resized(image, size), octave * steps.iterations
         frames = build_ascent(
             network,
             layer_energy(layer),
-            photograph + _resized(added, size),
+            photograph + resized(added, size),
             steps,
             priors,
+            parametrisation=parametrisation,
             mean=mean,
             std=std,
             resume=resume and resume._replace(iteration=resume.iteration - before),
@@ -65,11 +66,9 @@ def deep_dream(
         for frame in frames:
             added = frame.image - photograph
             if frame.iteration or not octave:
-                whole = image + _resized(added, full)
+                whole = image + resized(added, full)
                 yield Frame(before + frame.iteration, whole, frame.scores, frame.state)
 
 
-def _resized(images: paddle.Tensor, size: Sequence[int]) -> paddle.Tensor:
-    if list(images.shape[2:]) == list(size):
-        return images
-    return functional.interpolate(images, size=size, mode="bicubic")
+def _octave_size(full: Sequence[int], reduction: float) -> list[int]:
+    return [max(1, round(side / reduction)) for side in full]

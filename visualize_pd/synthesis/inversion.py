@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import paddle
@@ -12,6 +12,7 @@ from ..core.images import IMAGENET_MEAN, IMAGENET_STD
 from .ascent import Frame, noise
 from .builder import build_ascent
 from .objectives import feature_similarity
+from .parametrisations import Parametrisation, Pixels
 from .settings import Priors, Steps, grouped
 
 BETA = 2.0
@@ -23,6 +24,7 @@ def inversion(
     image: paddle.Tensor,
     *,
     init: paddle.Tensor | None = None,
+    parametrisation: Callable[[paddle.Tensor], Parametrisation] = Pixels,
     mean: Sequence[float] = IMAGENET_MEAN,
     std: Sequence[float] = IMAGENET_STD,
     resume: Frame | None = None,
@@ -44,5 +46,13 @@ def inversion(
     start = noise(tuple(image.shape), seed=steps.seed) if init is None else init
     objective = feature_similarity(network, layer, image)
     yield from build_ascent(
-        network, objective, start, steps, priors, mean=mean, std=std, resume=resume
+        network,
+        objective,
+        start,
+        steps,
+        priors,
+        parametrisation=parametrisation,
+        mean=mean,
+        std=std,
+        resume=resume,
     )

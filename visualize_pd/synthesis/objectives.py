@@ -137,6 +137,28 @@ def feature_similarity(network: paddle.nn.Layer, layer: str, images: paddle.Tens
     return objective
 
 
+def accentuated_score(target: int | Sequence[int], layer: str, nearness: float) -> Objective:
+    """S_c(I) − nearness · ‖Φ(I) − Φ(I₀)‖² / ‖Φ(I₀)‖² of a layer's output Φ (Hamblin et al. 2024).
+
+    The first half of the images that it gets are the I, the second half are the photographs I₀.
+    """
+    logits_of = _checked_logits()
+
+    def objective(network: paddle.nn.Layer, images: paddle.Tensor) -> paddle.Tensor:
+        changed, photographs = paddle.split(images, 2)
+        (found,) = find_layers(network, layer)
+        with paddle.no_grad():
+            wanted = _output(network, photographs, layer).flatten(1)
+        with capture_outputs(found) as calls:
+            logits = logits_of(network, changed)
+        difference = calls[-1][1].flatten(1) - wanted
+        size = (wanted * wanted).sum(axis=1)
+        distance = (difference * difference).sum(axis=1) / paddle.clip(size, min=1e-12)
+        return class_scores(logits, resolve_targets(target, logits)) - nearness * distance
+
+    return objective
+
+
 def _output(network: paddle.nn.Layer, images: paddle.Tensor, layer: str) -> Any:
     """The last output of a layer. Raises `ConfigError` if it has no row for each image."""
     (found,) = find_layers(network, layer)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
-from typing import Any, Optional, Union
+from typing import Any, ClassVar, Optional, Union
 
 from ..core.config import key
 from ..models.config import ModelConfig
+from .priors.settings import Priors
 
 
 @dataclass(frozen=True)
@@ -31,107 +32,18 @@ class Steps:
 
 
 @dataclass(frozen=True)
-class Priors:
-    """The keys of `priors`, which keep a generated image natural."""
+class Growth:
+    """The keys of `growth`, which begins with a small image."""
 
-    shift: int = key(
-        16,
-        "each step rolls the image by up to this number of pixels; 0 switches it off",
-        minimum=0,
+    sizes: list[int] = key(
+        list,
+        "longer sides of the small images, one after another; none begins with the whole size",
+        minimum=2,
         maximum=4096,
     )
-    rotation: float = key(
-        0.0, "each step rotates the image by up to this number of degrees", minimum=0, maximum=180
+    share: float = key(
+        0.2, "the share of the steps that are done before the whole size", minimum=0, maximum=1
     )
-    zoom: list[float] = key(
-        lambda: [1.0, 1.0],
-        "each step enlarges the image by a factor between these two",
-        minimum=0.1,
-        maximum=10,
-    )
-    last_zoom: Optional[list[float]] = key(
-        None,
-        "the two factors of the zoom at the last step; those of `priors.zoom` change to them",
-        minimum=0.1,
-        maximum=10,
-    )
-    part_size: int = key(
-        0,
-        "if not 0, each step shows the network two views with this shorter side: the whole image, "
-        "and an enlarged part of it; but only while the image is larger than that",
-        minimum=0,
-        maximum=4096,
-    )
-    part_zoom: list[float] = key(
-        lambda: [1.2, 1.6],
-        "this part is enlarged by a factor between these two",
-        minimum=1,
-        maximum=10,
-    )
-    part_until: float = key(
-        1.0,
-        "share of the steps after which the network sees the whole image alone, at its own size",
-        minimum=0,
-        maximum=1,
-    )
-    colour_jitter: float = key(
-        0.0,
-        "each step changes each colour to factor · colour + offset, with ln factor and offset up "
-        "to ± this number; it falls to 0 at the last step",
-        minimum=0,
-        maximum=2,
-    )
-    noise: float = key(
-        0.0, "σ of noise in each step; it falls to 0 at the last step", minimum=0, maximum=10
-    )
-    statistics: Union[float, str] = key(
-        0.0,
-        "weight of the distance from the means and variances that the batch normalisations of the "
-        "network have kept from training; `auto` chooses, and is 0 for a network without them",
-        minimum=0,
-    )
-    statistics_first: float = key(
-        5.0, "the first of these layers counts this number of times", minimum=0
-    )
-    statistics_last: float = key(
-        0.0, "so does the last one; from the second layer on it falls from 1 to this", minimum=0
-    )
-    total_variation: float = key(
-        0.015, "weight of the total variation; 0 switches it off", minimum=0
-    )
-    colour_variation: float = key(
-        0.0, "weight of the total variation of the colours alone, without brightness", minimum=0
-    )
-    beta: Optional[float] = key(
-        None,
-        "exponent of the differences in the total variation; by default 1, for an inversion 2",
-        minimum=1,
-        maximum=10,
-    )
-    alpha_norm: float = key(0.0, "weight of Σ |I|^α, which holds back extreme colours", minimum=0)
-    alpha: float = key(6.0, "the α of `priors.alpha_norm`", minimum=1, maximum=20)
-    blur: float = key(
-        0.0,
-        "σ in pixels of a blur of the image after every `priors.blur_every` steps. This key and "
-        "the next four need `parametrisation=pixels`",
-        minimum=0,
-        maximum=100,
-    )
-    blur_every: int = key(4, "steps from one blur to the next", minimum=1)
-    small_norm: float = key(
-        0.0,
-        "share of the pixels, those with the smallest norm, that become the mean colour after "
-        "each step (Yosinski et al. 2015)",
-        minimum=0,
-        maximum=0.99,
-    )
-    small_contribution: float = key(
-        0.0,
-        "the same for the pixels that contribute least to the score",
-        minimum=0,
-        maximum=0.99,
-    )
-    clamp: bool = key(False, "limit pixels to the colours of a screen; `fourier` always does that")
 
 
 @dataclass(frozen=True)
@@ -150,20 +62,43 @@ class FourierSettings:
         above=0,
         maximum=4096,
     )
-    start_size: int = key(
-        0,
-        "longer side of a small image with which the ascent begins; 0 begins with the whole size",
-        minimum=0,
-        maximum=4096,
-    )
-    start_share: float = key(
-        0.2, "the share of the steps that are done at this size", minimum=0, maximum=1
-    )
     colour_decay: float = key(
         0.0,
         "how much more slowly colours change than brightness, above 8 waves per image",
         minimum=0,
         maximum=4,
+    )
+
+
+@dataclass(frozen=True)
+class ReferenceSettings:
+    """The keys of `reference`, or only the photographs."""
+
+    SHORT_FORM: ClassVar[str] = "images"
+
+    images: Union[str, list[str], None] = key(
+        None, "photographs: a file, a folder or a glob, or a list of them"
+    )
+    weight: float = key(
+        20.0, "weight of the distance from the activations of the photographs", minimum=0
+    )
+    layers: Optional[list[Union[str, int]]] = key(
+        None,
+        "the layers whose activations are compared; by default the last one of each size of "
+        "feature maps, without the largest",
+    )
+
+
+@dataclass(frozen=True)
+class DiversitySettings:
+    """The keys of `diversity`, which makes several different images of each class."""
+
+    images: int = key(1, "the number of images of each class", minimum=1, maximum=32)
+    weight: float = key(10.0, "weight of the similarity of these images", minimum=0)
+    layer: Union[str, int, None] = key(
+        None,
+        "the layer in which they are compared; by default the last one before the smallest feature "
+        "maps",
     )
 
 
@@ -174,15 +109,27 @@ class AscentSettings(Steps):
     model: ModelConfig = key(ModelConfig, "the network: a group of keys, or its name alone")
     objective: str = key(
         "class_image",
-        "or `filter`, `deep_dream`, `inversion`, `weights`: see [Generate](generate.md)",
+        "or `accentuation`, `filter`, `deep_dream`, `inversion`, `weights`: see "
+        "[Generate](generate.md)",
     )
     target: Union[str, int, list[Union[str, int]], dict] = key(
         130,
         "class image: a class index or name; a list makes an image of each class; classes with "
         "weights, `{tiger: 1, toucan: 0.7}`, make one image of all",
     )
+    score: str = key(
+        "logit",
+        "class image: what the ascent raises, `logit`, `probability` or `log_probability`",
+    )
     layer: Optional[Union[str, int]] = key(
-        None, "filter, dream, inversion: the name of a layer; weights: by default the first one"
+        None,
+        "filter, dream, inversion: the name of a layer; weights: by default the first one; "
+        "accentuation: by default the last one before the smallest feature maps",
+    )
+    nearness: float = key(
+        5.0,
+        "accentuation: the weight of the distance from the photograph in `layer`",
+        minimum=0,
     )
     channel: Union[int, str, list[int]] = key(
         0,
@@ -198,20 +145,51 @@ class AscentSettings(Steps):
     octave_scale: float = key(
         1.4, "dream: the factor from one size to the next", above=1, maximum=10
     )
+    size: Optional[Union[int, list[int]]] = key(
+        None,
+        "side of the image in pixels, or `[height, width]`; by default the network's own",
+        minimum=8,
+        maximum=4096,
+    )
     l2: float = key(1e-3, "λ of the paper's penalty λ‖I‖²", name="lambda", minimum=0)
     parametrisation: str = key(
         "pixels",
-        "what Adam changes for a class image or a filter: `pixels`, or `fourier`, the spectrum of "
-        "decorrelated colours (Olah et al. 2017)",
+        "what Adam changes for a class image or a filter: `pixels`; `fourier`, the spectrum of "
+        "decorrelated colours (Olah et al. 2017); `pyramid`, images of all sizes that are added "
+        "(Fort & Whitaker 2025); or `phases` of waves with fixed strengths (Fel et al. 2023)",
     )
-    fourier: FourierSettings = key(FourierSettings, "the keys of that spectrum")
+    fourier: FourierSettings = key(FourierSettings, "the keys of `parametrisation: fourier`")
+    growth: Growth = key(Growth, "an image that is small at first keeps its few large shapes")
     init: str = key(
         "noise",
-        "`noise`, `grey` (the mean colour) or an image file; for a dream or an inversion the "
-        "picture",
+        "`noise`, `grey` (the mean colour) or an image file; for a dream, an inversion or an "
+        "accentuation the picture",
     )
     init_std: float = key(0.01, "σ of the noise, in normalised units", minimum=0, maximum=100)
     priors: Priors = key(Priors, "what keeps the image natural")
+    reference: ReferenceSettings = key(
+        ReferenceSettings, "photographs of the class, to which the image is made similar"
+    )
+    diversity: DiversitySettings = key(
+        DiversitySettings, "several images of each class that differ from each other"
+    )
+    candidates: int = key(
+        1,
+        "class image: make this number of images of each class, from different noise. The judge "
+        "keeps the best one of them",
+        minimum=1,
+        maximum=32,
+    )
+    judge: Union[str, dict] = key(
+        "efficientnet_lite1",
+        "the network that chooses among candidates, with the keys of `model`, or only its name; "
+        "it must not be the network that makes them",
+    )
+    transparency: bool = key(
+        False,
+        "also write a picture without its background: a pixel is as opaque as its gradients, added "
+        "over all steps, are large (Fel et al. 2023)",
+    )
 
 
 def grouped(options: dict[str, Any], **groups: Any) -> list[Any]:

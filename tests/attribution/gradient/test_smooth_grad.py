@@ -56,7 +56,9 @@ OF_QUADRATIC = [
 ]
 
 
-@pytest.mark.parametrize(("of", "by_hand"), OF_QUADRATIC, ids=lambda value: str(value)[:40])
+@pytest.mark.parametrize(
+    ("of", "by_hand"), OF_QUADRATIC, ids=lambda value: getattr(value, "__name__", str(value)[:40])
+)
 @pytest.mark.parametrize("average", ["mean", "squared", "variance"])
 def test_map_of_a_quadratic_score_equals_a_loop(of, by_hand, average):
     batch = images() * paddle.to_tensor([1.0, 10]).reshape([2, 1, 1, 1])  # so that σ differs

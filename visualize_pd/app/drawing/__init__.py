@@ -13,7 +13,7 @@ from .colormaps import (
 from .figure import Row, figure
 from .files import read_comment, save_array, save_picture
 from .panels import map_panels, overlay
-from .tiles import captioned, tile, untile
+from .tiles import captioned, cut_out, tile, untile
 
 __all__ = [
     "ANIMATIONS",
@@ -23,6 +23,7 @@ __all__ = [
     "blend",
     "captioned",
     "check_animation",
+    "cut_out",
     "figure",
     "heat",
     "heat_over",

@@ -1,4 +1,4 @@
-"""Put pictures side by side."""
+"""Put pictures side by side, or cut them out of their background."""
 
 from __future__ import annotations
 
@@ -9,15 +9,32 @@ from PIL import Image, ImageDraw
 
 from .captions import BACKGROUND, TEXT_COLOUR, draw_text
 
+OPAQUE = 80  # the percentile of the importance from which on a pixel is opaque
+
 
 def tile(pictures: np.ndarray, columns: int) -> np.ndarray:
-    """Put pictures `[N, H, W, 3]` side by side in rows of `columns`. Empty cells are white."""
-    count, height, width, _ = pictures.shape
+    """Put pictures `[N, H, W, 3]` side by side in rows of `columns`. Empty cells are white.
+
+    With a fourth channel, the opacity, they are transparent.
+    """
+    count, height, width, channels = pictures.shape
     rows = -(-count // columns)
-    sheet = np.full((rows * columns, height, width, 3), 255, "uint8")
+    empty = np.array([255, 255, 255, 0], "uint8")[:channels]
+    sheet = np.tile(empty, (rows * columns, height, width, 1))
     sheet[:count] = pictures
-    sheet = sheet.reshape(rows, columns, height, width, 3).swapaxes(1, 2)
-    return sheet.reshape(rows * height, columns * width, 3)
+    sheet = sheet.reshape(rows, columns, height, width, channels).swapaxes(1, 2)
+    return sheet.reshape(rows * height, columns * width, channels)
+
+
+def cut_out(pictures: np.ndarray, importance: np.ndarray) -> np.ndarray:
+    """Pictures `[N, H, W, 3]` with an opacity as fourth channel (Fel et al. 2023).
+
+    It grows with the `importance` `[N, H, W]` of a pixel, and is full from the 80th percentile on.
+    """
+    full = np.percentile(importance, OPAQUE, axis=(1, 2), keepdims=True)
+    share = np.minimum(1, importance / np.where(full > 0, full, 1))
+    opacity = np.round(share * 255).astype("uint8")
+    return np.concatenate([pictures, opacity[..., None]], axis=3)
 
 
 def untile(sheet: np.ndarray, count: int, columns: int) -> np.ndarray:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Iterator
-from functools import reduce
+from functools import partial, reduce
 from typing import Any
 
 import paddle
@@ -14,17 +14,25 @@ from ...core.errors import ConfigError, ModelError
 from ...models.class_names import parse_target
 from ...models.classifier import Classifier
 from ...network.batching import check_memory
+from ...network.feature_maps import middle_layer
 from ...network.scores import (
     class_scores,
     logits_of,
     probabilities,
     resolve_targets,
 )
+from ...synthesis.accentuation import accentuation
 from ...synthesis.ascent import Frame
-from ...synthesis.builder import configured_ascent, configured_start
+from ...synthesis.builder import (
+    configured_ascent,
+    configured_parametrisation,
+    configured_start,
+    cropped,
+)
 from ...synthesis.objectives import class_score, mixed_score
 from ..config.schema import GenerateConfig
-from .task import Rating, Task, images_in_batches, joined
+from .candidates import chooser
+from .task import Rating, Task, images_in_batches, joined, photograph_of
 
 
 def class_images(config: GenerateConfig, classifier: Classifier) -> Task:
@@ -35,29 +43,79 @@ def class_images(config: GenerateConfig, classifier: Classifier) -> Task:
     targets = [_class_of(target, classifier) for target in asked]
 
     def rating_of(part: list[int]) -> Rating:
-        def rate(images: paddle.Tensor) -> dict[str, list[float]]:
-            logits = _rated_logits(classifier, images)
-            chosen = resolve_targets(part, logits)
-            return {
-                "score": class_scores(logits, chosen).numpy().tolist(),
-                "probability": class_scores(logits, chosen, "probability").numpy().tolist(),
-            }
+        return _class_rating(part, classifier)
 
-        return rate
-
-    frames, rate = images_in_batches(config, classifier, "target", targets, class_score, rating_of)
+    copies = _copies(config)
+    frames, rate = images_in_batches(
+        config,
+        classifier,
+        "target",
+        targets,
+        partial(class_score, score=config.score),
+        rating_of,
+        copies,
+    )
     names = [classifier.class_name(target) for target in targets]
     record: dict[str, Any] = {"target": targets, "class": names}
     if not isinstance(config.target, list):
         record = {key: value for key, (value,) in record.items()}
     name, titles = f"class_{joined(targets)}", _distinct(names, targets)
-    return Task(name, titles, _classes(targets), frames, config.iterations, rate, record)
+    choose = None
+    if copies > 1:
+        titles = [f"{title} {number + 1}" for title in titles for number in range(copies)]
+    if config.candidates > 1:
+        choose = chooser(config, classifier, targets)
+    elif copies > 1:
+        name += "_facets"
+    return Task(name, titles, _classes(targets), frames, config.iterations, rate, record, choose)
+
+
+def _copies(config: GenerateConfig) -> int:
+    """The number of images of each class."""
+    if config.candidates > 1 and config.diversity.images > 1:
+        raise ConfigError(
+            "candidates keeps one image of each class, and diversity.images makes several; "
+            "choose one of them"
+        )
+    return max(config.candidates, config.diversity.images)
+
+
+def accentuated_image(config: GenerateConfig, classifier: Classifier) -> Task:
+    """A photograph in which what a class sees becomes stronger."""
+    if not isinstance(config.target, (str, int)):
+        raise ConfigError("target must be one class for an accentuation")
+    target = _class_of(config.target, classifier)
+    image = cropped(config, classifier, photograph_of(config))
+    check_memory(classifier.network, image.shape)
+    named = config.layer is not None
+    layer = str(config.layer) if named else middle_layer(classifier.network, image)
+
+    def frames(resume: Frame | None) -> Iterator[Frame]:
+        return accentuation(
+            classifier.network,
+            target,
+            image,
+            layer=layer,
+            nearness=config.nearness,
+            parametrisation=configured_parametrisation(config, classifier),
+            steps=config,
+            priors=config.priors,
+            mean=classifier.mean,
+            std=classifier.std,
+            importance=config.transparency,
+            resume=resume,
+        )
+
+    name, title = f"accentuation_{target}", classifier.class_name(target)
+    record = {"target": target, "class": title, "layer": layer}
+    rate = _class_rating([target], classifier)
+    return Task(name, [title], _classes([target]), frames, config.iterations, rate, record)
 
 
 def mixed_classes(config: GenerateConfig, classifier: Classifier, asked: dict) -> Task:
     """One image of several classes. `asked` is `{name or index: weight}`."""
     weights = _weights(asked, classifier)
-    objective = mixed_score(weights)
+    objective = mixed_score(weights, config.score)
     targets = list(weights)
     names = _distinct([classifier.class_name(target) for target in targets], targets)
 
@@ -82,6 +140,20 @@ def mixed_classes(config: GenerateConfig, classifier: Classifier, asked: dict) -
     record = {"target": weights, "class": names}
     name = f"mix_{joined(targets)}"
     return Task(name, [title], _classes(targets), frames, config.iterations, rate, record)
+
+
+def _class_rating(targets: list[int], classifier: Classifier) -> Rating:
+    """A function that gives the scores and the probabilities of the classes of images."""
+
+    def rate(images: paddle.Tensor) -> dict[str, list[float]]:
+        logits = _rated_logits(classifier, images)
+        chosen = resolve_targets(targets, logits)
+        return {
+            "score": class_scores(logits, chosen).numpy().tolist(),
+            "probability": class_scores(logits, chosen, "probability").numpy().tolist(),
+        }
+
+    return rate
 
 
 def _rated_logits(classifier: Classifier, images: paddle.Tensor) -> paddle.Tensor:

@@ -6,17 +6,16 @@ import re
 from collections.abc import Iterator
 
 import paddle
-from PIL import Image
 
 from ...core.errors import ConfigError, ImageError
-from ...core.images import load_image, to_tensor
+from ...core.images import to_tensor
 from ...models.classifier import Classifier, network_errors
 from ...network.batching import check_memory
 from ...network.feature_maps import feature_maps_of
 from ...network.hooks import capture_outputs, frozen
 from ...network.layers import find_layers
 from ...synthesis.ascent import Frame
-from ...synthesis.builder import GREY, NOISE, configured_start
+from ...synthesis.builder import configured_parametrisation, configured_start
 from ...synthesis.deep_dream import deep_dream
 from ...synthesis.inversion import inversion
 from ...synthesis.objectives import (
@@ -26,7 +25,7 @@ from ...synthesis.objectives import (
     layer_energy,
 )
 from ..config.schema import GenerateConfig
-from .task import Rating, Task, images_in_batches, joined, score_rating
+from .task import Rating, Task, images_in_batches, joined, photograph_of, score_rating
 
 LONGEST_SIDE = 16_383  # pixels. A WebP cannot be larger
 
@@ -64,7 +63,7 @@ def filter_images(config: GenerateConfig, classifier: Classifier) -> Task:
 def dream_image(config: GenerateConfig, classifier: Classifier) -> Task:
     """A photograph in which everything that a layer sees is amplified."""
     layer = _layer(config)
-    picture = _photograph(config)
+    picture = photograph_of(config)
     if max(picture.size) > LONGEST_SIDE:
         raise ImageError(
             f"{config.init} is {picture.width:,} × {picture.height:,} pixels, but an animation has "
@@ -81,6 +80,7 @@ def dream_image(config: GenerateConfig, classifier: Classifier) -> Task:
                 photograph,
                 octaves=config.octaves,
                 octave_scale=config.octave_scale,
+                parametrisation=configured_parametrisation(config, classifier),
                 steps=config,
                 priors=config.priors,
                 mean=classifier.mean,
@@ -100,7 +100,7 @@ def inversion_image(config: GenerateConfig, classifier: Classifier) -> Task:
     It shows what the layer keeps of the photograph.
     """
     layer = _layer(config)
-    image = classifier.prepare([_photograph(config)])
+    image = classifier.prepare([photograph_of(config)])
     check_memory(classifier.network, image.shape)
 
     def frames(resume: Frame | None) -> Iterator[Frame]:
@@ -108,6 +108,7 @@ def inversion_image(config: GenerateConfig, classifier: Classifier) -> Task:
             classifier.network,
             layer,
             image,
+            parametrisation=configured_parametrisation(config, classifier),
             steps=config,
             priors=config.priors,
             mean=classifier.mean,
@@ -152,9 +153,3 @@ def _channels(config: GenerateConfig, classifier: Classifier, layer: str) -> lis
             f"channel must be a number, a list, all or a range such as 0-15, not '{wanted}'"
         )
     return list(range(int(ends[1]), int(ends[2]) + 1))
-
-
-def _photograph(config: GenerateConfig) -> Image.Image:
-    if config.init in (NOISE, *GREY):
-        raise ConfigError(f"objective {config.objective} needs a picture: init=photo.jpg")
-    return load_image(config.init)

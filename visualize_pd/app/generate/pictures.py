@@ -21,6 +21,14 @@ def columns_of(count: int) -> int:
     return count if count <= 5 else math.ceil(math.sqrt(count))
 
 
+def kept_scores(row: dict[str, Any], kept: list[int]) -> dict[str, Any]:
+    """The scores of a frame, only those of the images that are kept."""
+    return {
+        key: [value[number] for number in kept] if isinstance(value, list) else value
+        for key, value in row.items()
+    }
+
+
 def captions(task: Task, row: dict[str, Any], with_scores: bool) -> list[str]:
     """The text below each image in a frame of the animation. `row` holds the frame's scores."""
     titles = task.titles

@@ -38,13 +38,13 @@ from ...models.classifier import Classifier, network_errors
 from ...models.loading import load_model
 from ...network.fast import use_fast
 from ...synthesis.ascent import Frame
-from ...synthesis.builder import statistics_weight
+from ...synthesis.builder import configured_size, statistics_weight
 from .. import drawing
 from ..config.schema import GenerateConfig
-from .pictures import captions, columns_of, draw_first_layer, final_figure
+from .pictures import captions, columns_of, draw_first_layer, final_figure, kept_scores
 from .report import save_drawing_report, save_report
 from .state import FILE, load_state, run_fingerprint, save_state
-from .task import Task
+from .task import Choice, Task
 from .tasks import find_objective
 
 
@@ -62,7 +62,8 @@ def generate(config: GenerateConfig, say: Callable[[str], None], resume: bool = 
     device = runtime.use_device(config.device)
     use_fast(config.fast)
     classifier = load_model(**as_dict(config.model))
-    with noted_interrupts() as interrupted, network_errors(classifier):
+    height, width = configured_size(config, classifier)
+    with noted_interrupts() as interrupted, network_errors(classifier, (width, height)):
         if entry.task is None:
             note, path = draw_first_layer(config, classifier, output)
             say(f"{note} → {path}")
@@ -119,6 +120,7 @@ class Run:
         self.columns = columns_of(len(task.titles))
         self.rows: list[dict[str, Any]] = []
         self.pictures: list[np.ndarray] = []
+        self.importance: paddle.Tensor | None = None
         self.begin: Frame | None = None
 
     @property
@@ -162,18 +164,29 @@ class Run:
         """Write the animation, the final picture and the record. Return the animation's path."""
         name, film, row = self.task.name, self.config.animation, self.rows[-1]
         animation = self.folder / f"{name}{suffix}"
+        choice = self._chosen()
+        shown = self.task._replace(titles=choice.titles)
+        rows = [kept_scores(row, choice.kept) for row in self.rows]
+        columns = columns_of(len(choice.kept))
         frames = [
             drawing.captioned(
-                pictures, captions(self.task, each, film.score), self.columns, film.size
+                pictures[choice.kept], captions(shown, each, film.score), columns, film.size
             )
-            for each, pictures in zip(self.rows, self.pictures)
+            for each, pictures in zip(rows, self.pictures)
         ]
         results = [animation, self.folder / f"{name}.png", self.folder / "run.json"]
         drawing.save_animation(animation, frames, film.frame_ms, film.hold_ms)
-        figure = final_figure(self.task, self.classifier, row, self.pictures[-1])
-        drawing.save_picture(results[1], figure)
+        last = self.pictures[-1][choice.kept]
+        drawing.save_picture(results[1], final_figure(shown, self.classifier, rows[-1], last))
+        if self.importance is not None:
+            results.append(self.folder / f"{name}_transparent.png")
+            importance = self.importance.numpy()[choice.kept, 0]
+            drawing.save_picture(
+                results[-1], drawing.tile(drawing.cut_out(last, importance), columns)
+            )
         record = {
             **self.task.record,
+            **choice.record,
             "network": self.classifier.title,
             "complete": self.complete,
             **{f"final_{key}": value for key, value in row.items() if type(value) is float},
@@ -192,6 +205,12 @@ class Run:
         write_text(results[2], json.dumps(record, indent=2, ensure_ascii=False))
         check_results([*(self.folder / each["file"] for each in self.rows), *results], self.folder)
         return animation
+
+    def _chosen(self) -> Choice:
+        """The final images that are kept: all of them, if no judge chooses."""
+        if self.task.choose:
+            return self.task.choose(self.pictures[-1])
+        return Choice(list(range(len(self.task.titles))), self.task.titles, {})
 
     def summary(self) -> str:
         """One line about the images: their names, the iterations and the last scores."""
@@ -216,6 +235,7 @@ class Run:
         measured = {key: value[0] if one else value for key, value in rated.items()}
         file = f"pp/{self._prefix}_iter_{frame.iteration}_pp.png"
         pictures = self.classifier.to_pixels(frame.image)
+        self.importance = frame.importance
         about = {"iteration": frame.iteration, "file": file, "digest": array_digest(pictures)}
         self.rows.append({**about, **measured})
         self.pictures.append(pictures)

@@ -15,7 +15,7 @@ from ...core.config import as_dict
 from ...core.errors import ConfigError, ImageError
 from ...core.files import atomic_write
 from ...core.fingerprint import Fingerprint, array_digest, changed, digest
-from ...core.images import load_image, load_with_digest
+from ...core.images import find_images, load_image, load_with_digest
 from ...core.version import __version__
 from ...models.classifier import Classifier
 from ...models.fingerprint import network_fingerprint
@@ -40,6 +40,9 @@ FREE_KEYS = ("animation", "device", "fast", "output", "report")
 def run_fingerprint(config: GenerateConfig, classifier: Classifier) -> Fingerprint:
     """What decides the frames of a run, apart from the keys of its config."""
     pictures = {} if config.init in (NOISE, *GREY) else {"init": load_with_digest(config.init)[1]}
+    if config.reference.images:
+        digests = [load_with_digest(path)[1] for path in find_images(config.reference.images)]
+        pictures["reference"] = digest(*digests)
     return {**network_fingerprint(classifier), **pictures, "version": __version__}
 
 
@@ -132,6 +135,7 @@ def _decisive(config: GenerateConfig) -> dict[str, Any]:
     keys["model"] = {k: v for k, v in keys["model"].items() if k not in ("weights", "labels")}
     if config.init not in (NOISE, *GREY):
         keys.pop("init")
+    keys["reference"] = {k: v for k, v in keys["reference"].items() if k != "images"}
     return json.loads(json.dumps(keys))
 
 

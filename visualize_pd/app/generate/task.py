@@ -6,13 +6,16 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
+import numpy as np
 import paddle
+from PIL import Image
 
 from ...core.errors import ConfigError
+from ...core.images import load_image
 from ...models.classifier import Classifier
-from ...network.batching import check_memory, images_per_pass
+from ...network.batching import check_memory, check_not_too_small, images_per_pass
 from ...synthesis.ascent import Frame, ascend_together
-from ...synthesis.builder import configured_ascent, configured_start
+from ...synthesis.builder import GREY, NOISE, configured_ascent, configured_start, smallest_view
 from ...synthesis.objectives import Objective
 from ..config.schema import GenerateConfig
 
@@ -22,12 +25,21 @@ Rating = Callable[[paddle.Tensor], dict[str, list[float]]]
 MOST_IMAGES = 256
 
 
+class Choice(NamedTuple):
+    """The numbers of the images that a judge keeps, their names, and what it says of each image."""
+
+    kept: list[int]
+    titles: list[str]
+    record: dict[str, Any]
+
+
 class Task(NamedTuple):
     """An ascent of `last` steps.
 
     `frames` begins at the start, or continues from the frame that it is given. `name` is the name
     of the folder. `titles` are the names of the images, and `subject` says what they show. `record`
     is written to `run.json`. `rate` gives the scores of the images without random transforms.
+    `choose` keeps some of the final pictures `[N, H, W, 3]`; without it all are kept.
     """
 
     name: str
@@ -37,6 +49,7 @@ class Task(NamedTuple):
     last: int
     rate: Rating
     record: dict[str, Any]
+    choose: Callable[[np.ndarray], Choice] | None = None
 
 
 def images_in_batches(
@@ -46,16 +59,25 @@ def images_in_batches(
     numbers: list[int],
     objective_of: Callable[[list[int]], Objective],
     rating_of: Callable[[list[int]], Rating],
+    copies: int = 1,
 ) -> tuple[Frames, Rating]:
-    """An image for each class or channel. They are made in batches, frame by frame."""
-    if not 1 <= len(numbers) <= MOST_IMAGES:
+    """An image for each class or channel. They are made in batches, frame by frame.
+
+    `copies` images of each begin with different noise. They are in the same batch.
+    """
+    count = len(numbers) * copies
+    if not 1 <= count <= MOST_IMAGES:
         raise ConfigError(
-            f"{key} asks for {len(numbers)} images; one run makes 1 to {MOST_IMAGES} of them"
+            f"{key} asks for {count} images; one run makes 1 to {MOST_IMAGES} of them"
         )
-    start = configured_start(config, classifier)
-    check_memory(classifier.network, start.shape)
-    size = images_per_pass(classifier.network, start) if len(numbers) > 1 else 1
-    parts = [numbers[first : first + size] for first in range(0, len(numbers), size)]
+    starts = [configured_start(config, classifier, number) for number in range(copies)]
+    check_memory(classifier.network, [copies, *starts[0].shape[1:]])
+    smallest = smallest_view(config, classifier)
+    if min(smallest) < classifier.image_size:
+        check_not_too_small(classifier.network, paddle.zeros([*starts[0].shape[:2], *smallest]))
+    size = _groups_per_pass(classifier, starts) * copies if count > 1 else 1
+    every = [number for number in numbers for _ in range(copies)]
+    parts = [every[first : first + size] for first in range(0, count, size)]
 
     def frames(resume: Frame | None) -> Iterator[Frame]:
         ascents = [
@@ -64,7 +86,8 @@ def images_in_batches(
                 config,
                 classifier,
                 objective_of(part),
-                paddle.concat([start] * len(part)),
+                paddle.concat(starts * (len(part) // copies)),
+                groups=part,
             )
             for part in parts
         ]
@@ -77,6 +100,18 @@ def images_in_batches(
         return {name: [value for scores in each for value in scores[name]] for name in each[0]}
 
     return frames, rate
+
+
+def _groups_per_pass(classifier: Classifier, starts: Sequence[paddle.Tensor]) -> int:
+    """How many groups of copies fit into one pass, at least one."""
+    return max(1, images_per_pass(classifier.network, starts[0]) // len(starts))
+
+
+def photograph_of(config: GenerateConfig) -> Image.Image:
+    """The picture that `init` names. Raises `ConfigError` if it names none."""
+    if config.init in (NOISE, *GREY):
+        raise ConfigError(f"objective {config.objective} needs a picture: init=photo.jpg")
+    return load_image(config.init)
 
 
 def score_rating(objective: Objective, classifier: Classifier) -> Rating:

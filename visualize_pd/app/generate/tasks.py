@@ -11,7 +11,7 @@ from ...core.errors import ConfigError
 from ...models.classifier import Classifier
 from ...synthesis.settings import AscentSettings
 from ..config.schema import GenerateConfig
-from .class_images import class_images
+from .class_images import accentuated_image, class_images
 from .layer_images import dream_image, filter_images, inversion_image
 from .task import Task
 
@@ -28,14 +28,22 @@ class ObjectiveEntry(NamedTuple):
 
 
 STEPS = "iterations learning_rate cooling seed priors"
-IMAGE = f"{STEPS} lambda parametrisation fourier init init_std"
+IMAGE = f"{STEPS} lambda parametrisation fourier growth size init init_std transparency"
+CLASSES = "target score reference diversity candidates judge"
+PICTURE = "init parametrisation fourier"
+ACCENTUATION = f"{PICTURE} target layer nearness size growth transparency"
 OBJECTIVES = {
-    "class_image": ObjectiveEntry(class_images, f"{IMAGE} target", "class_image.yaml"),
+    "class_image": ObjectiveEntry(class_images, f"{IMAGE} {CLASSES}", "class_image.yaml"),
+    "accentuation": ObjectiveEntry(
+        accentuated_image, f"{STEPS} {ACCENTUATION}", "accentuation.yaml"
+    ),
     "filter": ObjectiveEntry(filter_images, f"{IMAGE} layer channel position", "filter.yaml"),
     "deep_dream": ObjectiveEntry(
-        dream_image, f"{STEPS} init layer octaves octave_scale", "deep_dream.yaml"
+        dream_image, f"{STEPS} {PICTURE} layer octaves octave_scale", "deep_dream.yaml"
     ),
-    "inversion": ObjectiveEntry(inversion_image, f"{STEPS} init layer", "inversion.yaml"),
+    "inversion": ObjectiveEntry(
+        inversion_image, f"{STEPS} {PICTURE} growth layer", "inversion.yaml"
+    ),
     "weights": ObjectiveEntry(None, "layer", "first_layer.yaml"),
 }
 

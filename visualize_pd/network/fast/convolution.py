@@ -5,6 +5,7 @@ They are several times faster than Paddle's own, most of all in the backward pas
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -47,7 +48,7 @@ def convolution(
         and data_format == "NCHW"
         and all(isinstance(side, (list, tuple)) for side in sides)
         and can_be_fast(x, *([weight] if bias is None else [weight, bias]))
-        and _is_worth_it(x, weight)
+        and _is_worth_it(x, weight, dilation)
     ):
         geometry = (tuple(stride), tuple(padding), padding_algorithm, tuple(dilation), groups)
         fast_gradient = x.shape[1] >= FEW_CHANNELS
@@ -69,8 +70,11 @@ def convolution(
     return ForwardBackward.apply(x, forward, backward) if needs_gradient(x) else forward(x)
 
 
-def _is_worth_it(x: paddle.Tensor, weight: paddle.Tensor) -> bool:
-    area = weight.shape[2] * weight.shape[3]
+def _is_worth_it(x: paddle.Tensor, weight: paddle.Tensor, dilation: Sequence[int]) -> bool:
+    kernel = weight.shape[2:]
+    if any(d * (k - 1) >= side for d, k, side in zip(dilation, kernel, x.shape[2:])):
+        return False  # a kernel larger than the image: Paddle's own layer says what is wrong
+    area = kernel[0] * kernel[1]
     return area > SMALL_KERNEL or (area > 1 and x.shape[1] >= FEW_CHANNELS)
 
 

@@ -54,7 +54,7 @@ def _changes(images: paddle.Tensor) -> Iterator[paddle.Tensor]:
 def for_whole_size(
     penalty: Callable[[paddle.Tensor], paddle.Tensor], whole: int, degree: int
 ) -> Callable[[paddle.Tensor], paddle.Tensor]:
-    """The penalty of a small image, as if it had the longer side `whole`.
+    """The penalty of an image of any size, as if it had the longer side `whole`.
 
     Sums over pixels grow with the area, which is of `degree` 2. Sums of the differences between
     neighbours grow with the side, of `degree` 1.

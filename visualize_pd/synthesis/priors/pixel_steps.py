@@ -8,7 +8,7 @@ import numpy as np
 import paddle
 from paddle.nn import functional
 
-from ..settings import Priors
+from .settings import Priors
 
 
 def gaussian_blur(images: paddle.Tensor, sigma: float) -> paddle.Tensor:

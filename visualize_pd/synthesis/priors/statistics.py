@@ -19,6 +19,7 @@ from ...core.errors import ConfigError, ModelError
 
 EPSILON = 1e-3  # added to both variances
 LIMIT = 20.0  # the largest divergence of one channel
+FORMS = {"divergence": None, "norms": None}
 UNIT = 1e-5  # a batch normalisation with this ε and the variance 1 − ε leaves its input as it is
 
 
@@ -30,13 +31,19 @@ class Statistics:
     r = (σ² + ε) / (σ̂² + ε). That is the divergence of two Gaussians, at most 20. It is the mean
     over the channels, and the weighted sum over the layers. `first` is the weight of the first
     layer. Those of the others fall linearly from 1 to `last`, because the late layers of a
-    photograph are far from the statistics of all photographs.
+    photograph are far from the statistics of all photographs. With the `form` "norms" it is
+    ‖μ − μ̂‖ + ‖σ² − σ̂²‖ of each layer, as DeepInversion has it.
 
     `watch` records the layers while the network runs, then `divergence` is the result.
     """
 
     def __init__(
-        self, network: paddle.nn.Layer, weight: float, first: float = 1.0, last: float = 1.0
+        self,
+        network: paddle.nn.Layer,
+        weight: float,
+        first: float = 1.0,
+        last: float = 1.0,
+        form: str = "divergence",
     ):
         self.layers: list[Any] = normalisations(network)
         if not self.layers:
@@ -44,7 +51,7 @@ class Statistics:
                 f"priors.statistics needs batch normalisation, which {type(network).__name__} does "
                 "not have; leave it out, or set it to auto"
             )
-        self.weight, self.first, self.last = weight, first, last
+        self.weight, self.first, self.last, self.form = weight, first, last, form
         self.moments: list[tuple[paddle.nn.Layer, paddle.Tensor, paddle.Tensor]] = []
         self.order: list[paddle.nn.Layer] = []  # the layers to which `wanted` belongs
         self.wanted: tuple[paddle.Tensor, paddle.Tensor, paddle.Tensor]
@@ -53,7 +60,8 @@ class Statistics:
     def watch(self) -> Iterator[None]:
         """Record the moments of the inputs of the layers inside the block.
 
-        The network must be frozen. The outputs of the layers stay the same.
+        The network must be frozen. The outputs of the layers stay the same. Passes without
+        gradients (`paddle.no_grad`) are not recorded.
         """
         self.moments = []
         own = [(layer, layer.__dict__.get("forward")) for layer in self.layers]
@@ -71,6 +79,8 @@ class Statistics:
 
     def _forward(self, layer: Any, own: Callable, x: paddle.Tensor) -> paddle.Tensor:
         """The output of a layer. The moments of its input are kept, if it has several pixels."""
+        if not paddle.is_grad_enabled():
+            return own(x)
         layout = str(getattr(layer, "_data_format", getattr(layer, "_data_layout", "NCHW")))
         if x.ndim == 4 and layout == "NCHW" and not layer.training:
             output, mean, square = _NormalisationAndMoments.apply(x, layer, own)
@@ -97,17 +107,30 @@ class Statistics:
             self.order, self.wanted = list(layers), self._wanted(layers)
         wanted_mean, precision, weights = self.wanted
         mean, square = paddle.concat(means, axis=1), paddle.concat(squares, axis=1)
-        ratio = (functional.relu(square - mean * mean) + EPSILON) * precision
+        variance = functional.relu(square - mean * mean) + EPSILON
         distance = mean - wanted_mean
+        if self.form == "norms":
+            channels = [x.shape[1] for x in means]
+            return self._norms(distance, channels) + self._norms(variance - 1 / precision, channels)
+        ratio = variance * precision
         each = (ratio + distance * distance * precision - 1 - ratio.log()) / 2
         return paddle.matmul(paddle.clip(each, max=LIMIT), weights)
+
+    def _norms(self, differences: paddle.Tensor, channels: Sequence[int]) -> paddle.Tensor:
+        """The weighted sum of the norms of the layers, `[N]`."""
+        parts = paddle.split(differences, channels, axis=1)
+        norms = paddle.stack([(part * part).sum(axis=1) + 1e-12 for part in parts], axis=1).sqrt()
+        return paddle.matmul(norms, paddle.to_tensor(self._weights(len(parts))))
+
+    def _weights(self, count: int) -> list[float]:
+        """The weight of each layer: first, 1, … last."""
+        falling = [1 + (self.last - 1) * n / max(1, count - 1) for n in range(count)]
+        return [self.first, *falling[1:]]
 
     def _wanted(self, layers: Sequence[Any]) -> tuple[paddle.Tensor, paddle.Tensor, paddle.Tensor]:
         """μ̂, 1 / (σ̂² + ε) and the weight of each channel of all layers."""
         weights = []
-        for number, layer in enumerate(layers):
-            depth = number / max(1, len(layers) - 1)
-            weight = 1 + (self.last - 1) * depth if number else self.first
+        for layer, weight in zip(layers, self._weights(len(layers))):
             channels = layer._mean.shape[0]
             weights.append(paddle.full([channels], weight / channels))
         mean = paddle.concat([layer._mean for layer in layers])

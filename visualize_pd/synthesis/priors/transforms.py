@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 import paddle
 from paddle.nn import functional
-
-PART_WANDER = 0.5  # σ of the way of a part from the centre, as a share of the way to the edge
 
 
 def random_shift(images: paddle.Tensor, limit: int, random: np.random.Generator) -> paddle.Tensor:
@@ -80,41 +78,8 @@ def add_noise(images: paddle.Tensor, std: float, random: np.random.Generator) ->
     return images + paddle.to_tensor(values)
 
 
-def _zoom_at(priors: Any, done: float) -> tuple[float, float]:
-    """The factors of the zoom when the share `done` of the steps is done."""
-    first, last = priors.zoom, priors.last_zoom or priors.zoom
-    low, high = (a + (b - a) * done for a, b in zip(first, last))
-    return low, high
-
-
-def _colours(images: Any, random: Any, priors: Any, done: float) -> paddle.Tensor:
-    images = colour_jitter(images, priors.colour_jitter * (1 - done), random)
-    return add_noise(images, priors.noise * (1 - done), random)
-
-
-def _whole(images: Any, random: Any, priors: Any, done: float) -> paddle.Tensor:
-    """The whole image. If the network also sees a part of it, both have the same size."""
-    size = priors.part_size if shows_part(images, priors, done) else 0
-    images = random_shift(images, priors.shift, random)
-    images = random_view(images, priors.rotation, _zoom_at(priors, done), random, size)
-    return _colours(images, random, priors, done)
-
-
-def _part(images: Any, random: Any, priors: Any, done: float) -> paddle.Tensor:
-    """A part of the image, enlarged."""
-    zoom, size = tuple(priors.part_zoom), priors.part_size
-    images = random_view(images, priors.rotation, zoom, random, size, PART_WANDER)
-    return _colours(images, random, priors, done)
-
-
-def shows_part(images: paddle.Tensor, priors: Any, done: float) -> bool:
-    """Whether the network sees a part besides the whole: the image must be larger than a part."""
-    return 0 < priors.part_size < min(images.shape[2:]) and done < priors.part_until
-
-
-def views(
-    images: paddle.Tensor, random: np.random.Generator, priors: Any, done: float
-) -> list[paddle.Tensor]:
-    """What the network sees of images in a step. `done` is the share of the steps that are done."""
-    changes = [_whole, _part] if shows_part(images, priors, done) else [_whole]
-    return [change(images, random, priors, done) for change in changes]
+def resized(images: paddle.Tensor, size: Sequence[int]) -> paddle.Tensor:
+    """Images with this height and width, by bicubic interpolation."""
+    if list(images.shape[2:]) == list(size):
+        return images
+    return functional.interpolate(images, size=list(size), mode="bicubic")
