@@ -44,8 +44,8 @@ def spectrum_slope(picture: np.ndarray) -> float:
     The amplitudes are averaged over rings one wave wide. A least-squares line is fitted to their
     logarithms over log f, from 4 waves per shorter side to half of the Nyquist frequency. A Hann
     window takes the edges away, which would look like high frequencies. Photographs have −1 to
-    −1.5, white noise has 0. `picture`: `[H, W, 3]` uint8. The result is NaN for a picture of one colour,
-    and for one with a side of less than 20 pixels.
+    −1.5, white noise has 0. `picture`: `[H, W, 3]` uint8. The result is NaN for a picture of one
+    colour, and for one with a side of less than 20 pixels.
     """
     values = luminance(picture)
     height, width = values.shape
