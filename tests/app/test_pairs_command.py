@@ -8,6 +8,7 @@ from app_helpers import read_csv
 from PIL import Image
 
 from visualize_pd.app.commands.evaluate import evaluate_command
+from visualize_pd.evaluate import lay_out
 
 BLUE, GREEN = (0, 0, 255), (0, 255, 0)
 
@@ -50,7 +51,9 @@ def test_pictures_lie_as_the_key_says(folders, capsys):
         colours = {"blue": BLUE, "green": GREEN}
         assert colour_of(picture, 0.25) == colours[entry["left"]]
         assert colour_of(picture, 0.75) == colours[entry["right"]]
-    assert {entry["left"] for entry in key["pairs"]} == {"blue", "green"}
+    laid_out = lay_out([1, 7, 20, 33], 4)
+    assert [entry["class"] for entry in key["pairs"]] == [pair.target for pair in laid_out]
+    assert [entry["left"] for entry in key["pairs"]].count("blue") == 2
     answers = read_csv(folders / "out/answers.csv")
     assert [row["pair"] for row in answers] == [f"pair_0{n}" for n in range(1, 5)]
     assert all(row["more_like_the_class"] == row["better_picture"] == "" for row in answers)
@@ -76,11 +79,16 @@ def test_caption_is_the_name_of_the_class(folders, monkeypatch):
     assert sorted(captions) == ["=cock", "class 20", "class 33", "goldfish"]
 
 
-def test_a_smaller_picture_does_not_show_its_size(folders):
-    paint(folders / "small", [1], BLUE, side=8)
-    assert pairs("small", "green", "--output", "out") == 0
-    picture = Image.open(folders / "out/pair_01.png")
-    assert {colour_of(picture, 0.25), colour_of(picture, 0.75)} == {BLUE, GREEN}
+def test_size_of_a_pair_does_not_tell_on_which_side_the_smaller_picture_is(folders):
+    paint(folders / "small", [1], BLUE, side=100)
+    paint(folders / "large", [1], GREEN, side=200)
+    sizes, sides = set(), set()
+    for seed in range(8):
+        assert pairs("small", "large", "--output", f"out{seed}", "--seed", str(seed)) == 0
+        picture = Image.open(folders / f"out{seed}/pair_01.png")
+        sizes.add(picture.size)
+        sides.add(colour_of(picture, 0.25))
+    assert len(sides) == 2 and len(sizes) == 1
 
 
 def fill(folder, choose):

@@ -22,6 +22,8 @@ def test_every_class_is_in_one_pair_and_each_folder_is_on_the_left_half_the_time
     assert sorted(pair.target for pair in pairs) == CLASSES
     assert [pair.name for pair in pairs] == [f"pair_{n:02}" for n in range(1, 21)]
     assert [pair.left for pair in pairs].count(0) == 10
+    odd = [[pair.left for pair in lay_out([4, 5, 6], seed)] for seed in range(20)]
+    assert {sides.count(0) for sides in odd} == {1, 2}
 
 
 def test_order_depends_on_the_seed_alone():

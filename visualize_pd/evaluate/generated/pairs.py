@@ -33,11 +33,12 @@ def lay_out(classes: Sequence[int], seed: int = 0) -> list[Pair]:
     """A pair for each class, in random order and with random sides.
 
     The same classes and the same seed give the same pairs. Each folder is on the left in half of
-    the pairs, or one more.
+    the pairs. If their number is odd, chance decides which folder is there once more.
     """
     chance = random.Random(seed)
     order = sorted(classes)
-    sides = [number % 2 for number in range(len(order))]
+    first = chance.randrange(2)
+    sides = [(first + number) % 2 for number in range(len(order))]
     chance.shuffle(order)
     chance.shuffle(sides)
     return [

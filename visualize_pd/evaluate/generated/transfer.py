@@ -17,6 +17,7 @@ from ...core.errors import ConfigError
 from ...core.images import to_tensor
 from ...models.classifier import Classifier, network_errors
 from ...models.loading import load_model
+from ...network.fast import fast_layers
 from ...network.hooks import frozen
 from ...network.scores import logits_of, probabilities
 from ...synthesis.ascent import Frame
@@ -170,6 +171,7 @@ def _look(judge: Classifier, pictures: Sequence[np.ndarray]) -> list[_Seen]:
         with (
             network_errors(judge),
             frozen(judge.network),
+            fast_layers(),
             paddle.no_grad(),
             statistics.watch() if statistics else nullcontext(),
         ):
