@@ -81,7 +81,7 @@ def test_caption_is_the_name_of_the_class(folders, monkeypatch):
 
 def test_size_of_a_pair_does_not_tell_on_which_side_the_smaller_picture_is(folders):
     paint(folders / "small", [1], BLUE, side=100)
-    paint(folders / "large", [1], GREEN, side=200)
+    paint(folders / "large", [1], GREEN, side=300)
     sizes, sides = set(), set()
     for seed in range(8):
         assert pairs("small", "large", "--output", f"out{seed}", "--seed", str(seed)) == 0
@@ -89,6 +89,7 @@ def test_size_of_a_pair_does_not_tell_on_which_side_the_smaller_picture_is(folde
         sizes.add(picture.size)
         sides.add(colour_of(picture, 0.25))
     assert len(sides) == 2 and len(sizes) == 1
+    assert sizes.pop()[0] > 2 * 2 * 300  # the smaller one was enlarged, and each pixel is doubled
 
 
 def fill(folder, choose):

@@ -99,11 +99,14 @@ def test_time_is_that_of_a_step_over_that_of_a_bare_pass(transfer, tmp_path, mon
 
 
 def test_recipes_of_one_name_get_folders_of_their_own(transfer, tmp_path):
+    """No recipe's folder takes the name of the table."""
+    (tmp_path / "summary.csv.yaml").write_text(RECIPE)
     (tmp_path / "more").mkdir()
     (tmp_path / "more/one.yaml").write_text(RECIPE)
-    assert transfer("--classes", "2", "2", recipes=("one.yaml", "more/one.yaml")) == 0
+    recipes = ("one.yaml", "more/one.yaml", "summary.csv.yaml")
+    assert transfer("--classes", "2", "2", recipes=recipes) == 0
     rows = read_csv(tmp_path / "out/transfer/summary.csv")
-    assert [row["recipe"] for row in rows] == ["one", "one_2"]
+    assert [row["recipe"] for row in rows] == ["one", "one_2", "summary.csv_image"]
     assert len(read_csv(tmp_path / "out/transfer/one_2/classes.csv")) == 1
 
 
