@@ -20,6 +20,7 @@ DOCS = ROOT / "docs"
 PAGES = sorted([*ROOT.glob("*.md"), *DOCS.glob("*.md")])
 TOOLS = {"pytest", "ruff", "mypy", "mkdocs"}
 CAT = "content/images/tiger_cat.jpg"
+PAIRED = [f"images/transfer/{name}" for name in ("class_image", "class_image_fourier")]
 # What makes the commands of the pages quick, by the config that they name.
 QUICK = {
     "integrated_gradients.yaml": ["method.steps=4"],
@@ -89,10 +90,26 @@ def quick(arguments, kind):
     return [*arguments, *(part for key in keys for part in ("-o", key))]
 
 
+def prepare_pairs(arguments):
+    """What the commands of blind pairs need: pictures in two folders, and answers."""
+    for folder in PAIRED:
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (16, 16)).save(f"{folder}/1.png")
+    shutil.rmtree("images/pairs", ignore_errors=True)
+    if "--score" in arguments:
+        evaluate_command(["pairs", *PAIRED])
+        answers = Path("images/pairs/answers.csv")
+        answers.write_text(answers.read_text().replace(",,", ",left,right"))
+
+
 def measured(arguments):
+    if arguments[:1] == ["pairs"]:
+        prepare_pairs(arguments)
+        return arguments
     if arguments[:1] == ["transfer"]:
         own = ["--judges", "efficientnet_lite0", "-o", "iterations=1", "-o", "model.image_size=64"]
-        return [*arguments, *own]
+        many = "fresh" in arguments or "--classes" not in arguments
+        return [*arguments, *own, *(["--classes", "1", "9"] if many else [])]
     return quick(arguments, "measure") if arguments and "--help" not in arguments else arguments
 
 

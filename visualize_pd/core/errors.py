@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 
 class VisualizeError(Exception):
     """Base of every error that the package raises on purpose."""
@@ -41,3 +44,12 @@ class WeightsMissingError(WeightsError):
 
 class PaddleMissingError(VisualizeError, ImportError):
     """PaddlePaddle is not installed."""
+
+
+@contextmanager
+def errors_of(what: str) -> Iterator[None]:
+    """Put a name in front of the sentence of an error in the block."""
+    try:
+        yield
+    except VisualizeError as error:
+        raise type(error)(f"{what}: {error}") from error

@@ -8,16 +8,22 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from ...core.errors import ConfigError
 from ..config.schema import EvaluateConfig, GenerateConfig, LocaliseConfig, SanityConfig
-from .parser import config_parser, plain_parser, run_command
-from .terminal import DONE, PARTLY, complain, say
+from ..streams import protect_streams
+from .parser import config_parser, plain_parser, run_command, run_with_configs
+from .terminal import DONE, PARTLY, complain, exit_code, say
+
+FRESH = "fresh"  # in place of classes: those by which no setting was chosen
+PAIRS = Path("images") / "pairs"
 
 LIST = """\
 measures:
   methods    which maps show best what the network uses?
   localise   where is the object of a class?
   sanity     do maps change when the network becomes random?
-  transfer   do other networks recognise class images?
+  transfer   do other networks recognise class images? which recipe makes better ones?
+  pairs      blind pairs: which of two pictures does a person like better?
 
 examples:
   {command} methods
@@ -25,6 +31,8 @@ examples:
   {command} localise -o images=cat.jpg -o target=top3
   {command} sanity -o mode=independent
   {command} transfer --classes toucan tiger 950 -o iterations=80
+  {command} transfer --config configs/class_image.yaml configs/class_image_fourier.yaml
+  {command} pairs images/transfer/class_image images/transfer/class_image_fourier
 """
 
 
@@ -89,24 +97,73 @@ def _measure(
 
 def _transfer(command: str, arguments: Sequence[str]) -> int:
     about = "Make class images, and test whether other networks recognise them."
-    examples = f"examples:\n  {command} --classes toucan tiger 950 -o iterations=80\n"
+    examples = (
+        f"examples:\n  {command} --classes toucan tiger 950 -o iterations=80\n"
+        f"  {command} --config a.yaml b.yaml --classes {FRESH}\n"
+    )
     config = Path("configs") / "class_image.yaml"
-    parser = config_parser(config, GenerateConfig, about, examples, command)
-    parser.add_argument("--classes", nargs="+", help="indices or names (default: 20 classes)")
+    parser = config_parser(config, GenerateConfig, about, examples, command, several=True)
+    parser.add_argument(
+        "--classes",
+        nargs="+",
+        help=f"indices or names (default: 20 classes); {FRESH}: 20 other ones, by which no "
+        "setting was ever chosen",
+    )
     parser.add_argument(
         "--judges",
         nargs="+",
         help="networks that classify the images (default: efficientnet_lite1 and 2)",
     )
 
-    def run(config: GenerateConfig, options: argparse.Namespace) -> int:
-        from ...evaluate.transfer import CLASSES, JUDGES
+    def run(configs: dict[Path, GenerateConfig], options: argparse.Namespace) -> int:
+        from ...evaluate.generated import CLASSES, FRESH_CLASSES, JUDGES
         from ..evaluate.transfer import report_transfer
 
-        report_transfer(config, say, options.classes or CLASSES, options.judges or JUDGES)
+        classes = FRESH_CLASSES if options.classes == [FRESH] else options.classes or CLASSES
+        report_transfer(configs, say, classes, options.judges or JUDGES)
         return DONE
 
-    return run_command(parser, GenerateConfig, run, arguments)
+    return run_with_configs(parser, GenerateConfig, run, arguments)
+
+
+def _pairs(command: str, arguments: Sequence[str]) -> int:
+    about = (
+        "Lay the pictures of two folders side by side, in random order and without names. "
+        "A person answers, and then the answers are counted."
+    )
+    examples = (
+        f"examples:\n  {command} images/transfer/class_image images/transfer/other\n"
+        f"  {command} --score images/pairs\n"
+    )
+    parser = plain_parser(command, about, examples)
+    parser.add_argument(
+        "folders", nargs="*", type=Path, metavar="FOLDER", help="two folders of evaluate transfer"
+    )
+    parser.add_argument(
+        "--output",
+        type=Path,
+        default=PAIRS,
+        help=f"the folder for the pairs (default: {PAIRS.as_posix()})",
+    )
+    parser.add_argument("--seed", type=int, default=0, help="seed of the order and of the sides")
+    parser.add_argument(
+        "--score", type=Path, metavar="DIR", help="count the answers in this folder of pairs"
+    )
+    protect_streams()
+    options = parser.parse_args(arguments)
+
+    def run() -> int:
+        from ..evaluate.pairs import score_pairs, write_pairs
+
+        if len(options.folders) != (0 if options.score else 2):
+            raise ConfigError("pairs needs two folders of pictures, or --score DIR alone")
+        if options.score:
+            score_pairs(options.score, say)
+        else:
+            write_pairs(options.folders, options.output, options.seed, say)
+        return DONE
+
+    return exit_code(run)
 
 
 MEASURES = {
@@ -114,4 +171,5 @@ MEASURES = {
     "localise": _localise,
     "sanity": _sanity,
     "transfer": _transfer,
+    "pairs": _pairs,
 }

@@ -12,8 +12,9 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from ...core.errors import ConfigError
-from ..config.reading import load_config
+from ...core.config import build
+from ...core.errors import ConfigError, errors_of
+from ..config.reading import apply_overrides, load_config, read_values
 from ..streams import protect_streams
 from .terminal import exit_code
 
@@ -37,17 +38,26 @@ def plain_parser(prog: str | None, description: str, epilog: str) -> argparse.Ar
 
 
 def config_parser(
-    default: Path, schema: type, description: str, examples: str, command: str | None = None
+    default: Path,
+    schema: type,
+    description: str,
+    examples: str,
+    command: str | None = None,
+    several: bool = False,
 ) -> argparse.ArgumentParser:
-    """A parser of `--config` and `-o`. Its help lists the keys of the config."""
+    """A parser of `--config` and `-o`. Its help lists the keys of the config.
+
+    With `several`, any number of configs may follow `--config`, for `run_with_configs`.
+    """
     keys = "\n".join(_key_lines(schema))
     parser = plain_parser(command, description, f"{examples}\nkeys (-o KEY=VALUE):\n{keys}")
     parser.add_argument(
         "-c",
         "--config",
         type=Path,
-        default=default,
-        help=f"YAML file (default: {default.parent.name}/{default.name})",
+        nargs="+" if several else None,
+        default=[default] if several else default,
+        help=f"YAML file{'s' * several} (default: {default.parent.name}/{default.name})",
     )
     parser.add_argument(
         "-o",
@@ -89,6 +99,31 @@ def run_command(
         config = load_config(schema, _existing(options.config), options.overrides)
         _check_samples(config)
         return run(config, options)
+
+    return exit_code(configured)
+
+
+def run_with_configs(
+    parser: argparse.ArgumentParser,
+    schema: type,
+    run: Callable[[dict[Path, Any], argparse.Namespace], int],
+    arguments: Sequence[str] | None = None,
+) -> int:
+    """As `run_command` with several configs: `run` gets them by their paths.
+
+    The overrides apply to each of them. What one refuses is told with its path.
+    """
+    protect_streams()
+    options = parser.parse_args(arguments)
+
+    def configured() -> int:
+        configs = {}
+        for path in options.config:
+            values = read_values(_existing(path))
+            with errors_of(str(path)):
+                configs[path] = build(schema, apply_overrides(values, options.overrides))
+                _check_samples(configs[path])
+        return run(configs, options)
 
     return exit_code(configured)
 

@@ -21,7 +21,7 @@ def load_config(schema: type, path: str | Path, overrides: typing.Sequence[str] 
     invalid YAML, for an unknown key (the message gives the closest known one), for a wrong type and
     for a number out of its bounds.
     """
-    return build(schema, apply_overrides(_read(Path(path)), overrides))
+    return build(schema, apply_overrides(read_values(path), overrides))
 
 
 def apply_overrides(values: dict, overrides: typing.Sequence[str]) -> dict:
@@ -97,7 +97,9 @@ def _parse(text: str, where: str) -> Any:
         raise ConfigError(f"{where}{place} is not valid YAML: {problem}") from error
 
 
-def _read(path: Path) -> dict:
+def read_values(path: str | Path) -> dict:
+    """The keys and values in a YAML file. Raises `ConfigError`, which names the file."""
+    path = Path(path)
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:

@@ -20,10 +20,9 @@ from ...evaluate.measures import HIGH_IS_GOOD, MEASURES, MeasuredMap
 from ...evaluate.truth import Truth, read_truth, truth_of
 from ...models.class_names import parse_target
 from ...models.classifier import Classifier, network_errors
-from ...network.gradients import input_gradient
 from ...network.scores import logits_of
 from ..config.schema import EvaluateConfig
-from .pictures import Say, as_function, begin_run, distinct_titles
+from .pictures import Say, as_function, begin_run, distinct_titles, pass_seconds
 from .results import plot_curves, save_csv, save_json
 
 
@@ -77,7 +76,7 @@ def _maps(
     config: EvaluateConfig,
 ) -> Iterator[tuple[str, MeasuredMap, float]]:
     """Yield each method's title, its map of an image, and its time relative to a bare pass."""
-    bare = _pass_seconds(classifier, image, target)
+    bare = pass_seconds(classifier, image, target)
     for title, method in methods.items():
         function = as_function(method)
         started = time.perf_counter()
@@ -142,19 +141,6 @@ def _class_finder(
             return int(logits_of(classifier.network(image))[0].argmax())
 
     return class_of
-
-
-def _pass_seconds(classifier: Classifier, image: paddle.Tensor, target: int) -> float:
-    """The median time of a bare pass: one forward pass and the gradient of the image.
-
-    A first pass to warm up is not counted.
-    """
-    taken = []
-    for _ in range(4):
-        start = time.perf_counter()
-        input_gradient(classifier.network, image, target).numpy()
-        taken.append(time.perf_counter() - start)
-    return statistics.median(taken[1:])
 
 
 def _means(

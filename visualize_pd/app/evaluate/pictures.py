@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import statistics
+import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -20,6 +22,7 @@ from ...models.classifier import Classifier
 from ...models.loading import load_model
 from ...network.batching import check_memory
 from ...network.fast import use_fast
+from ...network.gradients import input_gradient
 
 Say = Callable[[str], None]
 
@@ -75,3 +78,16 @@ def distinct_titles(methods: Sequence[ConfiguredMethod]) -> list[str]:
         title if titles.count(title) == 1 else f"{title} {titles[: n + 1].count(title)}"
         for n, title in enumerate(titles)
     ]
+
+
+def pass_seconds(classifier: Classifier, images: paddle.Tensor, targets: Any) -> float:
+    """The median time of a bare pass: one forward pass and the gradient of the images.
+
+    A first pass to warm up is not counted.
+    """
+    taken = []
+    for _ in range(4):
+        start = time.perf_counter()
+        input_gradient(classifier.network, images, targets).numpy()
+        taken.append(time.perf_counter() - start)
+    return statistics.median(taken[1:])

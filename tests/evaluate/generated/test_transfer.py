@@ -1,4 +1,4 @@
-"""Transfer: the ranks that judges with known logits give to class images."""
+"""Transfer: what judges with known logits and statistics say of class images."""
 
 from pathlib import Path
 
@@ -8,10 +8,16 @@ import pytest
 from PIL import Image
 
 from visualize_pd import Classifier, VisualizeError
-from visualize_pd.app.commands.evaluate import evaluate_command
 from visualize_pd.app.config.schema import GenerateConfig
 from visualize_pd.core.config import build
-from visualize_pd.evaluate import Named, shares, transfer
+from visualize_pd.evaluate import (
+    Named,
+    mean_probability,
+    shares,
+    statistics_distances,
+    transfer,
+)
+from visualize_pd.evaluate.generated import CLASSES, FRESH_CLASSES, class_ascent, judge_pictures
 
 TINY = {"name": "tiny:small_net", "image_size": 32}
 CONFIG = {"iterations": 6, "model": TINY, "parametrisation": "fourier", "learning_rate": 0.05}
@@ -20,7 +26,7 @@ CONFIG["priors"] = {"rotation": 10, "zoom": [0.8, 1.2], "shift": 3, "total_varia
 
 @pytest.fixture(autouse=True)
 def here(monkeypatch):
-    monkeypatch.chdir(Path(__file__).parents[1])
+    monkeypatch.chdir(Path(__file__).parents[2])
 
 
 class Always(paddle.nn.Layer):
@@ -76,55 +82,84 @@ def test_batch_size_does_not_change_the_pictures():
 
 
 def test_shares_of_first_and_of_first_five_ranks():
-    named = [Named(0, {"a": rank, "b": 9}, None) for rank in (0, 4, 5, 0)]
+    named = [Named(0, {"a": rank, "b": 9}, None, {}, {}) for rank in (0, 4, 5, 0)]
     assert shares(named, "a") == (0.5, 0.75) and shares(named, "b") == (0, 0)
 
 
+def test_probabilities_are_the_softmax_of_the_logits():
+    """Logits ln 1, ln 2 and ln 5 are the probabilities 1/8, 2/8 and 5/8."""
+    judges = [judge("one", *np.log([1, 2, 5])), judge("other", *np.log([3, 3, 2]))]
+    named = judge_pictures(judges, [np.zeros((8, 8, 3), "uint8")] * 2, [2, 0])
+    assert [each.probabilities["one"] for each in named] == pytest.approx([5 / 8, 1 / 8])
+    assert [each.probabilities["other"] for each in named] == pytest.approx([2 / 8, 3 / 8])
+    assert mean_probability(named, "one") == pytest.approx(3 / 8)
+
+
+class Normalised(paddle.nn.Layer):
+    """Two normalisation layers with known statistics, the second one of the first one's output."""
+
+    def __init__(self, means, variances):
+        super().__init__()
+        self.first, self.second = paddle.nn.BatchNorm2D(3), paddle.nn.BatchNorm2D(3)
+        self.first._mean.set_value(paddle.to_tensor(means, "float32"))
+        self.first._variance.set_value(paddle.to_tensor(variances, "float32"))
+
+    def forward(self, x):
+        return self.second(self.first(x)).mean([2, 3])
+
+
+def divergence(mean, variance, kept_mean, kept_variance):
+    """The divergence of two Gaussians, with the prior's ε = 0.001 in both variances."""
+    ratio = (variance + 1e-3) / (kept_variance + 1e-3)
+    return (ratio + (mean - kept_mean) ** 2 / (kept_variance + 1e-3) - 1 - np.log(ratio)) / 2
+
+
+def test_distance_is_the_divergence_from_the_statistics_of_the_judge():
+    """Red is 1 in one half of the picture and 0 in the other: mean 1/2, variance 1/4."""
+    means, variances = [0.25, 0.5, 0.0], [0.5, 0.25, 1.0]
+    picture = np.zeros((8, 8, 3), "uint8")
+    picture[:, :4, 0] = picture[:4, :, 1] = 255
+    network = Normalised(means, variances)
+    network.train()
+    own = Classifier(network, "own", "own", image_size=8, mean=[0.0] * 3, std=[1.0] * 3)
+    colours = [(0.5, 0.25), (0.5, 0.25), (0.0, 0.0)]
+    expected = 0
+    for (mean, variance), kept, spread in zip(colours, means, variances):
+        scale = spread + 1e-5
+        expected += divergence(mean, variance, kept, spread) / 3
+        expected += divergence((mean - kept) / scale**0.5, variance / scale, 0, 1) / 3
+    other = judge("without", 1, 2, 3)
+    (found,) = statistics_distances([own, other], [picture])
+    assert found == {"own": pytest.approx(expected, rel=1e-4)}
+    (named,) = judge_pictures([own, other], [picture], [1])
+    assert named.distances == found
+    assert network.training and "forward" not in vars(network.first)
+
+
 def test_judge_without_the_class_is_refused():
-    with pytest.raises(VisualizeError, match="no class 2"):
-        transfer(made(), [2], [judge("small", 1, 2)])
+    for target in (2, -1):
+        with pytest.raises(VisualizeError, match=f"no class {target}"):
+            judge_pictures([judge("small", 1, 2)], [np.zeros((8, 8, 3), "uint8")], [target])
 
 
-def command(tmp_path, *arguments):
-    config = tmp_path / "config.yaml"
-    config.write_text("iterations: 3\nmodel: {name: tiny:small_net, image_size: 32}\n")
-    return evaluate_command(
-        ["transfer", "--config", str(config), "-o", f"output={tmp_path}", *arguments]
-    )
+def test_what_a_config_has_wrong_is_told_before_the_first_step():
+    maker = judge("maker", 1, 2)
+    for config, message in (
+        (made(priors={"zoom": [2, 1]}), "the smaller first"),
+        (made(parametrisation="wavelets"), "unknown parametrisation"),
+        (made(objective="filter"), "not objective filter"),
+        (made(init="nothing.jpg"), "no such image"),
+    ):
+        with pytest.raises(VisualizeError, match=message):
+            class_ascent(config, maker, [0])
+    assert not maker.network.seen
 
 
-def test_command_prints_a_table_and_draws_a_sheet(tmp_path, capsys):
-    assert command(tmp_path, "--classes", "1", "0", "--judges", "tiny:small_net") == 0
-    lines = capsys.readouterr().out.splitlines()
-    assert lines[0].split() == ["class", "tiny:small_net"]
-    assert [line.rsplit(maxsplit=1)[0] for line in lines[1:3]] == ["class 1", "class 0"]
-    first, fifth = lines[3].split(), lines[4].split()
-    ranks = [int(line.split()[-1]) for line in lines[1:3]]
-    assert first == ["first", f"{np.mean([rank == 1 for rank in ranks]):.0%}"]
-    assert fifth[-1] == "100%"  # of three classes
-    assert Image.open(tmp_path / "transfer" / "sheet.png").width > 2 * 160
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (["--classes", "7"], "class 7 does not exist"),
-        (["--classes", "dog"], "no class names are known"),
-        (["--classes", "predicted"], "indices or names"),
-        (["--judges", "nobody"], "nobody"),
-        (["-o", "objective=filter"], "not objective filter"),
-        (["-o", "priors.zoom=[2, 1]"], "the smaller first"),
-        (["-o", "priors.zoom=[1]"], "two factors"),
-        (["-o", "parametrisation=wavelets"], "unknown parametrisation 'wavelets'; use pixels"),
-        (["-o", "fourier.lowest=0"], "fourier.lowest must be greater than 0"),
-    ],
-)
-def test_a_mistake_is_reported_in_one_sentence(tmp_path, capsys, arguments, message):
-    given = [] if "--classes" in arguments else ["--classes", "1"]
-    judges = [] if "--judges" in arguments else ["--judges", "tiny:small_net"]
-    assert command(tmp_path, *given, *judges, *arguments) == 2
-    err = capsys.readouterr().err
-    assert message in err and err.count("error: ") == 1 and "Traceback" not in err
+def test_fresh_classes_are_new():
+    """Neither those of the measure, nor every fiftieth, by which its numbers were checked."""
+    assert len(set(CLASSES)) == len(set(FRESH_CLASSES)) == 20
+    assert not set(FRESH_CLASSES) & {*CLASSES, *range(25, 1000, 50)}
+    assert all(0 <= target < 1000 for target in FRESH_CLASSES)
 
 
 def test_every_key_of_the_config_reaches_the_ascent():
