@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial, reduce
 from typing import Any
 
+import numpy as np
 import paddle
 
+from ...core.config import as_dict, build
 from ...core.errors import ConfigError, ModelError
+from ...evaluate.generated.transfer import judge_pictures
 from ...models.class_names import parse_target
 from ...models.classifier import Classifier
+from ...models.config import ModelConfig
+from ...models.loading import load_model
 from ...network.batching import check_memory
 from ...network.feature_maps import middle_layer
 from ...network.scores import (
@@ -31,8 +36,7 @@ from ...synthesis.builder import (
 )
 from ...synthesis.objectives import class_score, mixed_score
 from ..config.schema import GenerateConfig
-from .candidates import chooser
-from .task import Rating, Task, images_in_batches, joined, photograph_of
+from .task import Choice, Rating, Task, images_in_batches, joined, photograph_of
 
 
 def class_images(config: GenerateConfig, classifier: Classifier) -> Task:
@@ -78,6 +82,33 @@ def _copies(config: GenerateConfig) -> int:
             "choose one of them"
         )
     return max(config.candidates, config.diversity.images)
+
+
+def chooser(
+    config: GenerateConfig, maker: Classifier, targets: Sequence[int]
+) -> Callable[[np.ndarray], Choice]:
+    """A function that keeps the picture of each class that the judge is most sure of.
+
+    It gets pictures `[N, H, W, 3]`: `candidates` of the first class, then those of the next one.
+    """
+    judge = load_model(**as_dict(build(ModelConfig, config.judge, "judge")))
+    if judge.title == maker.title:
+        raise ConfigError(
+            f"the judge, {judge.title}, is the network that makes the images; choose another judge"
+        )
+    count = config.candidates
+    every = [target for target in targets for _ in range(count)]
+    names = [maker.class_name(target) for target in targets]
+
+    def choose(pictures: np.ndarray) -> Choice:
+        judged = judge_pictures([judge], list(pictures), every)
+        sure = np.array([each.probabilities[judge.name] for each in judged])
+        best = sure.reshape(-1, count).argmax(axis=1)
+        kept = [number * count + int(place) for number, place in enumerate(best)]
+        record = {"judge": judge.title, "judge_probability": sure.tolist(), "kept": kept}
+        return Choice(kept, names, record)
+
+    return choose
 
 
 def accentuated_image(config: GenerateConfig, classifier: Classifier) -> Task:

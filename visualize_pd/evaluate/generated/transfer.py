@@ -109,7 +109,7 @@ def class_ascent(
     if config.objective != "class_image":
         raise ConfigError(f"transfer measures class images, not objective {config.objective}")
     many = paddle.concat([configured_start(config, maker)] * len(classes))
-    return configured_ascent(config, maker, class_score(list(classes)), many)
+    return configured_ascent(config, maker, class_score(list(classes), config.score), many)
 
 
 def judge_pictures(
@@ -172,7 +172,6 @@ def _look(judge: Classifier, pictures: Sequence[np.ndarray]) -> list[_Seen]:
             network_errors(judge),
             frozen(judge.network),
             fast_layers(),
-            paddle.no_grad(),
             statistics.watch() if statistics else nullcontext(),
         ):
             logits = logits_of(judge.network(images))
