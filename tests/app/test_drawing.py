@@ -172,6 +172,22 @@ def test_animation_has_one_palette_for_all_frames(tmp_path):
     assert start < len(data) and local == 0
 
 
+def test_a_large_gif_gets_fewer_colours_until_it_is_small_enough(tmp_path, monkeypatch):
+    from visualize_pd.app.drawing import animation
+
+    path, originals, sizes = tmp_path / "a.gif", frames(), []
+    for quality in animation.GIF_QUALITIES:
+        monkeypatch.setattr(animation, "GIF_QUALITIES", [quality])
+        render.save_animation(path, originals)
+        sizes.append(path.stat().st_size)
+    monkeypatch.undo()
+    assert sizes[0] > sizes[1] > min(sizes[2:])
+    for limit, expected in ((sizes[0], 0), (sizes[0] - 1, 1), (min(sizes) - 1, 0)):
+        monkeypatch.setattr(animation, "LARGEST_GIF", limit)
+        render.save_animation(path, originals)
+        assert path.stat().st_size == sizes[expected]
+
+
 def test_animation_of_one_frame(tmp_path):
     render.save_animation(tmp_path / "a.gif", frames(1))
     with Image.open(tmp_path / "a.gif") as gif:

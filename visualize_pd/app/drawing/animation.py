@@ -14,6 +14,16 @@ from PIL import Image, features
 from ...core.errors import OutputError
 from ...core.files import atomic_write
 
+LARGEST_GIF = 3_000_000  # bytes
+# Colours and dithering, the best first.
+GIF_QUALITIES = [
+    (256, Image.Dither.FLOYDSTEINBERG),
+    (128, Image.Dither.FLOYDSTEINBERG),
+    (256, Image.Dither.NONE),
+    (128, Image.Dither.NONE),
+    (64, Image.Dither.NONE),
+]
+
 
 def save_animation(
     path: str | Path, frames: Sequence[np.ndarray], frame_ms: int = 200, hold_ms: int = 2000
@@ -52,16 +62,36 @@ def check_animation(suffix: str) -> None:
 
 
 def _gif(memory: io.BytesIO, frames: Sequence[np.ndarray], durations: list[int]) -> None:
-    """Use one palette for all frames, so that colours do not flicker, and dither the frames."""
+    """Use one palette for all frames, so that colours do not flicker.
+
+    A GIF over `LARGEST_GIF` is made again with fewer colours or without dithering. If no way makes
+    it small enough, it gets all colours.
+    """
+    first = None
+    for colours, dither in GIF_QUALITIES:
+        made = io.BytesIO()
+        _gif_of(made, frames, durations, colours, dither)
+        first = first or made.getvalue()
+        if made.tell() <= LARGEST_GIF:
+            memory.write(made.getvalue())
+            return
+    memory.write(first or b"")
+
+
+def _gif_of(
+    memory: io.BytesIO,
+    frames: Sequence[np.ndarray],
+    durations: list[int],
+    colours: int,
+    dither: Image.Dither,
+) -> None:
     import imageio.v3 as imageio
 
     pixels = np.stack(frames).reshape(1, -1, 3)
     sample = Image.fromarray(pixels[:, :: -(-pixels.shape[1] // 50_000)])
-    palette = sample.quantize(256, method=Image.Quantize.MAXCOVERAGE, kmeans=2)
+    palette = sample.quantize(colours, method=Image.Quantize.MAXCOVERAGE, kmeans=2)
     indices = [
-        np.asarray(
-            Image.fromarray(frame).quantize(palette=palette, dither=Image.Dither.FLOYDSTEINBERG)
-        )
+        np.asarray(Image.fromarray(frame).quantize(palette=palette, dither=dither))
         for frame in frames
     ]
     imageio.imwrite(
