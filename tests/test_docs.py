@@ -27,6 +27,9 @@ QUICK = {
     "smooth_grad.yaml": ["method.samples=2"],
     "rise.yaml": ["method.masks=16"],
     "deep_dream.yaml": ["octaves=1"],
+    "class_image_maco.yaml": ["priors.views.parts=1", "size=96"],
+    "class_image_direct_ascent.yaml": ["priors.views.parts=1", "size=96"],
+    "class_image_facets.yaml": ["diversity.images=2"],
     "score_cam.yaml": ["method.target_layer=_blocks.5"],
 }
 
@@ -83,6 +86,8 @@ def quick(arguments, kind):
             keys.append(f"images={CAT}")
     if kind == "generate" and config != "first_layer.yaml" and not given(arguments, "objective"):
         keys += ["iterations=2", "frames.every=1"]
+    if given(arguments, "candidates"):  # the judge of the default has no weights in the tests
+        keys += ["candidates=2", "judge={name: efficientnet_lite0, weights: random}"]
     if kind == "measure" and "sanity" in arguments[:1]:
         keys.append("methods=[gradient, grad_cam]")
     if kind == "measure" and "methods" in arguments[:1]:
