@@ -40,6 +40,7 @@ setup(
         "evaluate": ["matplotlib>=3.5"],
         "test": [
             "pytest>=7",
+            "pytest-xdist>=3",
             "hypothesis>=6",
             "ruff>=0.17,<0.18",
             "mypy>=1.19,<2.5",

@@ -43,7 +43,11 @@ import pytest
         ("class_image", {"target": "{}"}, "no class to mix"),
         ("class_image", {"target": "{0: 1, ' 0': 1}"}, "target names class 0 twice"),
         ("class_image", {"animation.size": 5}, "animation.size must be at least 16"),
-        ("filter", {"objective": "dream"}, "unknown objective 'dream'; use class_image, filter"),
+        (
+            "filter",
+            {"objective": "dream"},
+            "unknown objective 'dream'; use class_image, accentuation, filter",
+        ),
         ("deep_dream", {"octave_scale": 1}, "octave_scale must be greater than 1"),
     ],
 )

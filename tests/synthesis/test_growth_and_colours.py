@@ -156,6 +156,27 @@ def test_the_mean_of_all_views_counts():
         assert frame.score == pytest.approx(expected, rel=1e-5)
 
 
+def test_penalties_fade():
+    """With S = 0 and the penalty 3 · Σ I the gradient is 3 at first and 3 · ¼ at the last step."""
+    slopes = []
+
+    def note(images, gradient, iteration):
+        slopes.append(float(gradient.mean()))
+        return images
+
+    frames = ascend(
+        paddle.nn.Identity(),
+        lambda network, images: images.sum(axis=[1, 2, 3]) * 0,
+        Pixels(paddle.zeros([1, 1, 2, 2])),
+        penalties=[(3.0, lambda images: images.sum())],
+        fading=0.25,
+        pixel_steps=[note],
+        iterations=3,
+    )
+    assert len(list(frames)) == 4
+    assert slopes == pytest.approx([3 * (1 - 0.75 * done) for done in (0, 1 / 3, 2 / 3)])
+
+
 def test_a_part_is_seen_of_an_image_that_is_larger():
     priors = Priors(shift=0, views=Views(size=32, zoom=[2, 2]))
     random = np.random.default_rng(0)

@@ -76,6 +76,7 @@ def ascend(
     transforms: Sequence[Transform] = (),
     views: Views | None = None,
     penalties: Sequence[tuple[float, Penalty]] = (),
+    fading: float = 1.0,
     pixel_steps: Sequence[PixelStep] = (),
     watchers: Sequence[Watcher] = (),
     importance: bool = False,
@@ -84,31 +85,30 @@ def ascend(
 ) -> Iterator[Frame]:
     """Yield the frames of arg max_I Σ objective(transformed I) − Σ weight · penalty(I), from 0 on.
 
-    One Adam optimiser does all steps. The other options are the keys of `Steps`: `iterations`,
+    One Adam does all steps. The other options are the keys of `Steps`: `iterations`,
     `learning_rate`, `cooling`, `seed`. In each step the network sees the image as the `transforms`,
     `(images, random) → images`, change it, or all `views` of it, `(images, random, share of the
     steps done) → [images, …]`, whose mean score counts. `watchers` are priors that watch the
-    network. After each step `pixel_steps`, `(images, gradient, iteration) → images`, may change the
-    image itself; this needs `Pixels`. The same seed on the same device gives the same frames.
-    `resume` continues from a frame of an earlier ascent, and gives the same frames as that ascent
-    would have. Raises `ConfigError` for pixel steps without pixels.
+    network. The share `fading` of the penalties is left at the last step. `pixel_steps`, `(images,
+    gradient, iteration) → images`, change the image itself after each step; this needs `Pixels`.
+    The same seed on the same device gives the same frames, also when the ascent continues from a
+    frame, `resume`. Raises `ConfigError` for pixel steps without pixels.
     """
-    (steps,), variable = grouped(options, steps=Steps()), parametrisation.variable
     _check_pixel_steps(pixel_steps, parametrisation)
+    (steps,), variable = grouped(options, steps=Steps()), parametrisation.variable
     adam = paddle.optimizer.Adam(float(steps.learning_rate), parameters=[variable])
     first, known = (resume.iteration, resume.state) if resume else (0, None)
     total = _restore(variable, adam, known) if known else None
     for iteration in range(first, steps.iterations + 1):
-        # The random numbers of a step do not depend on earlier steps, so an ascent can be resumed.
+        # These numbers do not depend on earlier steps, so an ascent can be resumed.
         random = np.random.default_rng([steps.seed, 1, iteration])
         with frozen(network), fast_layers(), paddle.enable_grad():
             image = parametrisation.image(done := iteration / steps.iterations)
-            if importance:
-                image.retain_grads()
+            image.retain_grads()
             seen = reduce(lambda images, change: change(images, random), transforms, image)
             shown = views(seen, random, done) if views else [seen]
             scores, loss = _scores_and_loss(network, objective, shown, watchers)
-            loss = loss + sum(weight * penalty(image) for weight, penalty in penalties if weight)
+            loss = loss + (1 - (1 - fading) * done) * _sum(penalties, image)
             if iteration < steps.iterations:
                 loss.backward()
         values, whole = _checked_scores(scores, iteration), _whole(image, parametrisation)
@@ -118,6 +118,10 @@ def ascend(
             total = _more_important(total, image, whole) if importance else None
             adam.set_lr(_learning_rate(steps, iteration))
             _step(adam, variable, pixel_steps, iteration + 1)
+
+
+def _sum(penalties: Sequence[tuple[float, Penalty]], image: paddle.Tensor) -> Any:
+    return sum(weight * penalty(image) for weight, penalty in penalties if weight)
 
 
 def _whole(image: paddle.Tensor, parametrisation: Parametrisation) -> paddle.Tensor:

@@ -27,7 +27,7 @@ from .priors.transforms import resized
 from .priors.views import views
 from .settings import AscentSettings, Priors, Steps
 
-AUTO_WEIGHT = 1.0  # of the statistics prior
+AUTO_WEIGHT = 0.5  # of the statistics prior
 NOISE, GREY = "noise", ("grey", "gray")
 
 
@@ -50,11 +50,10 @@ def build_ascent(
 ) -> Iterator[Frame]:
     """The frames of an ascent that starts at the images `start`, with all priors.
 
-    `l2` is the λ of λ‖I‖². The images are normalised by `mean` and `std`, which `clamp` needs to
-    know the colours of a screen. The objective sees the images, and after them those of `beside`,
-    changed in the same way. The penalties count as for an image with the longer side
-    `penalty_side`, by default that of the image. Raises `ConfigError` if `zoom` is not two factors
-    in rising order.
+    `l2` is the λ of λ‖I‖². `clamp` needs `mean` and `std` to know the colours of a screen. The
+    objective sees the images, and after them those of `beside`, changed alike. The penalties count
+    as for an image with the longer side `penalty_side`, by default that of the image. Raises
+    `ConfigError` if `zoom` is not two factors in rising order.
     """
     for zoom in (priors.zoom, priors.last_zoom or priors.zoom, priors.views.zoom):
         if len(zoom) != 2 or zoom[0] > zoom[1]:
@@ -71,6 +70,7 @@ def build_ascent(
         parametrisation(start),
         steps=steps,
         views=seen,
+        fading=priors.fading,
         penalties=_penalties(priors, l2, penalty_side or max(start.shape[2:])),
         watchers=[*_statistics(network, priors), *watchers],
         pixel_steps=[

@@ -94,6 +94,13 @@ class Priors:
     colour_variation: float = key(
         0.0, "weight of the total variation of the colours alone, without brightness", minimum=0
     )
+    fading: float = key(
+        1.0,
+        "share of the penalties (`lambda`, the two variations, `priors.alpha_norm`) that is left "
+        "at the last step; less gives more contrast",
+        minimum=0,
+        maximum=1,
+    )
     beta: Optional[float] = key(
         None,
         "exponent of the differences in the total variation; by default 1, for an inversion 2",
