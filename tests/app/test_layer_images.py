@@ -60,6 +60,7 @@ def test_exponents_of_an_inversion(generate, photograph):
     maker = load_model("tiny:small_net", image_size=32)
     image = maker.prepare([load_image(photograph())])
     strong = {"priors.total_variation": 0.01, "priors.alpha_norm": 0.01, "priors.shift": 0}
+    strong |= {"parametrisation": "pixels", "cooling": 1, "learning_rate": 0.1}
     for given, options in (
         ({}, {"beta": 2, "alpha": 6}),
         ({"priors.beta": 1, "priors.alpha": 2}, {"beta": 1, "alpha": 2}),
