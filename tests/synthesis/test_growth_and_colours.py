@@ -168,8 +168,7 @@ def test_penalties_fade():
         paddle.nn.Identity(),
         lambda network, images: images.sum(axis=[1, 2, 3]) * 0,
         Pixels(paddle.zeros([1, 1, 2, 2])),
-        penalties=[(3.0, lambda images: images.sum())],
-        fading=0.25,
+        penalties=[(3.0, lambda images: images.sum(), 0.25)],
         pixel_steps=[note],
         iterations=3,
     )

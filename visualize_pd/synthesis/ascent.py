@@ -7,7 +7,7 @@ import operator
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from functools import reduce
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, Union
 
 import numpy as np
 import paddle
@@ -24,6 +24,7 @@ from .settings import Steps, grouped
 Transform = Callable[[paddle.Tensor, "np.random.Generator"], paddle.Tensor]
 Views = Callable[[paddle.Tensor, "np.random.Generator", float], Sequence[paddle.Tensor]]
 Penalty = Callable[[paddle.Tensor], paddle.Tensor]
+Weighted = Union[tuple[float, Penalty], tuple[float, Penalty, float]]
 PixelStep = Callable[[paddle.Tensor, paddle.Tensor, int], paddle.Tensor]
 
 # What Adam keeps from one step to the next. Before its first step it keeps nothing.
@@ -75,8 +76,7 @@ def ascend(
     *,
     transforms: Sequence[Transform] = (),
     views: Views | None = None,
-    penalties: Sequence[tuple[float, Penalty]] = (),
-    fading: float = 1.0,
+    penalties: Sequence[Weighted] = (),
     pixel_steps: Sequence[PixelStep] = (),
     watchers: Sequence[Watcher] = (),
     importance: bool = False,
@@ -89,8 +89,9 @@ def ascend(
     `learning_rate`, `cooling`, `seed`. In each step the network sees the image as the `transforms`,
     `(images, random) → images`, change it, or all `views` of it, `(images, random, share of the
     steps done) → [images, …]`, whose mean score counts. `watchers` are priors that watch the
-    network. The share `fading` of the penalties is left at the last step. `pixel_steps`, `(images,
-    gradient, iteration) → images`, change the image itself after each step; this needs `Pixels`.
+    network. Of a penalty with a third entry that share is left at the last step. `pixel_steps`,
+    `(images, gradient, iteration) → images`, change the image itself after each step; this needs
+    `Pixels`.
     The same seed on the same device gives the same frames, also when the ascent continues from a
     frame, `resume`. Raises `ConfigError` for pixel steps without pixels.
     """
@@ -108,7 +109,7 @@ def ascend(
             seen = reduce(lambda images, change: change(images, random), transforms, image)
             shown = views(seen, random, done) if views else [seen]
             scores, loss = _scores_and_loss(network, objective, shown, watchers)
-            loss = loss + (1 - (1 - fading) * done) * _sum(penalties, image)
+            loss = loss + _sum(penalties, image, done)
             if iteration < steps.iterations:
                 loss.backward()
         values, whole = _checked_scores(scores, iteration), _whole(image, parametrisation)
@@ -120,8 +121,13 @@ def ascend(
             _step(adam, variable, pixel_steps, iteration + 1)
 
 
-def _sum(penalties: Sequence[tuple[float, Penalty]], image: paddle.Tensor) -> Any:
-    return sum(weight * penalty(image) for weight, penalty in penalties if weight)
+def _sum(penalties: Sequence[Weighted], image: paddle.Tensor, done: float) -> Any:
+    total: Any = 0.0
+    for weight, penalty, *last in penalties:
+        left = 1 - (1 - last[0]) * done if last else 1.0
+        if weight * left:
+            total = total + weight * left * penalty(image)
+    return total
 
 
 def _whole(image: paddle.Tensor, parametrisation: Parametrisation) -> paddle.Tensor:

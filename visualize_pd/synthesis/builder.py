@@ -15,7 +15,7 @@ from ..core.errors import ConfigError
 from ..core.images import IMAGENET_MEAN, IMAGENET_STD, find_images, load_image, to_tensor
 from ..models.classifier import Classifier
 from ..network.feature_maps import middle_layer
-from .ascent import Frame, Penalty, Watcher, ascend, noise
+from .ascent import Frame, Watcher, Weighted, ascend, noise
 from .objectives import Objective
 from .parametrisations import PARAMETRISATIONS, Fourier, Parametrisation, Pixels
 from .priors.diversity import Diversity
@@ -70,7 +70,6 @@ def build_ascent(
         parametrisation(start),
         steps=steps,
         views=seen,
-        fading=priors.fading,
         penalties=_penalties(priors, l2, penalty_side or max(start.shape[2:])),
         watchers=[*_statistics(network, priors), *watchers],
         pixel_steps=[
@@ -83,12 +82,13 @@ def build_ascent(
     )
 
 
-def _penalties(priors: Priors, l2: float, whole: int) -> list[tuple[float, Penalty]]:
+def _penalties(priors: Priors, l2: float, whole: int) -> list[Weighted]:
     """The weights and the penalties, which count as for images with the longer side `whole`."""
-    found: list[tuple[float, Penalty]] = [(l2, for_whole_size(l2_norm, whole, 2))]
+    found: list[Weighted] = [(l2, for_whole_size(l2_norm, whole, 2), priors.fading)]
     for name, penalty in PENALTIES.items():
         scaled = for_whole_size(partial(penalty, priors=priors), whole, DEGREES[name])
-        found.append((getattr(priors, name), scaled))
+        last = priors.fading if name == "alpha_norm" else 1.0
+        found.append((getattr(priors, name), scaled, last))
     return found
 
 

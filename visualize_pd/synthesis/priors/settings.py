@@ -96,8 +96,8 @@ class Priors:
     )
     fading: float = key(
         1.0,
-        "share of the penalties (`lambda`, the two variations, `priors.alpha_norm`) that is left "
-        "at the last step; less gives more contrast",
+        "share of `lambda` and `priors.alpha_norm` that is left at the last step; less gives more "
+        "contrast",
         minimum=0,
         maximum=1,
     )
