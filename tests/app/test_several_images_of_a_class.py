@@ -26,7 +26,7 @@ def as_judged(picture, target):
     return float(np.exp(logits[target]) / np.exp(logits).sum())
 
 
-def test_the_judge_keeps_the_candidate_that_it_is_most_sure_of(tmp_path):
+def test_the_judge_keeps_the_candidate_that_it_is_most_sure_of(tmp_path, capsys):
     settings = {**SHORT, "candidates": 4, "judge": JUDGE, "target": "[0, 2]"}
     folder = run_generate(tmp_path, **settings) / "class_0_2"
     record, frames = read_run(folder)
@@ -37,6 +37,8 @@ def test_the_judge_keeps_the_candidate_that_it_is_most_sure_of(tmp_path):
     kept = [int(np.argmax(found[:4])), 4 + int(np.argmax(found[4:]))]
     assert record["kept"] == kept and len(set(np.round(found[:4], 6))) == 4
     assert record["class"] == ["class 0", "class 2"]
+    said = f"tiny:other_net keeps image {kept[0] + 1} of 4 of class 0 ({max(found[:4]):.1%}), "
+    assert said in capsys.readouterr().out
     with Image.open(folder / "class_0_2.gif") as gif:
         assert gif.size == (8 + 40 + 40, 8 + 32 + 26 + 8) and gif.n_frames == 3
         gif.seek(2)
@@ -55,7 +57,10 @@ def test_one_candidate_needs_no_judge(tmp_path):
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"candidates": 2, "judge": "efficientnet_lite1"}, "no weights for EfficientNet-Lite1"),
+        (
+            {"candidates": 2, "judge": "efficientnet_lite1"},
+            "judge: no weights for EfficientNet-Lite1",
+        ),
         ({"candidates": 2, **{"judge": TINY["model"]}}, "choose another judge"),
         ({"candidates": 2, "judge": "{nome: x}"}, "unknown key 'judge.nome'"),
         ({"candidates": 2, "diversity.images": 3}, "choose one of them"),

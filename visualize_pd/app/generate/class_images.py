@@ -12,11 +12,12 @@ import numpy as np
 import paddle
 
 from ...core.config import as_dict, build
-from ...core.errors import ConfigError, ModelError
+from ...core.errors import ConfigError, ModelError, errors_of
 from ...evaluate.generated.transfer import judge_pictures
 from ...models.class_names import parse_target
 from ...models.classifier import Classifier
 from ...models.config import ModelConfig
+from ...models.fingerprint import network_fingerprint
 from ...models.loading import load_model
 from ...network.batching import check_memory
 from ...network.feature_maps import middle_layer
@@ -91,14 +92,16 @@ def chooser(
 
     It gets pictures `[N, H, W, 3]`: `candidates` of the first class, then those of the next one.
     """
-    judge = load_model(**as_dict(build(ModelConfig, config.judge, "judge")))
-    if judge.title == maker.title:
+    keys = build(ModelConfig, config.judge, "judge")
+    with errors_of("judge"):
+        judge = load_model(**as_dict(keys))
+    if network_fingerprint(judge)["weights"] == network_fingerprint(maker)["weights"]:
         raise ConfigError(
             f"the judge, {judge.title}, is the network that makes the images; choose another judge"
         )
     count = config.candidates
     every = [target for target in targets for _ in range(count)]
-    names = [maker.class_name(target) for target in targets]
+    titles = _distinct([maker.class_name(target) for target in targets], list(targets))
 
     def choose(pictures: np.ndarray) -> Choice:
         judged = judge_pictures([judge], list(pictures), every)
@@ -106,7 +109,7 @@ def chooser(
         best = sure.reshape(-1, count).argmax(axis=1)
         kept = [number * count + int(place) for number, place in enumerate(best)]
         record = {"judge": judge.title, "judge_probability": sure.tolist(), "kept": kept}
-        return Choice(kept, names, record)
+        return Choice(kept, titles, record)
 
     return choose
 

@@ -13,7 +13,7 @@ from ...models.classifier import Classifier
 from ...network.layers import first_weights
 from .. import drawing
 from ..config.schema import GenerateConfig
-from .task import Task
+from .task import Choice, Task
 
 
 def columns_of(count: int) -> int:
@@ -27,6 +27,17 @@ def kept_scores(row: dict[str, Any], kept: list[int]) -> dict[str, Any]:
         key: [value[number] for number in kept] if isinstance(value, list) else value
         for key, value in row.items()
     }
+
+
+def kept_sentence(choice: Choice) -> str:
+    """What the judge keeps, and how sure it is of it."""
+    sure = choice.record["judge_probability"]
+    count = len(sure) // len(choice.kept)
+    kept = (
+        f"image {number % count + 1} of {count} of {title} ({sure[number]:.1%})"
+        for number, title in zip(choice.kept, choice.titles)
+    )
+    return f"{choice.record['judge']} keeps {', '.join(kept)}"
 
 
 def captions(task: Task, row: dict[str, Any], with_scores: bool) -> list[str]:

@@ -41,7 +41,14 @@ from ...synthesis.ascent import Frame
 from ...synthesis.builder import configured_size, statistics_weight
 from .. import drawing
 from ..config.schema import GenerateConfig
-from .pictures import captions, columns_of, draw_first_layer, final_figure, kept_scores
+from .pictures import (
+    captions,
+    columns_of,
+    draw_first_layer,
+    final_figure,
+    kept_scores,
+    kept_sentence,
+)
 from .report import save_drawing_report, save_report
 from .state import FILE, load_state, run_fingerprint, save_state
 from .task import Choice, Task
@@ -83,6 +90,8 @@ def generate(config: GenerateConfig, say: Callable[[str], None], resume: bool = 
             say(f"statistics prior of {classifier.title}: {reason}")
     if not run.complete:
         say(f"interrupted after {run.iteration} of {task.last} iterations; --resume goes on")
+    if run.choice and run.choice.record:
+        say(kept_sentence(run.choice))
     say(f"{run.summary()} → {animation}")
     if config.report:
         page = save_report(run.folder, config, task, run.summary(), run.rows, animation)
@@ -121,6 +130,7 @@ class Run:
         self.rows: list[dict[str, Any]] = []
         self.pictures: list[np.ndarray] = []
         self.importance: paddle.Tensor | None = None
+        self.choice: Choice | None = None
         self.begin: Frame | None = None
 
     @property
@@ -164,7 +174,7 @@ class Run:
         """Write the animation, the final picture and the record. Return the animation's path."""
         name, film, row = self.task.name, self.config.animation, self.rows[-1]
         animation = self.folder / f"{name}{suffix}"
-        choice = self._chosen()
+        choice = self.choice = self._chosen()
         shown = self.task._replace(titles=choice.titles)
         rows = [kept_scores(row, choice.kept) for row in self.rows]
         columns = columns_of(len(choice.kept))
