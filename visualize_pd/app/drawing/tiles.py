@@ -9,7 +9,7 @@ from PIL import Image, ImageDraw
 
 from .captions import BACKGROUND, TEXT_COLOUR, draw_text
 
-OPAQUE = 80  # the percentile of the importance from which on a pixel is opaque
+CLEAR, OPAQUE = 20, 80  # the percentiles of the importance between which opacity grows
 
 
 def tile(pictures: np.ndarray, columns: int) -> np.ndarray:
@@ -30,9 +30,10 @@ def cut_out(pictures: np.ndarray, importance: np.ndarray) -> np.ndarray:
     """Pictures `[N, H, W, 3]` with an opacity as fourth channel (Fel et al. 2023).
 
     It grows with the `importance` `[N, H, W]` of a pixel, and is full from the 80th percentile on.
+    Here it begins at the 20th.
     """
-    full = np.percentile(importance, OPAQUE, axis=(1, 2), keepdims=True)
-    share = np.minimum(1, importance / np.where(full > 0, full, 1))
+    empty, full = np.percentile(importance, (CLEAR, OPAQUE), axis=(1, 2), keepdims=True)
+    share = np.clip((importance - empty) / np.where(full > empty, full - empty, 1), 0, 1)
     opacity = np.round(share * 255).astype("uint8")
     return np.concatenate([pictures, opacity[..., None]], axis=3)
 

@@ -39,6 +39,7 @@ from ...models.loading import load_model
 from ...network.fast import use_fast
 from ...synthesis.ascent import Frame
 from ...synthesis.builder import configured_size, statistics_weight
+from ...synthesis.priors.pixel_steps import gaussian_blur
 from .. import drawing
 from ..config.schema import GenerateConfig
 from .pictures import (
@@ -53,6 +54,8 @@ from .report import save_drawing_report, save_report
 from .state import FILE, load_state, run_fingerprint, save_state
 from .task import Choice, Task
 from .tasks import find_objective
+
+SMOOTH = 64  # the longer side of an image over the σ by which its transparency is smoothed
 
 
 def generate(config: GenerateConfig, say: Callable[[str], None], resume: bool = False) -> bool:
@@ -190,7 +193,8 @@ class Run:
         drawing.save_picture(results[1], final_figure(shown, self.classifier, rows[-1], last))
         if self.importance is not None:
             results.append(self.folder / f"{name}_transparent.png")
-            importance = self.importance.numpy()[choice.kept, 0]
+            smooth = gaussian_blur(self.importance, max(self.importance.shape) / SMOOTH)
+            importance = smooth.numpy()[choice.kept, 0]
             drawing.save_picture(
                 results[-1], drawing.tile(drawing.cut_out(last, importance), columns)
             )
