@@ -165,6 +165,8 @@ def test_enlarging_and_reducing_by_hand():
     np.testing.assert_allclose(resizing(4, 4), np.eye(4), atol=1e-12)
     line = resizing(8, 16) @ np.arange(8.0)
     np.testing.assert_allclose(line[4:-4], (np.arange(16) + 0.5)[4:-4] / 2 - 0.5, atol=1e-9)
+    stripes = resizing(48, 16) @ (np.arange(48) % 2)  # a third of the size: their mean
+    np.testing.assert_allclose(stripes[2:-2], 0.5, atol=0.06)
     # By hand: a pixel at a distance of 0.25 counts 1.5/64 − 2.5/16 + 1.
     assert resizing(8, 16)[8, 4] == pytest.approx(1.5 / 64 - 2.5 / 16 + 1)
 
