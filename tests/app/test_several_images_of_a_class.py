@@ -64,6 +64,8 @@ def test_one_candidate_needs_no_judge(tmp_path):
         ({"candidates": 2, **{"judge": TINY["model"]}}, "choose another judge"),
         ({"candidates": 2, "judge": "{nome: x}"}, "unknown key 'judge.nome'"),
         ({"candidates": 2, "diversity.images": 3}, "choose one of them"),
+        ({"candidates": 2, "target": "{0: 1, 1: 1}"}, "classes without weights"),
+        ({"diversity.images": 2, "target": "{0: 1, 1: 1}"}, "classes without weights"),
         ({"candidates": 0}, "candidates must be at least 1"),
         ({"diversity.images": 2, "diversity.layer": "7x"}, "no layer '7x'"),
         ({"diversity.weight": -1}, "diversity.weight must be at least 0"),

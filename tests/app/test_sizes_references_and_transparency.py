@@ -74,6 +74,11 @@ def test_the_network_sees_no_more_than_the_views_of_a_large_image(tmp_path, monk
         ),
         ("accentuation", {"target": 7, "init": "photo.png"}, "class 7 does not exist"),
         ("accentuation", {"init": "photo.png", "layer": "x"}, "no layer 'x'"),
+        (
+            "accentuation",
+            {"init": "photo.png", "parametrisation": "phases"},
+            "use fourier or pyramid",
+        ),
         ("accentuation", {"init": "photo.png", "nearness": -1}, "nearness must be at least 0"),
         ("accentuation", {"init": "photo.png", "candidates": 2}, "does not read candidates"),
         ("filter", {"reference": "photo.png", "layer": 0}, "does not read reference"),

@@ -17,7 +17,7 @@ from ..models.classifier import Classifier
 from ..network.feature_maps import middle_layer
 from .ascent import Frame, Watcher, Weighted, ascend, noise
 from .objectives import Objective
-from .parametrisations import PARAMETRISATIONS, Fourier, Parametrisation, Pixels
+from .parametrisations import PARAMETRISATIONS, Fourier, Parametrisation, Phases, Pixels
 from .priors.diversity import Diversity
 from .priors.penalties import DEGREES, PENALTIES, for_whole_size, l2_norm
 from .priors.pixel_steps import PIXEL_STEPS
@@ -28,6 +28,7 @@ from .priors.views import views
 from .settings import AscentSettings, Priors, Steps
 
 AUTO_WEIGHT = 0.5  # of the statistics prior
+FROM_A_PICTURE = ("accentuation", "deep_dream")
 NOISE, GREY = "noise", ("grey", "gray")
 
 
@@ -164,6 +165,11 @@ def configured_parametrisation(
 ) -> Callable[[paddle.Tensor], Parametrisation]:
     """The parametrisation that a config asks for, as a function of the first images."""
     kind = look_up("parametrisation", settings.parametrisation, PARAMETRISATIONS)
+    if kind is Phases and settings.objective in FROM_A_PICTURE:
+        raise ConfigError(
+            f"parametrisation phases does not begin with a picture, which objective "
+            f"{settings.objective} needs; use fourier or pyramid"
+        )
     options: dict[str, Any] = {"growth": settings.growth}
     if kind is not Pixels:
         options.update(mean=classifier.mean, std=classifier.std)

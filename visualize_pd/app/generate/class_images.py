@@ -148,6 +148,8 @@ def accentuated_image(config: GenerateConfig, classifier: Classifier) -> Task:
 
 def mixed_classes(config: GenerateConfig, classifier: Classifier, asked: dict) -> Task:
     """One image of several classes. `asked` is `{name or index: weight}`."""
+    if _copies(config) > 1:
+        raise ConfigError("candidates and diversity need classes without weights in target")
     weights = _weights(asked, classifier)
     objective = mixed_score(weights, config.score)
     targets = list(weights)
