@@ -80,7 +80,7 @@ class ReferenceSettings:
         None, "photographs: a file, a folder or a glob, or a list of them"
     )
     weight: float = key(
-        20.0, "weight of the distance from the activations of the photographs", minimum=0
+        8.0, "weight of the distance from the activations of the photographs", minimum=0
     )
     layers: Optional[list[Union[str, int]]] = key(
         None,
