@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -33,6 +32,7 @@ class Pyramid(Parametrisation):
         count, channels, *size = start.shape
         self.colours = Colours(channels, mean, std)
         self.levels = levels(size)
+        self.matrices: dict[tuple[int, int], paddle.Tensor] = {}
         whole = self.colours.plain(start).reshape(count, channels, -1)
         rest = sum(height * width for height, width in self.levels[1:])
         super().__init__(np.pad(whole, ((0, 0), (0, 0), (0, rest))), size, growth)
@@ -45,11 +45,17 @@ class Pyramid(Parametrisation):
         for part, (height, width) in zip(parts, self.levels):
             level = part.reshape([count, channels, height, width])
             if height != shape[0]:
-                level = paddle.matmul(constant(resizing(height, shape[0])), level)
+                level = paddle.matmul(self._resizing(height, shape[0]), level)
             if width != shape[1]:
-                level = paddle.matmul(level, constant(resizing(width, shape[1]).T))
+                level = paddle.matmul(level, self._resizing(width, shape[1]), transpose_y=True)
             total = total + level
         return self.colours.image(total)
+
+    def _resizing(self, before: int, after: int) -> paddle.Tensor:
+        """The matrix of `resizing` as a tensor, which is kept for the next step."""
+        if (before, after) not in self.matrices:
+            self.matrices[before, after] = constant(resizing(before, after))
+        return self.matrices[before, after]
 
 
 def levels(size: Sequence[int]) -> list[tuple[int, int]]:
@@ -60,7 +66,6 @@ def levels(size: Sequence[int]) -> list[tuple[int, int]]:
     return found
 
 
-@lru_cache(maxsize=128)
 def resizing(before: int, after: int) -> np.ndarray:
     """The matrix `[after, before]` that resizes one side of an image by a cubic kernel (Keys 1981).
 

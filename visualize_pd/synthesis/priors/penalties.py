@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Iterator
+from functools import reduce
 
 import paddle
 from paddle.nn import functional
@@ -15,6 +17,9 @@ def l2_norm(images: paddle.Tensor) -> paddle.Tensor:
 
 def alpha_norm(images: paddle.Tensor, alpha: float = 6) -> paddle.Tensor:
     """‖I‖_α^α, summed over the batch, against extreme colours (Mahendran & Vedaldi 2014)."""
+    if alpha in (2, 4, 6):  # products are several times as fast as a power
+        square = images * images
+        return reduce(operator.mul, [square] * (int(alpha) // 2)).sum()
     return (images.abs() ** alpha).sum()
 
 
