@@ -237,8 +237,8 @@ class Run:
         return about + (": " if rated else "") + ", ".join(rated)
 
     def _title(self) -> str:
-        count = len(self.task.titles)
-        title = self.task.titles[0] if count == 1 else f"{count} images"
+        titles = self.choice.titles if self.choice else self.task.titles
+        title = titles[0] if len(titles) == 1 else f"{len(titles)} images"
         return f"{title} ({self.task.subject})"
 
     def _write(self, frame: Frame) -> None:
