@@ -105,7 +105,13 @@ def test_bad_settings_are_answered_in_a_sentence(
 
 
 @pytest.mark.parametrize(
-    "small", [{"size": 8}, {"growth.sizes": "[24, 8]"}, {"size": 64, "priors.views.size": 8}]
+    "small",
+    [
+        {"size": 8},
+        {"growth.sizes": "[24, 8]"},
+        {"size": 64, "priors.views.size": 8},
+        {"size": 8, "target": "{0: 1, 1: 1}"},
+    ],
 )
 def test_an_image_too_small_for_the_network_is_refused(tmp_path, capsys, small):
     settings = {"model": "{name: 'tiny:pooling_net', image_size: 32}", **small}

@@ -19,7 +19,6 @@ from ...models.classifier import Classifier
 from ...models.config import ModelConfig
 from ...models.fingerprint import network_fingerprint
 from ...models.loading import load_model
-from ...network.batching import check_memory
 from ...network.feature_maps import middle_layer
 from ...network.scores import (
     class_scores,
@@ -37,7 +36,7 @@ from ...synthesis.builder import (
 )
 from ...synthesis.objectives import class_score, mixed_score
 from ..config.schema import GenerateConfig
-from .task import Choice, Rating, Task, images_in_batches, joined, photograph_of
+from .task import Choice, Rating, Task, check_size, images_in_batches, joined, photograph_of
 
 
 def class_images(config: GenerateConfig, classifier: Classifier) -> Task:
@@ -120,7 +119,7 @@ def accentuated_image(config: GenerateConfig, classifier: Classifier) -> Task:
         raise ConfigError("target must be one class for an accentuation")
     target = _class_of(config.target, classifier)
     image = cropped(config, classifier, photograph_of(config))
-    check_memory(classifier.network, image.shape)
+    check_size(config, classifier, image.shape)
     named = config.layer is not None
     layer = str(config.layer) if named else middle_layer(classifier.network, image)
 
@@ -166,7 +165,7 @@ def mixed_classes(config: GenerateConfig, classifier: Classifier, asked: dict) -
         return {"score": score.numpy().tolist(), **each}
 
     start = configured_start(config, classifier)
-    check_memory(classifier.network, start.shape)
+    check_size(config, classifier, start.shape)
 
     def frames(resume: Frame | None) -> Iterator[Frame]:
         return configured_ascent(config, classifier, objective, start, resume)

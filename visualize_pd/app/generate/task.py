@@ -71,10 +71,7 @@ def images_in_batches(
             f"{key} asks for {count} images; one run makes 1 to {MOST_IMAGES} of them"
         )
     starts = [configured_start(config, classifier, number) for number in range(copies)]
-    check_memory(classifier.network, [copies, *starts[0].shape[1:]])
-    smallest = smallest_view(config, classifier)
-    if min(smallest) < classifier.image_size:
-        check_not_too_small(classifier.network, paddle.zeros([*starts[0].shape[:2], *smallest]))
+    check_size(config, classifier, [copies, *starts[0].shape[1:]])
     size = _groups_per_pass(classifier, starts) * copies if count > 1 else 1
     every = [number for number in numbers for _ in range(copies)]
     parts = [every[first : first + size] for first in range(0, count, size)]
@@ -100,6 +97,14 @@ def images_in_batches(
         return {name: [value for scores in each for value in scores[name]] for name in each[0]}
 
     return frames, rate
+
+
+def check_size(config: GenerateConfig, classifier: Classifier, shape: Sequence[int]) -> None:
+    """Raise `ImageError` if images of `shape` need too much memory, or a view is too small."""
+    check_memory(classifier.network, shape)
+    smallest = smallest_view(config, classifier)
+    if min(smallest) < classifier.image_size:
+        check_not_too_small(classifier.network, paddle.zeros([1, shape[1], *smallest]))
 
 
 def _groups_per_pass(classifier: Classifier, starts: Sequence[paddle.Tensor]) -> int:
