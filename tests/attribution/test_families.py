@@ -15,9 +15,9 @@ from toys import close
 
 from visualize_pd import METHODS, load_model
 from visualize_pd.network.fast.layers import fast_layers
-from visualize_pd.network.feature_maps import is_feature_maps, last_feature_maps
 from visualize_pd.network.gradients import record_forward
 from visualize_pd.network.hooks import frozen
+from visualize_pd.network.layers.feature_maps import is_feature_maps, last_feature_maps
 from visualize_pd.network.scores import logits_of
 
 pytestmark = pytest.mark.filterwarnings("ignore:When training, we now always track")

@@ -18,8 +18,8 @@ import time
 import paddle
 
 import visualize_pd as vp
-from visualize_pd.network.feature_maps import last_feature_maps
 from visualize_pd.network.gradients import record_forward
+from visualize_pd.network.layers.feature_maps import last_feature_maps
 
 BATCHES = (1, 2, 4, 8, 16, 32)
 SAMPLES, TARGET = 50, 207

@@ -82,7 +82,7 @@ def test_more_nearness_stays_nearer():
 
 
 def test_the_default_layer_is_the_last_before_the_smallest_maps():
-    from visualize_pd.network.feature_maps import layers_of_each_size, middle_layer
+    from visualize_pd.network.layers.feature_maps import layers_of_each_size, middle_layer
 
     network = paddle.nn.Sequential(
         paddle.nn.Conv2D(3, 2, 1),

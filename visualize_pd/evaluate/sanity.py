@@ -14,7 +14,7 @@ import paddle
 
 from ..core.checks import check_count, look_up
 from ..core.errors import ConfigError
-from ..network.layers import find_layers
+from ..network.layers.by_name import find_layers
 from ..network.scores import score_function
 from ..synthesis.priors.pixel_steps import gaussian_blur
 

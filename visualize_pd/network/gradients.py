@@ -9,8 +9,7 @@ import paddle
 
 from ..core.errors import ModelError
 from .fast import fast_layers
-from .hooks import capture_outputs, frozen
-from .layers import Calls
+from .hooks import Calls, capture_outputs, frozen
 from .relu_rules import REACHED, check_reach, relu_rule
 from .scores import check_images, check_or_warn, class_scores, read_logits, resolve_targets
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import paddle
+
+Calls = Sequence[tuple[paddle.nn.Layer, Any]]  # layers and what they returned, in order
 
 
 @contextmanager

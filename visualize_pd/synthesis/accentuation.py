@@ -8,7 +8,7 @@ from typing import Any
 import paddle
 
 from ..core.images import IMAGENET_MEAN, IMAGENET_STD
-from ..network.feature_maps import middle_layer
+from ..network.layers.feature_maps import middle_layer
 from .ascent import Frame
 from .builder import build_ascent
 from .objectives import accentuated_score

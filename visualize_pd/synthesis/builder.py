@@ -14,7 +14,7 @@ from ..core.config import as_dict
 from ..core.errors import ConfigError
 from ..core.images import IMAGENET_MEAN, IMAGENET_STD, find_images, load_image, to_tensor
 from ..models.classifier import Classifier
-from ..network.feature_maps import middle_layer
+from ..network.layers.feature_maps import middle_layer
 from .ascent import Frame, Watcher, Weighted, ascend, noise
 from .objectives import Objective
 from .parametrisations import PARAMETRISATIONS, Fourier, Parametrisation, Phases, Pixels

@@ -11,9 +11,9 @@ import paddle
 
 from ..core.checks import check_count
 from ..core.errors import ConfigError
-from ..network.feature_maps import feature_maps_of
 from ..network.hooks import capture_outputs, frozen
-from ..network.layers import find_layers
+from ..network.layers.by_name import find_layers
+from ..network.layers.feature_maps import feature_maps_of
 from ..network.scores import (
     check_distinct,
     check_finite,

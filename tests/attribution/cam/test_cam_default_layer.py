@@ -9,8 +9,8 @@ from paddle.nn import functional
 from toys import close, images
 
 import visualize_pd
-from visualize_pd.network.feature_maps import last_feature_maps
 from visualize_pd.network.gradients import record_forward
+from visualize_pd.network.layers.feature_maps import last_feature_maps
 
 
 def network_with_relus(relu):

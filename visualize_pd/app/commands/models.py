@@ -55,8 +55,8 @@ def show_model(name: str) -> int:
 
     from ...models.classifier import network_errors
     from ...models.loading import load_model, weights_source
-    from ...network.feature_maps import last_feature_maps
     from ...network.gradients import record_forward
+    from ...network.layers.feature_maps import last_feature_maps
 
     classifier = load_model(name, weights="random")
     network, size = classifier.network, classifier.image_size

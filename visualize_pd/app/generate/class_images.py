@@ -19,7 +19,7 @@ from ...models.classifier import Classifier
 from ...models.config import ModelConfig
 from ...models.fingerprint import network_fingerprint
 from ...models.loading import load_model
-from ...network.feature_maps import middle_layer
+from ...network.layers.feature_maps import middle_layer
 from ...network.scores import (
     class_scores,
     logits_of,

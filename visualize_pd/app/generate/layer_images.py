@@ -11,9 +11,9 @@ from ...core.errors import ConfigError, ImageError
 from ...core.images import to_tensor
 from ...models.classifier import Classifier, network_errors
 from ...network.batching import check_memory
-from ...network.feature_maps import feature_maps_of
 from ...network.hooks import capture_outputs, frozen
-from ...network.layers import find_layers
+from ...network.layers.by_name import find_layers
+from ...network.layers.feature_maps import feature_maps_of
 from ...synthesis.ascent import Frame
 from ...synthesis.builder import configured_parametrisation, configured_start
 from ...synthesis.deep_dream import deep_dream

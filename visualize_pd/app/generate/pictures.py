@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 
 from ...models.classifier import Classifier
-from ...network.layers import first_weights
+from ...network.layers.by_name import first_weights
 from .. import drawing
 from ..config.schema import GenerateConfig
 from .task import Choice, Task

@@ -14,9 +14,10 @@ from typing import Any, NamedTuple
 import paddle
 from paddle.nn import functional
 
-from ...network.feature_maps import feature_maps_of, last_feature_maps
 from ...network.gradients import ForwardPass, differentiate, input_gradient, record_forward
-from ...network.layers import Calls, find_layers
+from ...network.hooks import Calls
+from ...network.layers.by_name import find_layers
+from ...network.layers.feature_maps import feature_maps_of, last_feature_maps
 from .principal_component import principal_component
 from .views import views_of
 

@@ -8,9 +8,9 @@ import paddle
 
 from ...core.checks import check_count
 from ...core.errors import ConfigError
-from ...network.feature_maps import feature_maps_of, last_feature_maps
 from ...network.gradients import differentiate, record_forward
-from ...network.layers import find_layers
+from ...network.layers.by_name import find_layers
+from ...network.layers.feature_maps import feature_maps_of, last_feature_maps
 from ..reduction import reduce
 
 

@@ -7,9 +7,9 @@ from contextlib import contextmanager
 
 import paddle
 
-from ...network.feature_maps import feature_maps_of
 from ...network.hooks import capture_outputs
-from ...network.layers import find_layers
+from ...network.layers.by_name import find_layers
+from ...network.layers.feature_maps import feature_maps_of
 
 
 class Diversity:

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import paddle
 
-from ...network.feature_maps import feature_maps_of, layers_of_each_size
 from ...network.hooks import capture_outputs, frozen
-from ...network.layers import find_layers
+from ...network.layers.by_name import find_layers
+from ...network.layers.feature_maps import feature_maps_of, layers_of_each_size
 
 
 class Reference:

@@ -6,10 +6,9 @@ from typing import Any, NamedTuple
 
 import paddle
 
-from ..core.errors import ConfigError, ModelError
-from .gradients import gradients_or_none
-from .hooks import capture_outputs, frozen
-from .layers import Calls
+from ...core.errors import ConfigError, ModelError
+from ..gradients import gradients_or_none
+from ..hooks import Calls, capture_outputs, frozen
 
 
 def is_feature_maps(output: Any) -> bool:

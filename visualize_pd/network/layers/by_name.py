@@ -7,10 +7,8 @@ from typing import Any
 
 import paddle
 
-from ..core.checks import did_you_mean
-from ..core.errors import ConfigError
-
-Calls = Sequence[tuple[paddle.nn.Layer, Any]]
+from ...core.checks import did_you_mean
+from ...core.errors import ConfigError
 
 
 def find_layers(network: paddle.nn.Layer, names: str | Sequence[str]) -> list[paddle.nn.Layer]:
