@@ -17,7 +17,7 @@ from visualize_pd import METHODS, load_model
 from visualize_pd.network.fast.layers import fast_layers
 from visualize_pd.network.gradients import record_forward
 from visualize_pd.network.hooks import frozen
-from visualize_pd.network.layers.feature_maps import is_feature_maps, last_feature_maps
+from visualize_pd.network.layers.feature_maps import default_feature_maps, is_feature_maps
 from visualize_pd.network.scores import logits_of
 
 pytestmark = pytest.mark.filterwarnings("ignore:When training, we now always track")
@@ -207,7 +207,8 @@ def test_batch_gives_what_single_images_give(built):
 def test_default_layer_is_that_of_the_architecture(built):
     network, family = built.network, built.family
     passed = record_forward(network, built.images, layers=network.sublayers())
-    layer, maps, gradient = last_feature_maps(passed.calls, passed.scores)
+    found = default_feature_maps(network, passed)
+    layer, maps, gradient = found.layer, found.maps, found.slope
     assert layer is dict(network.named_sublayers())[family.layer]
     assert tuple(maps.shape) == (2, *family.maps) and is_feature_maps(maps)
     assert family.lowest <= maps.min().item() < maps.max().item()

@@ -19,7 +19,7 @@ import paddle
 
 import visualize_pd as vp
 from visualize_pd.network.gradients import record_forward
-from visualize_pd.network.layers.feature_maps import last_feature_maps
+from visualize_pd.network.layers.feature_maps import default_feature_maps
 
 BATCHES = (1, 2, 4, 8, 16, 32)
 SAMPLES, TARGET = 50, 207
@@ -96,7 +96,7 @@ def cases(channels: int) -> dict:
 def live_channels(network: paddle.nn.Layer, image: paddle.Tensor) -> int:
     """Channels of the default layer that are not flat: Score-CAM's and Ablation-CAM's passes."""
     passed = record_forward(network, image, layers=network.sublayers())
-    maps = last_feature_maps(passed.calls, passed.scores).maps
+    maps = default_feature_maps(network, passed).maps
     return int((maps.max(axis=[2, 3]) > maps.min(axis=[2, 3])).sum())
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from .attention.attention_rollout import attention_rollout
+from .attention.legrad import legrad
+from .attention.transformer_attribution import transformer_attribution
 from .cam.ablation_cam import ablation_cam
 from .cam.eigen_cam import eigen_cam, eigen_grad_cam
 from .cam.grad_cam import grad_cam, grad_cam_pp, guided_grad_cam, layer_cam, xgrad_cam
@@ -34,6 +37,9 @@ METHODS = {
     "score_cam": score_cam,
     "ablation_cam": ablation_cam,
     "guided_grad_cam": guided_grad_cam,
+    "attention_rollout": attention_rollout,
+    "transformer_attribution": transformer_attribution,
+    "legrad": legrad,
     "occlusion": occlusion,
     "rise": rise,
 }
@@ -55,6 +61,7 @@ TITLES = {
     "score_cam": "Score-CAM",
     "ablation_cam": "Ablation-CAM",
     "guided_grad_cam": "guided Grad-CAM",
+    "legrad": "LeGrad",
     "rise": "RISE",
 }
-WITHOUT_CLASS = {"eigen_cam", "activation_gradient"}
+WITHOUT_CLASS = {"eigen_cam", "activation_gradient", "attention_rollout"}

@@ -86,7 +86,10 @@ REACHED: weakref.WeakKeyDictionary = weakref.WeakKeyDictionary()
 
 
 def check_reach(network: paddle.nn.Layer, images: paddle.Tensor, relu: str) -> None:
-    """Do a pass of one image. Raise `ModelError` if the rule does not reach every ReLU in it."""
+    """Do a pass of one image. Raise `ModelError` if the rule does not reach every ReLU in it.
+
+    A GELU is an error too. The rules are defined for ReLUs only.
+    """
     with frozen(network), paddle.enable_grad(), relu_rule(relu) as ruled:
         image = images[:1].detach()
         image.stop_gradient = False
@@ -94,6 +97,11 @@ def check_reach(network: paddle.nn.Layer, images: paddle.Tensor, relu: str) -> N
         unruled = unruled_relus(logits, ruled)
         if not logits.stop_gradient:
             logits.sum().backward()
+    if any("gelu" in name.lower() for name in unruled):
+        raise ModelError(
+            f"the {relu} rule is for ReLUs, and the network has GELUs, for which there is no such "
+            "rule; use gradient, smooth_grad or integrated_gradients"
+        )
     if unruled:
         raise ModelError(
             f"the {relu} rule does not reach every ReLU: one of them works in place or is in a "
@@ -104,6 +112,8 @@ def check_reach(network: paddle.nn.Layer, images: paddle.Tensor, relu: str) -> N
 
 def unruled_relus(logits: paddle.Tensor, ruled: Sequence[paddle.Tensor]) -> list[str]:
     """Names of the recorded operations that contain a ReLU which `relu_rule` has not reached.
+
+    GELUs are among them.
 
     `ruled` holds the outputs of the ReLUs that it has reached. After this call Paddle keeps
     the graph in memory; `logits.backward()` empties it.
@@ -118,6 +128,6 @@ def unruled_relus(logits: paddle.Tensor, ruled: Sequence[paddle.Tensor]) -> list
         waiting.extend(node.next_functions)
         kind = node.name().lower().replace("compat", "")  # older name: "reluGradNodeCompat"
         is_relu = kind in ("relugradnode", "relu6gradnode") and node not in known
-        if is_relu or "RunProgram" in node.name():
+        if is_relu or kind == "gelugradnode" or "RunProgram" in node.name():
             unruled.append(node.name())
     return unruled

@@ -10,7 +10,7 @@ from toys import close, images
 
 import visualize_pd
 from visualize_pd.network.gradients import record_forward
-from visualize_pd.network.layers.feature_maps import last_feature_maps
+from visualize_pd.network.layers.feature_maps import default_feature_maps
 
 
 def network_with_relus(relu):
@@ -145,7 +145,8 @@ def default_networks():
 
 def chosen_layer(network, batch):
     passed = record_forward(network, batch, layers=network.sublayers())
-    layer, maps, gradient = last_feature_maps(passed.calls, passed.scores)
+    found = default_feature_maps(network, passed)
+    layer, maps, gradient = found.layer, found.maps, found.slope
     assert gradient.shape == maps.shape
     return next(name for name, known in network.named_sublayers() if known is layer), maps
 
@@ -185,7 +186,8 @@ def test_unused_convolution_is_skipped():
 def test_gradient_is_zero_if_the_score_uses_no_feature_maps():
     network, batch = WithUnusedConvolution(used=False), paddle.randn([2, 3, 8, 8])
     passed = record_forward(network, batch, layers=network.sublayers())
-    layer, maps, gradient = last_feature_maps(passed.calls, passed.scores)
+    found = default_feature_maps(network, passed)
+    layer, maps, gradient = found.layer, found.maps, found.slope
     assert layer is network.last and maps.shape == gradient.shape == [2, 4, 8, 8]
     assert float(gradient.abs().max()) == 0
     assert float(CAMS["grad_cam"](network, batch, 1).max()) == 0

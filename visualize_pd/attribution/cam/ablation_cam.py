@@ -5,7 +5,9 @@ from __future__ import annotations
 import numpy as np
 import paddle
 
+from ...core.errors import ConfigError
 from ...network.batching import batches
+from ...network.layers.tokens import Windows
 from ...network.partial_forward import PartialForward
 from ...network.scores import class_scores, logits_of, resolve_targets, score_function
 from .pipeline import CamInputs, cam
@@ -16,21 +18,29 @@ def ablation_cam(inputs: CamInputs, *, batch_size: int = 32) -> paddle.Tensor:
     """Ablation-CAM (Desai & Ramaswamy 2020, equation 3): w_k = (S_c − S_c without A_k) / |S_c|.
 
     Layers that end before the feature maps do not run again; all else runs once for each channel
-    that is not all zero.
+    that is not all zero. Extra tokens, such as a class token, stay as they are.
     """
+    layer, layout = inputs.layer, inputs.layout
+    if layer is None or isinstance(layout, Windows):
+        raise ConfigError(
+            "Ablation-CAM needs whole feature maps that a layer returns, but these are "
+            f"{'made between layers' if layer is None else 'cut into windows'}; name another layer "
+            "as target_layer"
+        )
     images, (count, channels) = inputs.forward_pass.images.detach(), inputs.activations.shape[:2]
     weights = paddle.zeros([count, channels, 1, 1], dtype=inputs.activations.dtype)
     zero = (inputs.activations == 0).all(axis=[2, 3]).numpy()
     with score_function(inputs.network):
         for n in range(count):
-            rest = PartialForward(inputs.network, inputs.layer, images[n : n + 1], inputs.call)
+            rest = PartialForward(inputs.network, layer, images[n : n + 1], inputs.call)
             maps, target = inputs.activations[n : n + 1], inputs.forward_pass.targets[n : n + 1]
             drops = np.zeros(channels)
             live = np.flatnonzero(~zero[n])
             for part in batches(len(live), batch_size, "leaving out channels"):
                 kept = np.ones((part.stop - part.start, channels, 1, 1), dtype="float32")
                 kept[np.arange(len(kept)), live[part]] = 0
-                logits = logits_of(rest(maps * paddle.to_tensor(kept).astype(maps.dtype)))
+                altered = maps * paddle.to_tensor(kept).astype(maps.dtype)
+                logits = logits_of(rest(layout.put(altered, inputs.output[n : n + 1])))
                 chosen = resolve_targets(target.expand([len(kept)]), logits)
                 without = class_scores(logits, chosen, inputs.score)
                 drops[live[part]] = (inputs.forward_pass.scores[n] - without).numpy()

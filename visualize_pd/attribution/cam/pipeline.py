@@ -17,7 +17,13 @@ from paddle.nn import functional
 from ...network.gradients import ForwardPass, differentiate, input_gradient, record_forward
 from ...network.hooks import Calls
 from ...network.layers.by_name import find_layers
-from ...network.layers.feature_maps import feature_maps_of, last_feature_maps
+from ...network.layers.feature_maps import (
+    FeatureMaps,
+    capture_blocks,
+    default_feature_maps,
+    named_feature_maps,
+)
+from ...network.layers.tokens import Layout
 from .principal_component import principal_component
 from .views import views_of
 
@@ -26,12 +32,16 @@ class CamInputs(NamedTuple):
     """What a rule may use: the feature maps A of one layer, ∂S_c/∂A, and where they come from.
 
     `activations` and `gradients` are `[N, K, h, w]`. For a rule with `gradients=False`, `gradients`
-    may be None. `call` is the number of the layer's call in the forward pass, from 0 on.
+    may be None. `output` is what the layer returned, and `layout` tells where A lies in it. `call`
+    is the number of the layer's call in the forward pass, from 0 on. `layer` is None if A was made
+    between layers.
     """
 
     activations: paddle.Tensor
     gradients: paddle.Tensor
-    layer: paddle.nn.Layer
+    output: paddle.Tensor
+    layout: Layout
+    layer: paddle.nn.Layer | None
     call: int
     network: paddle.nn.Layer
     forward_pass: ForwardPass
@@ -41,8 +51,10 @@ class CamInputs(NamedTuple):
 SHARED = """\
     Returns `[N, 1, H, W]` at the size of the images, after ReLU, not rescaled.
 
-    `target_layer`: the name of a layer, or several names; by default the last convolutional feature
-    maps. `aug_smooth` averages over mirrored copies of the image and copies × 0.9 and × 1.1.
+    `target_layer`: the name of a layer, or several names. The layer may return feature maps, or
+    the tokens of a transformer. By default it is the last convolutional feature maps, or in a
+    transformer the tokens that go into the last block. `aug_smooth` averages over mirrored copies
+    of the image and copies × 0.9 and × 1.1.
     `zooms` averages over further sizes, as shares of the image's size. Before an average each map
     is divided by its maximum, so that all maps have the same weight. `eigen_smooth` projects the
     contributions on their first principal component before they are summed. `guided` multiplies by
@@ -112,34 +124,40 @@ def _layers(
     gradients: bool,
 ) -> tuple[list[CamInputs], paddle.Tensor]:
     """Run one forward pass. Return the inputs of a rule for each layer, and the images' classes."""
-    layers = network.sublayers() if names is None else find_layers(network, names)
-    forward = record_forward(network, images, targets, score=score, layers=layers)
-    slopes: list[Any]
     if names is None:
-        layer, maps, slope = last_feature_maps(forward.calls, forward.scores)
-        found, slopes = [(layer, maps)], [slope]
+        with capture_blocks(network) as blocks:
+            forward = record_forward(
+                network, images, targets, score=score, layers=network.sublayers()
+            )
+        found = [default_feature_maps(network, forward, blocks)]
     else:
         names = [names] if isinstance(names, str) else names
-        found = [
-            (layer, feature_maps_of(layer, forward.calls, name))
-            for layer, name in zip(layers, names)
-        ]
-        slopes = [None] * len(found)
+        named = find_layers(network, names)
+        convolutions = [each for each in network.sublayers() if isinstance(each, paddle.nn.Conv2D)]
+        layers = {id(layer): layer for layer in (*named, *convolutions)}
+        forward = record_forward(
+            network, images, targets, score=score, layers=list(layers.values())
+        )
+        found = [named_feature_maps(network, forward, *each) for each in zip(names, named)]
         if gradients:
-            slopes = differentiate(forward.scores, [maps for _, maps in found])
-    numbers = [_number(layer, maps, forward.calls) for layer, maps in found]
+            slopes = differentiate(forward.scores, [each.output for each in found])
+            found = [each._replace(slope=slope) for each, slope in zip(found, slopes)]
+    numbers = [_number(each, forward.calls) for each in found]
     forward = forward._replace(scores=forward.scores.detach(), calls=())
     inputs = [
-        CamInputs(maps.detach(), slope, layer, number, network, forward, score)
-        for (layer, maps), slope, number in zip(found, slopes, numbers)
+        CamInputs(
+            *(each.maps.detach(), each.slope_of_maps, each.output.detach(), each.layout),
+            *(each.layer, number, network, forward, score),
+        )
+        for each, number in zip(found, numbers)
     ]
     return inputs, forward.targets
 
 
-def _number(layer: paddle.nn.Layer, maps: paddle.Tensor, calls: Calls) -> int:
+def _number(found: FeatureMaps, calls: Calls) -> int:
     """The number of the layer's call that returned these maps, from 0 on."""
-    outputs = [output for called, output in calls if called is layer]
-    return next(number for number, output in enumerate(outputs) if output is maps)
+    outputs = [output for called, output in calls if called is found.layer]
+    return next((number for number, output in enumerate(outputs) if output is found.output), 0)
 
 
 def _to_one(heat: paddle.Tensor) -> paddle.Tensor:

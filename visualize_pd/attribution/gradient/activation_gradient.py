@@ -10,7 +10,11 @@ from ...core.checks import check_count
 from ...core.errors import ConfigError
 from ...network.gradients import differentiate, record_forward
 from ...network.layers.by_name import find_layers
-from ...network.layers.feature_maps import feature_maps_of, last_feature_maps
+from ...network.layers.feature_maps import (
+    capture_blocks,
+    default_feature_maps,
+    feature_maps_of,
+)
 from ..reduction import reduce
 
 
@@ -33,9 +37,11 @@ def activation_gradient(
     `ConfigError` for a layer or a filter that the network does not have.
     """
     layers = network.sublayers() if layer is None else find_layers(network, layer)
-    passed = record_forward(network, images, relu="guided" if guided else None, layers=layers)
+    with capture_blocks(network) as blocks:
+        passed = record_forward(network, images, relu="guided" if guided else None, layers=layers)
     if layer is None:
-        maps = last_feature_maps(passed.calls, passed.scores).maps
+        with paddle.enable_grad():
+            maps = default_feature_maps(network, passed, blocks).maps
     else:
         maps = feature_maps_of(layers[0], passed.calls, layer)
     with paddle.enable_grad():

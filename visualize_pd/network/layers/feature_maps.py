@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import paddle
 
 from ...core.errors import ConfigError, ModelError
-from ..gradients import gradients_or_none
+from ..gradients import ForwardPass, gradients_or_none
 from ..hooks import Calls, capture_outputs, frozen
+from .tokens import ChannelsFirst, Layout, Layouts, Tokens, is_attention
 
 
 def is_feature_maps(output: Any) -> bool:
@@ -55,21 +58,184 @@ def middle_layer(network: paddle.nn.Layer, images: paddle.Tensor) -> str:
 
 
 class FeatureMaps(NamedTuple):
-    """Feature maps, the layer that returned them, and ∂ Σ scores / ∂ maps."""
+    """An output with feature maps in it, where they lie in it, and ∂ Σ scores / ∂ output.
+
+    `layer` is None if no layer returned the output. `slope` is None if nobody asked for it.
+    """
+
+    layer: paddle.nn.Layer | None
+    output: paddle.Tensor
+    layout: Layout
+    slope: paddle.Tensor | None
+
+    @property
+    def maps(self) -> paddle.Tensor:
+        """The feature maps `[N, C, h, w]`."""
+        return self.layout.maps(self.output)
+
+    @property
+    def slope_of_maps(self) -> paddle.Tensor | None:
+        """∂ Σ scores / ∂ maps, `[N, C, h, w]`."""
+        return None if self.slope is None else self.layout.maps(self.slope)
+
+
+def named_feature_maps(
+    network: paddle.nn.Layer, passed: ForwardPass, name: str, layer: paddle.nn.Layer
+) -> FeatureMaps:
+    """The last feature maps that the layer `name` returned in a forward pass.
+
+    Raises `ConfigError` if it returned none. The message gives layers that did.
+    """
+    outputs = [output for called, output in passed.calls if called is layer]
+    if not outputs:
+        raise ConfigError(f"the network never calls its layer '{name}'")
+    layouts = Layouts(network, passed.images, passed.calls)
+    for output in reversed(outputs):
+        layout = layouts.of(layer, output)
+        if layout is not None:
+            return FeatureMaps(layer, output, layout, None)
+    shape = getattr(outputs[-1], "shape", type(outputs[-1]).__name__)
+    raise ConfigError(
+        f"layer '{name}' returns {shape}, not feature maps [N, C, H, W] and not tokens of the image"
+    )
+
+
+class Call(NamedTuple):
+    """A call of a block, a normalisation or a convolution, with its first input and its output.
+
+    `output` is None if the call has not ended.
+    """
 
     layer: paddle.nn.Layer
-    maps: paddle.Tensor
-    slope: paddle.Tensor
+    input: paddle.Tensor
+    output: Any = None
 
 
-def last_feature_maps(calls: Calls, scores: paddle.Tensor) -> FeatureMaps:
+@contextmanager
+def capture_blocks(network: paddle.nn.Layer) -> Iterator[list[Call]]:
+    """Collect the calls of blocks, normalisations and convolutions, in the order they begin.
+
+    A block is a layer that has a normalisation in it.
+    """
+    calls: list[Call] = []
+    running: list[int] = []
+
+    def begin(layer: paddle.nn.Layer, inputs: Any) -> None:
+        running.append(len(calls))
+        calls.append(Call(layer, inputs[0] if inputs else None))
+
+    def end(_layer: paddle.nn.Layer, _inputs: Any, output: Any) -> None:
+        place = running.pop()
+        calls[place] = calls[place]._replace(output=output)
+
+    handles = []
+    for layer in network.sublayers():
+        if (
+            _is_normalisation(layer)
+            or any(map(_is_normalisation, layer.sublayers()))
+            or isinstance(layer, paddle.nn.Conv2D)
+        ):
+            handles.append(layer.register_forward_pre_hook(begin))
+            handles.append(layer.register_forward_post_hook(end))
+    try:
+        yield calls
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def _is_normalisation(layer: paddle.nn.Layer) -> bool:
+    return "Norm" in type(layer).__name__ and not layer.sublayers()
+
+
+def default_feature_maps(
+    network: paddle.nn.Layer, passed: ForwardPass, blocks: Sequence[Call] = ()
+) -> FeatureMaps:
+    """The last feature maps that say where things are, and on which the scores depend.
+
+    In a transformer they are the tokens that go into the last block, the input of its
+    normalisation. If only the class token is read after the block, they are the output of that
+    normalisation: all that the patches do goes through it, and before it A · ∂S/∂A is 0 for every
+    patch, because a normalisation ignores the scale of its input. `blocks` come from
+    `capture_blocks`. In other networks they are the last convolutional feature maps. Raises
+    `ModelError` if there are none, or if they are only the patches of a transformer.
+    """
+    layouts = Layouts(network, passed.images, passed.calls)
+    tokens = _last_block(layouts, passed, blocks)
+    if tokens is None:
+        convolutional = _last_convolutional(layouts, passed)
+        _refuse_patches(layouts, passed, convolutional)
+        return convolutional
+    return tokens
+
+
+def _last_block(layouts: Layouts, passed: ForwardPass, calls: Sequence[Call]) -> FeatureMaps | None:
+    """The tokens that go into the last block, if no convolution comes after it."""
+    later: list[paddle.nn.Layer] = []
+    for place in range(len(calls) - 1, -1, -1):
+        layer, given, returned = calls[place]
+        if isinstance(layer, paddle.nn.Conv2D):
+            later.append(layer)
+        elif not _is_normalisation(layer):
+            found = _tokens(layouts, passed, given)
+            if found is not None:
+                inside = {id(own) for own in layer.sublayers()}
+                if any(id(each) not in inside for each in later):
+                    return None
+                after = _tokens(layouts, passed, returned)
+                first = _tokens(layouts, passed, _first_normalised(calls[place + 1 :], inside))
+                return first if first is not None and after is None else found
+    return None
+
+
+def _first_normalised(calls: Sequence[Call], inside: set[int]) -> Any:
+    return next(
+        (c.output for c in calls if id(c.layer) in inside and _is_normalisation(c.layer)), 0
+    )
+
+
+def _tokens(layouts: Layouts, passed: ForwardPass, tensor: Any) -> FeatureMaps | None:
+    """Tokens of all images whose patches have an effect on the scores. None for anything else."""
+    if not isinstance(tensor, paddle.Tensor) or tensor.ndim != 3:
+        return None
+    layout = layouts.tokens(tensor.shape[1])
+    if layout is None or tensor.shape[0] != layouts.count:
+        return None
+    (slope,) = gradients_or_none(passed.scores, [tensor], again=True)
+    if slope is None or not bool((layout.maps(slope) != 0).any()):
+        return None
+    returned = [called for called, output in passed.calls if output is tensor]
+    return FeatureMaps(returned[-1] if returned else None, tensor, layout, slope)
+
+
+def _refuse_patches(layouts: Layouts, passed: ForwardPass, found: FeatureMaps) -> None:
+    """Raise `ModelError` if the maps are patches of the image and tokens are made of them."""
+    layer = found.layer
+    if not isinstance(layer, paddle.nn.Conv2D) or layer._in_channels != passed.images.shape[1]:
+        return
+    place = next(place for place, (_, out) in enumerate(passed.calls) if out is found.output)
+    later = [
+        layouts.names[id(called)]
+        for called, out in passed.calls[place + 1 :]
+        if isinstance(layouts.of(called, out), Tokens) and not out.stop_gradient
+    ]
+    if later:
+        named = ", ".join(dict.fromkeys(later[-5:]))
+        raise ModelError(
+            f"no layer of the network is a sensible default for a CAM: its only convolution, "
+            f"'{layouts.names[id(layer)]}', cuts the image into patches; name a layer with tokens "
+            f"as target_layer, such as {named}"
+        )
+
+
+def _last_convolutional(layouts: Layouts, passed: ForwardPass) -> FeatureMaps:
     """The last convolutional feature maps that the scores depend on.
 
     They are the last output with the height and width of the last convolution's output. So they
-    come after its activation, normalisation and shortcut, and before any pooling. Raises
-    `ModelError` if there are none.
+    come after its activation, normalisation and shortcut, and before any pooling.
     """
-    every = [(layer, out) for layer, out in calls if is_feature_maps(out)]
+    every = [(layer, out) for layer, out in passed.calls if is_feature_maps(out)]
+    every = [(layer, out) for layer, out in every if out.shape[2] == 1 or not is_attention(out)]
     spatial = [(layer, out) for layer, out in every if out.shape[2] * out.shape[3] > 1]
     convolved = [(layer, out) for layer, out in spatial if isinstance(layer, paddle.nn.Conv2D)]
     candidates = [call for calls in (convolved, spatial, every) for call in reversed(calls)]
@@ -84,12 +250,12 @@ def last_feature_maps(calls: Calls, scores: paddle.Tensor) -> FeatureMaps:
 
     for _, last in candidates:
         alike = as_large(last)
-        slopes = gradients_or_none(scores, [out for _, out in alike], again=True)
+        slopes = gradients_or_none(passed.scores, [out for _, out in alike], again=True)
         if slopes[0] is not None:
             return [
-                FeatureMaps(layer, out, slope)
+                FeatureMaps(layer, out, ChannelsFirst(), slope)
                 for (layer, out), slope in zip(alike, slopes)
                 if slope is not None
             ][-1]
     layer, maps = as_large(candidates[0][1])[-1]
-    return FeatureMaps(layer, maps, paddle.zeros_like(maps))
+    return FeatureMaps(layer, maps, ChannelsFirst(), paddle.zeros_like(maps))

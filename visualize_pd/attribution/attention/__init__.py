@@ -1,0 +1,1 @@
+"""Maps that are made of the attention of a transformer."""

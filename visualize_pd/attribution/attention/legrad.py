@@ -1,0 +1,94 @@
+"""LeGrad: how sensitive the class is to the attention of each block."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import paddle
+
+from ...core.errors import ModelError
+from ...network.fast import fast_layers
+from ...network.gradients import differentiate
+from ...network.hooks import frozen
+from ...network.layers.attention import Attention, blocks_of, capture_attention
+from ...network.scores import check_images, check_or_warn, class_scores, logits_of, resolve_targets
+from .captured import attention_method, forward_with_attention, heat_of
+
+
+@attention_method
+def legrad(
+    network: paddle.nn.Layer,
+    images: paddle.Tensor,
+    targets: Any = None,
+    *,
+    score: str = "logit",
+    attention_layer: str | Sequence[str] | None = None,
+) -> paddle.Tensor:
+    """LeGrad (Bousselham et al. 2024): (∂s/∂A)⁺, the mean over blocks, heads and tokens that look.
+
+    A is the attention of a block. s is the score that the rest of the network, all that follows the
+    last block, gives for the tokens that this block returns. The map is what each patch gets.
+    `score`: logit, probability or log_probability.
+    """
+    check_images(images)
+    images, count = images.detach(), images.shape[0]
+    seen, layout = forward_with_attention(network, images[:1], attention_layer)
+    blocks = _blocks_in_order(seen)
+    with (
+        frozen(network),
+        fast_layers(),
+        paddle.enable_grad(),
+        capture_attention(network, attention_layer, cut=True) as found,
+        _all_to_the_head(blocks),
+    ):
+        every = logits_of(network(images))
+        logits = every[-count:]
+        check_or_warn(network, logits, images)
+        chosen = resolve_targets(targets, logits)
+        scores = class_scores(every, paddle.concat([chosen] * len(blocks)), score)
+    slopes = differentiate(scores, [each.weights for each in found])
+    received: Any = 0.0
+    for each, slope in zip(found, slopes):
+        positive = each.by_head(slope, count).clip(min=0)
+        received = received + positive.mean(axis=[1, 2]) / len(found)
+    return heat_of(received, layout, images)
+
+
+def _blocks_in_order(found: Sequence[Attention]) -> list[paddle.nn.Layer]:
+    blocks = blocks_of(found)
+    if None in blocks:
+        raise ModelError(
+            "legrad needs a layer for each block of the network, and an attention in it is in no "
+            "such layer; use transformer_attribution"
+        )
+    return [block for block in blocks if block is not None]
+
+
+@contextmanager
+def _all_to_the_head(blocks: Sequence[paddle.nn.Layer]) -> Iterator[None]:
+    """Inside the block, what follows the last block sees the outputs of all blocks, one batch.
+
+    No block gets a gradient from a later block.
+    """
+    outputs: list[paddle.Tensor] = []
+
+    def begin(_layer: paddle.nn.Layer, inputs: Any) -> Any:
+        return (inputs[0].detach(), *inputs[1:])
+
+    def end(layer: paddle.nn.Layer, _inputs: Any, output: Any) -> Any:
+        tokens = output[0] if isinstance(output, (tuple, list)) else output
+        outputs.append(tokens)
+        if layer is not blocks[-1]:
+            return output
+        every = paddle.concat(outputs)
+        return (every, *output[1:]) if isinstance(output, (tuple, list)) else every
+
+    handles = [layer.register_forward_pre_hook(begin) for layer in blocks]
+    handles += [layer.register_forward_post_hook(end) for layer in blocks]
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
