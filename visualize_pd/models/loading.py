@@ -47,8 +47,7 @@ def load_model(
     then takes the weights of an installed package, or else downloads them from Paddle's model zoo.
     With `auto`, the network of a callable keeps the weights with which it was built. If `auto`
     finds no weights, the network `fallback` is used instead, and its title says so. `labels`: a
-    file with one class name on each line. `resolution`: the side at which the network runs, if not
-    `image_size`. `preprocess`: crop, resize, pad or full, see `Classifier`.
+    file with one class name on each line. `resolution`, `preprocess`: as in a config.
 
     Raises `ModelError` for a network that does not exist or cannot be built, and `WeightsError` for
     weights that are missing or do not fit.
@@ -63,14 +62,8 @@ def load_model(
     except WeightsMissingError as error:
         if mean or std:  # these were meant for another network than the fallback
             raise
-        if fallback is None:
-            hint = "or use another network in its place with model.fallback=efficientnet_lite0"
-            raise WeightsMissingError(f"{error}, {hint}") from error
-        sight = {"image_size": image_size, "resolution": resolution, "preprocess": preprocess}
-        return _stand_in(fallback, entry.title, error, {**sight, "labels": labels})
-    network.eval()
-    for parameter in network.parameters():
-        parameter.stop_gradient = True
+        kept = {"image_size": image_size, "resolution": resolution, "preprocess": preprocess}
+        return _stand_in(fallback, entry.title, error, {**kept, "labels": labels})
     return Classifier(
         network=network,
         name=name,
@@ -113,9 +106,12 @@ def _changed(
 
 
 def _stand_in(
-    fallback: str, missing: str, why: WeightsMissingError, options: dict[str, Any]
+    fallback: str | None, missing: str, why: WeightsMissingError, options: dict[str, Any]
 ) -> Classifier:
     """Load the fallback network in place of one without weights. A warning says so."""
+    if fallback is None:
+        hint = "or use another network in its place with model.fallback=efficientnet_lite0"
+        raise WeightsMissingError(f"{why}, {hint}") from why
     try:
         classifier = load_model(fallback, **options)
     except WeightsMissingError as second:
@@ -130,7 +126,7 @@ def _stand_in(
 
 
 def _load(name: str, entry: Entry, weights: str) -> tuple[paddle.nn.Layer, str]:
-    """The network and its title. The weight file is found first, because building takes time."""
+    """The network, frozen, and its title. The weight file is found first, because building takes time."""
     is_callable = ":" in name
     path = None
     if weights not in ("auto", "random"):
@@ -148,6 +144,9 @@ def _load(name: str, entry: Entry, weights: str) -> tuple[paddle.nn.Layer, str]:
         raise ModelError(f"{name} must return a paddle.nn.Layer, not {type(network).__name__}")
     if path:
         load_weights(network, path, entry.translate)
+    network.eval()
+    for parameter in network.parameters():
+        parameter.stop_gradient = True
     return network, f"{entry.title} (random weights)" if weights == "random" else entry.title
 
 
