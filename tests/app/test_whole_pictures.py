@@ -93,11 +93,9 @@ def test_a_picture_that_needs_too_much_memory_is_left_out(tmp_path, pictures, mo
     Image.new("RGB", (3000, 1500), "white").save(pictures / "huge.png")
     monkeypatch.setattr("visualize_pd.network.batching.free_memory", lambda: 10**9)
     model = "{name: tiny:small_net, preprocess: full, resolution: 4000}"
-    images = [str(pictures / "huge.png")]
-    run_explain(tmp_path, code=1, images=images, model=model)
-    assert re.search(
-        r"skipped: .*huge.png: an image of 2,000 × 4,000.*resolution", capsys.readouterr().err
-    )
+    run_explain(tmp_path, code=2, images=pictures / "huge.png", model=model)
+    said = capsys.readouterr().err
+    assert re.search(r"skipped: .*huge.png: an image of 2,000 × 4,000.*model.resolution", said)
 
 
 def test_skip_existing_sees_another_preprocess(tmp_path, pictures, capsys):
@@ -116,6 +114,7 @@ def test_localise_follows_preprocess(tmp_path, pictures, mode):
         "method": "saliency",
         "engine": "threshold",
         "smoothing": 0,
+        "truth": "null",
         "threshold": 0.5,
         **TARGET,
     }

@@ -106,7 +106,7 @@ def test_bad_files_are_one_sentence(tmp_path, name):
     Image.fromarray(BYTES[..., :3]).save(tmp_path / "a.png")
     Image.fromarray(BYTES[..., :3]).save(tmp_path / "a.tif")
     (tmp_path / "junk.tif").write_bytes(b"II*\0" + bytes(60))
-    with pytest.raises(ImageError, match="3 channels|no such image|cannot read") as caught:
+    with pytest.raises(ImageError, match=r"3 channels|no such image|cannot read") as caught:
         load_photograph(tmp_path / name, 5)
     assert "\n" not in str(caught.value)
 

@@ -159,7 +159,7 @@ def test_a_network_of_one_size_says_what_to_do(options, hint):
 
 
 def test_unknown_preprocess():
-    with pytest.raises(ConfigError, match="model.preprocess 'stretch'; use crop, resize, pad"):
+    with pytest.raises(ConfigError, match=r"model\.preprocess 'stretch'; use crop, resize, pad"):
         load_model("tiny:small_net", preprocess="stretch")
 
 

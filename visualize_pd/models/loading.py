@@ -126,7 +126,10 @@ def _stand_in(
 
 
 def _load(name: str, entry: Entry, weights: str) -> tuple[paddle.nn.Layer, str]:
-    """The network, frozen, and its title. The weight file is found first, because building takes time."""
+    """The frozen network and its title.
+
+    The weight file is found first, because building takes time.
+    """
     is_callable = ":" in name
     path = None
     if weights not in ("auto", "random"):
