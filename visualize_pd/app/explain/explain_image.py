@@ -9,7 +9,7 @@ from PIL import Image
 
 from ...attribution.configured import configure_method
 from ...core.errors import ConfigError
-from ...core.images import Photograph
+from ...core.images import Photograph, as_rgb
 from ...models.classifier import Classifier
 from .figures import check_colormap, draw_figure, draw_grid, grid_rows
 from .maps import explain_batch, parse_targets
@@ -40,7 +40,8 @@ def explain_image(
     if isinstance(picture, (str, Path)):
         path, (loaded, digest) = Path(picture), classifier.load(picture)
     else:
-        path, loaded, digest = Path("picture"), picture, ""
+        plain = isinstance(picture, Image.Image) and classifier.channels in (1, 3)
+        path, loaded, digest = Path("picture"), as_rgb(picture) if plain else picture, ""
     batch = [(path, classifier.view(loaded), digest)]
     (explained,) = explain_batch(methods, classifier, wanted, batch)
     if compare:
