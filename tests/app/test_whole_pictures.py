@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 
 import numpy as np
 import pytest
@@ -79,10 +80,13 @@ def test_the_figure_shows_the_whole_photograph_and_the_map_on_it(pictures, mode)
     assert grid.size == (20 + 3 * (128 + 20), 20 + 44 + 36 + 256 + 44 + 32)
 
 
-def test_a_batch_of_several_sizes_is_what_single_pictures_give(tmp_path, pictures):
+def test_a_batch_of_several_sizes_is_what_single_pictures_give(tmp_path, pictures, capsys):
     model = "{name: tiny:small_net, preprocess: full}"
+    shutil.copy(pictures / "wide.png", pictures / "a_wide.png")
     settings = {"images": pictures, "model": model, "save_arrays": True, "method": "gradient"}
     together = run_explain(tmp_path / "a", **settings)
+    said = re.findall(r"^(\w+)\.png:", capsys.readouterr().out, re.MULTILINE)
+    assert said == ["a_wide", "less", "tall", "wide"]  # those of one size go through together
     alone = run_explain(tmp_path / "b", batch_size=1, **settings)
     for name in ("wide", "tall", "less"):
         values, single = (np.load(folder / f"{name}_pp.npy") for folder in (together, alone))
