@@ -38,6 +38,7 @@ setup(
         "mp4": ["imageio[ffmpeg]"],
         "localise": ["opencv-python-headless>=4.5"],
         "evaluate": ["matplotlib>=3.5"],
+        "tif": ["tifffile"],
         "test": [
             "pytest>=7",
             "pytest-xdist>=3",
@@ -49,6 +50,7 @@ setup(
             "imageio[ffmpeg]",
             "opencv-python-headless>=4.5",
             "matplotlib>=3.5",
+            "tifffile",
             "selenium>=4.10",
             "nbclient>=0.8",
             "nbformat>=5",

@@ -40,3 +40,27 @@ def pooling_net(num_classes=3):
         nn.Flatten(),
         nn.Linear(4, num_classes),
     )
+
+
+class _Energy(nn.Layer):
+    def forward(self, images):
+        return paddle.stack([(images**2).sum([1, 2, 3]) / 2, images.sum([1, 2, 3])], axis=1)
+
+
+def energy_net(num_classes=2):
+    """The gradient of its class 0 is the image itself. It takes any size and any channels."""
+    return _Energy()
+
+
+def bands_net(num_classes=3):
+    """A convolutional classifier of images with five channels."""
+    paddle.seed(0)
+    return nn.Sequential(
+        nn.Conv2D(5, 6, 3, stride=2, padding=1),
+        nn.ReLU(),
+        nn.Conv2D(6, 8, 3, stride=2, padding=1),
+        nn.ReLU(),
+        nn.AdaptiveAvgPool2D(1),
+        nn.Flatten(),
+        nn.Linear(8, num_classes),
+    )

@@ -25,7 +25,14 @@ from .attribution.methods import METHODS
 from .attribution.perturbation.occlusion import occlusion
 from .attribution.perturbation.rise import rise
 from .core.errors import VisualizeError
-from .core.images import crop, find_images, load_image, to_pixels, to_tensor
+from .core.images import (
+    crop,
+    find_images,
+    load_image,
+    load_photograph,
+    to_pixels,
+    to_tensor,
+)
 from .core.runtime import use_device
 from .core.version import __version__ as __version__
 from .models.class_names import find_class
@@ -84,6 +91,7 @@ __all__ = [
     "layer_cam",
     "load_image",
     "load_model",
+    "load_photograph",
     "noise",
     "occlusion",
     "overlay",

@@ -12,11 +12,10 @@ import pytest
 from app_helpers import EXPLAIN, ROOT, TINY, overrides, read_csv, run_explain
 from PIL import Image
 
-from visualize_pd import load_image, load_model
+from visualize_pd import Classifier, load_image, load_model
 from visualize_pd.app.explain import run as explain_module
 from visualize_pd.app.report.rows import FIELDS
 from visualize_pd.app.report.summary import Summary
-from visualize_pd.core.images import load_with_digest
 
 
 def seven_pictures(folder):
@@ -181,17 +180,19 @@ def test_next_batch_is_read_during_the_computation_of_this_one(pictures, tmp_pat
     read, waited = threading.Event(), []
     real = explain_module.explain_batch
 
-    def watched(path):
+    load = Classifier.load
+
+    def watched(classifier, path):
         if path.name == "p2.png":
             read.set()
-        return load_with_digest(path)
+        return load(classifier, path)
 
     def computing(methods, classifier, wanted, batch):
         if batch[0][0].name == "p0.png":
             waited.append(read.wait(timeout=20))
         return real(methods, classifier, wanted, batch)
 
-    monkeypatch.setattr(explain_module, "load_with_digest", watched)
+    monkeypatch.setattr(Classifier, "load", watched)
     monkeypatch.setattr(explain_module, "explain_batch", computing)
     explain(pictures, tmp_path / "out")
     assert waited == [True]

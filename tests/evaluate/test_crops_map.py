@@ -140,3 +140,22 @@ def test_crops_are_normalised_by_the_mean_and_std_of_the_classifier():
     _, found = crops_map(identity_classifier(mean=mean, std=std), picture, crops_themselves, 0)
     pixels = np.asarray(picture, dtype="float64") / 255
     np.testing.assert_allclose(found, ((pixels - mean) / std).sum(2), atol=1e-5)
+
+
+@pytest.mark.parametrize("mode", ["resize", "pad", "full"])
+@pytest.mark.parametrize("size", [(40, 20), (20, 40)])
+def test_a_whole_picture_is_seen_once(mode, size):
+    """Without crops there is one pass, and its map lies on the whole picture."""
+    model, shown = identity_classifier(preprocess=mode), []
+    picture = coloured(*size)
+
+    def method(_network, batch, _targets):
+        shown.append(batch.numpy())
+        return batch
+
+    resized, found = crops_map(model, picture, method, 0)
+    (images,) = shown
+    np.testing.assert_array_equal(images, model.prepare([picture]).numpy())
+    assert resized.size == size and found.shape == size[::-1]
+    expected = model.on_picture(images.sum(axis=1), size)[0]
+    np.testing.assert_allclose(found, expected, atol=1e-5)

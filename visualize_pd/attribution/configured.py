@@ -11,7 +11,6 @@ import paddle
 from ..core.checks import did_you_mean, look_up, options_of
 from ..core.errors import ConfigError
 from ..core.files import expand_home
-from ..core.images import load_image
 from ..models.classifier import Classifier
 from ..network.scores import SCORES
 from .baselines import BASELINES
@@ -66,7 +65,7 @@ class ConfiguredMethod(NamedTuple):
             raise ConfigError(
                 f"method.baseline '{baseline}' is no image file, and not one of {known}"
             )
-        image = classifier.prepare([load_image(baseline)])
+        image = classifier.prepare([classifier.load(baseline)[0]])
         return self._replace(options={**self.options, "baseline": image})
 
     @property

@@ -11,8 +11,9 @@ from PIL import Image
 
 from ..core.checks import look_up
 from ..core.errors import ConfigError, ImageError
-from ..core.images import to_tensor
+from ..core.images import Photograph, as_rgb, resized, size_of, to_tensor
 from ..models.classifier import Classifier
+from ..models.preprocess import CROP
 from ..synthesis.priors.pixel_steps import gaussian_blur
 
 
@@ -196,7 +197,7 @@ def overlap(first: Box, second: Box) -> float:
 
 def crops_map(
     classifier: Classifier,
-    picture: Image.Image,
+    picture: Photograph,
     method: Callable[..., paddle.Tensor],
     target: int,
     ten: bool = True,
@@ -206,29 +207,35 @@ def crops_map(
     The crops are those of Simonyan et al. 2013, section 3.2: the four corners, the centre, and
     their mirror images. If not `ten`, only the centre crop is used. The map of each crop is
     `method(network, images, targets)`, summed over channels. It is put back at the place of the
-    crop. Where no crop reaches, the map is 0.
+    crop. Where no crop reaches, the map is 0. With another `preprocess` than crop the network sees
+    the whole picture, and there are no crops.
     """
     size, shorter = classifier.image_size, max(classifier.resize, classifier.image_size)
-    factor = shorter / min(picture.size)
-    width, height = (max(size, round(side * factor)) for side in picture.size)
-    resample = getattr(Image.Resampling, classifier.resample.upper())
-    resized = picture.resize((width, height), resample)
+    sides = size_of(picture)
+    factor = shorter / min(sides)
+    width, height = (max(size, round(side * factor)) for side in sides)
+    resized_picture = resized(picture, (width, height), classifier.resample)
+    if classifier.preprocess != CROP:
+        view = classifier.view(picture)
+        found = method(classifier.network, classifier.images_of([view]), [target]).numpy()[0]
+        placed = view.geometry.in_size((width, height)).restored(found.sum(axis=0, keepdims=True))
+        return as_rgb(resized_picture), placed[0].astype("float64")
     right, bottom = width - size, height - size
     corners = [(right // 2, bottom // 2)]
     if ten:
         corners += [(0, 0), (right, 0), (0, bottom), (right, bottom)]
-    crops = [resized.crop((x, y, x + size, y + size)) for x, y in corners]
+    whole = to_tensor([resized_picture], classifier.mean, classifier.std)
+    images = paddle.concat([whole[:, :, y : y + size, x : x + size] for x, y in corners])
     if ten:
-        crops += [crop.transpose(Image.Transpose.FLIP_LEFT_RIGHT) for crop in crops]
-    images = to_tensor(crops, classifier.mean, classifier.std)
-    maps = method(classifier.network, images, [target] * len(crops)).numpy().sum(axis=1)
+        images = paddle.concat([images, images.flip([3])])
+    maps = method(classifier.network, images, [target] * len(images)).numpy().sum(axis=1)
     total, seen = np.zeros((height, width)), np.zeros((height, width))
     for number, one in enumerate(maps):
         x, y = corners[number % len(corners)]
         mirrored = number >= len(corners)
         total[y : y + size, x : x + size] += one[:, ::-1] if mirrored else one
         seen[y : y + size, x : x + size] += 1
-    return resized, total / np.maximum(seen, 1)
+    return as_rgb(resized_picture), total / np.maximum(seen, 1)
 
 
 def _check_finite(values: np.ndarray) -> None:

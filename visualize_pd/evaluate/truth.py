@@ -13,7 +13,7 @@ from PIL import Image
 
 from ..core.errors import ConfigError
 from ..core.files import expand_home, is_pipe_or_device
-from ..core.images import load_mask
+from ..core.images import Photograph, load_mask, size_of
 from ..models.classifier import Classifier
 from .localisation import Box
 
@@ -27,20 +27,20 @@ class Truth(NamedTuple):
     boxes: tuple[Box, ...] = ()
     mask: Path | None = None
 
-    def on(self, picture: Image.Image) -> Image.Image:
+    def on(self, picture: Photograph) -> Image.Image:
         """A mask of the picture's size, 255 on the object."""
         if self.mask:
-            return load_mask(self.mask, picture.size)
-        drawn = Image.new("L", picture.size)
+            return load_mask(self.mask, size_of(picture))
+        drawn = Image.new("L", size_of(picture))
         for x0, y0, x1, y1 in self.boxes:
             inside = (max(0, x0), max(0, y0), min(x1, drawn.width), min(y1, drawn.height))
             if inside[0] < inside[2] and inside[1] < inside[3]:
                 drawn.paste(255, inside)
         return drawn
 
-    def seen(self, picture: Image.Image, classifier: Classifier) -> np.ndarray:
-        """A mask of the square that the network sees, `[H, W]` bools, true on the object."""
-        return np.asarray(classifier.crop(self.on(picture))) > 127
+    def seen(self, picture: Photograph, classifier: Classifier) -> np.ndarray:
+        """A mask of the image that the network sees, `[H, W]` bools, true on the object."""
+        return classifier.seen_mask(self.on(picture))
 
 
 def read_truth(source: str | Path) -> dict[str, Truth]:

@@ -30,14 +30,29 @@ class ModelConfig:
     )
     image_size: Optional[int] = key(
         None,
-        "side of the square input in pixels; by default the network's own",
+        "side in pixels of the square input that the network was made for; by default the "
+        "network's own",
         minimum=8,
         maximum=4096,
     )
+    resolution: Optional[int] = key(
+        None,
+        "side of the input at which the network runs instead, for example twice its own: maps of "
+        "convolutional networks get finer, and the crop still cuts out the same part; with "
+        "`preprocess: full` the longer side",
+        minimum=8,
+        maximum=4096,
+    )
+    preprocess: str = key(
+        "crop",
+        "how a photograph becomes the input: `crop`, the square in its centre; `resize`, the whole "
+        "squeezed to a square; `pad`, the whole with a margin in the mean colour; or `full`, the "
+        "whole in its own shape, with a longer side of at most 1024. Only `crop` is for method 2",
+    )
     mean: Optional[list[float]] = key(
         None,
-        "mean of the pixels, which are in [0, 1]: three numbers, or one for grey; by default the "
-        "network's own",
+        "mean of the pixels, which are in [0, 1]: a number for each channel, three for colours, "
+        "one for grey; by default the network's own",
     )
     std: Optional[list[float]] = key(None, "standard deviation of the pixels, as `model.mean`")
     labels: Optional[str] = key(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ..core.fingerprint import Fingerprint, array_digest, digest, value_digest
 from .classifier import Classifier
+from .preprocess import CROP
 
 
 def network_fingerprint(classifier: Classifier) -> Fingerprint:
@@ -16,6 +17,8 @@ def network_fingerprint(classifier: Classifier) -> Fingerprint:
     weights = (name + " " + array_digest(value.numpy()) for name, value in state)
     seen = ("image_size", "mean", "std", "resize", "resample")
     sight = {key: getattr(classifier, key) for key in seen}
+    if classifier.preprocess != CROP:  # so that figures of earlier versions still hold
+        sight.update(preprocess=classifier.preprocess, resolution=classifier.resolution)
     return {
         "weights": digest(*weights),
         "network": digest(classifier.name, repr(classifier.network), value_digest(sight)),

@@ -11,9 +11,11 @@ from typing import Any
 
 import paddle
 
+from ..core.checks import look_up
 from ..core.errors import ModelError, WeightsError, WeightsMissingError
 from ..core.files import expand_home
 from .classifier import Classifier
+from .preprocess import CROP, PREPROCESS
 from .registry import Entry, find_entry
 from .weights.downloading import download_once_a_day, zoo_path, zoo_url
 from .weights.finding import find_weights, weights_folder
@@ -22,6 +24,7 @@ from .weights.fitting import load_weights
 logger = logging.getLogger("visualize_pd")
 
 LONGEST_LABEL = 1000  # letters
+MOST_CHANNELS = 1000
 
 
 def load_model(
@@ -34,6 +37,8 @@ def load_model(
     mean: Sequence[float] | None = None,
     std: Sequence[float] | None = None,
     labels: str | None = None,
+    resolution: int | None = None,
+    preprocess: str = CROP,
 ) -> Classifier:
     """Build a network by name, load its weights and freeze it.
 
@@ -42,12 +47,13 @@ def load_model(
     then takes the weights of an installed package, or else downloads them from Paddle's model zoo.
     With `auto`, the network of a callable keeps the weights with which it was built. If `auto`
     finds no weights, the network `fallback` is used instead, and its title says so. `labels`: a
-    file with one class name on each line.
+    file with one class name on each line. `resolution`, `preprocess`: as in a config.
 
     Raises `ModelError` for a network that does not exist or cannot be built, and `WeightsError` for
     weights that are missing or do not fit.
     """
-    entry = _changed(find_entry(name), num_classes, image_size, mean, std)
+    look_up("model.preprocess", preprocess, dict.fromkeys(PREPROCESS))
+    entry = _changed(find_entry(name), num_classes, resolution or image_size, mean, std)
     if fallback is not None:
         find_entry(fallback)  # a wrong name is an error even if the fallback is not needed
     class_names = _labels(labels, entry)
@@ -56,13 +62,8 @@ def load_model(
     except WeightsMissingError as error:
         if mean or std:  # these were meant for another network than the fallback
             raise
-        if fallback is None:
-            hint = "or use another network in its place with model.fallback=efficientnet_lite0"
-            raise WeightsMissingError(f"{error}, {hint}") from error
-        return _stand_in(fallback, entry.title, error, image_size, labels)
-    network.eval()
-    for parameter in network.parameters():
-        parameter.stop_gradient = True
+        kept = {"image_size": image_size, "resolution": resolution, "preprocess": preprocess}
+        return _stand_in(fallback, entry.title, error, {**kept, "labels": labels})
     return Classifier(
         network=network,
         name=name,
@@ -73,6 +74,8 @@ def load_model(
         labels=class_names,
         resize=entry.resize,
         resample=entry.resample,
+        preprocess=preprocess,
+        resolution=resolution,
     )
 
 
@@ -92,23 +95,25 @@ def _changed(
         "std": std,
     }
     entry = replace(entry, **{key: value for key, value in changes.items() if value is not None})
-    as_many = len(entry.mean) == len(entry.std) in (1, 3)
+    as_many = 1 <= len(entry.mean) == len(entry.std) <= MOST_CHANNELS
     usual = all(abs(m) <= 1e3 for m in entry.mean) and all(1e-3 <= s <= 1e3 for s in entry.std)
     if not (as_many and usual):
-        raise ModelError("mean and std must be three numbers each (one for grey), std over 0")
+        raise ModelError(
+            "mean and std must have a number for each channel (three for colours, one for grey), "
+            "std over 0"
+        )
     return entry
 
 
 def _stand_in(
-    fallback: str,
-    missing: str,
-    why: WeightsMissingError,
-    image_size: int | None,
-    labels: str | None,
+    fallback: str | None, missing: str, why: WeightsMissingError, options: dict[str, Any]
 ) -> Classifier:
     """Load the fallback network in place of one without weights. A warning says so."""
+    if fallback is None:
+        hint = "or use another network in its place with model.fallback=efficientnet_lite0"
+        raise WeightsMissingError(f"{why}, {hint}") from why
     try:
-        classifier = load_model(fallback, image_size=image_size, labels=labels)
+        classifier = load_model(fallback, **options)
     except WeightsMissingError as second:
         raise WeightsMissingError(f"{why}. The fallback fails too: {second}") from second
     logger.warning(
@@ -121,7 +126,10 @@ def _stand_in(
 
 
 def _load(name: str, entry: Entry, weights: str) -> tuple[paddle.nn.Layer, str]:
-    """The network and its title. The weight file is found first, because building takes time."""
+    """The frozen network and its title.
+
+    The weight file is found first, because building takes time.
+    """
     is_callable = ":" in name
     path = None
     if weights not in ("auto", "random"):
@@ -139,6 +147,9 @@ def _load(name: str, entry: Entry, weights: str) -> tuple[paddle.nn.Layer, str]:
         raise ModelError(f"{name} must return a paddle.nn.Layer, not {type(network).__name__}")
     if path:
         load_weights(network, path, entry.translate)
+    network.eval()
+    for parameter in network.parameters():
+        parameter.stop_gradient = True
     return network, f"{entry.title} (random weights)" if weights == "random" else entry.title
 
 

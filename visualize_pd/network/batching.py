@@ -122,7 +122,7 @@ def check_memory(network: paddle.nn.Layer, shape: Sequence[int]) -> None:
         raise ImageError(
             f"{images} of {height:,} × {width:,} pixels would need about {_gigabytes(needed)} of "
             f"memory, but {_gigabytes(free)} are free; take a smaller or less narrow picture, a "
-            "smaller model.image_size or batch_size"
+            "smaller model.image_size, model.resolution or batch_size"
         )
 
 

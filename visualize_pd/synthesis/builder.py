@@ -11,9 +11,10 @@ from PIL import Image, ImageOps
 
 from ..core.checks import look_up
 from ..core.config import as_dict
-from ..core.errors import ConfigError
+from ..core.errors import ConfigError, ModelError
 from ..core.images import IMAGENET_MEAN, IMAGENET_STD, find_images, load_image, to_tensor
 from ..models.classifier import Classifier
+from ..models.preprocess import CROP
 from ..network.layers.feature_maps import middle_layer
 from .ascent import Frame, Watcher, Weighted, ascend, noise
 from .objectives import Objective
@@ -176,6 +177,20 @@ def configured_parametrisation(
     if kind is Fourier:
         options.update(as_dict(settings.fourier))
     return partial(kind, **options)
+
+
+def check_maker(classifier: Classifier) -> None:
+    """Raise an error for a network, or a setting of it, for which no images can be made."""
+    if classifier.preprocess != CROP:
+        raise ConfigError(
+            f"model.preprocess={classifier.preprocess} is for photographs that are explained; for "
+            "generated images set size"
+        )
+    if classifier.channels not in (1, 3):
+        raise ModelError(
+            "images are made for networks with three channels or one, but model.mean has "
+            f"{classifier.channels} numbers"
+        )
 
 
 def configured_size(settings: AscentSettings, classifier: Classifier) -> tuple[int, int]:

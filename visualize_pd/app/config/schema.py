@@ -166,7 +166,9 @@ class LocaliseConfig(RunConfig):
         maximum=1,
     )
     ten_crops: bool = key(
-        True, "the map is the mean over ten crops; with `false`, of the centre crop only"
+        True,
+        "with `preprocess: crop`: the map is the mean over ten crops; with `false`, of the centre "
+        "crop only",
     )
     truth: Optional[str] = key(None, TRUTH)
     model: ModelConfig = key(ModelConfig, MODEL)

@@ -30,11 +30,15 @@ def map_panels(
     """The panels of a figure, as in VisualizeCNN-Pd.
 
     They are the input, the map with its colour channels, the map in one channel, and the overlay. A
-    map without colour channels has no second panel. `picture`: `[H, W, 3]` uint8. `attribution`:
-    `[C, H, W]`. `reduced`: `[1, H, W]`, or `attribution` itself if its channels were not combined.
+    map without colour channels has no second panel. Of a map with neither one nor three channels
+    the largest size over the channels is shown. `picture`: `[H, W, 3]` uint8. `attribution`: `[C,
+    H, W]`. `reduced`: `[1, H, W]`, or `attribution` itself if its channels were not combined.
     `spread`: the statistics of all maps that share the scale of `reduced`.
     """
     panels = [("Input image", picture)]
+    if len(reduced) not in (1, 3):
+        names = (names[0], f"{names[1]}: largest of {len(reduced)} channels")
+        reduced, spread = np.abs(reduced).max(axis=0, keepdims=True), None
     if len(attribution) == 3:
         in_colour = len(reduced) == 3
         by_channel = reduced if in_colour else attribution

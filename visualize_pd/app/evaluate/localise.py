@@ -11,6 +11,7 @@ from PIL import Image, ImageDraw
 
 from ...attribution.configured import configure_method
 from ...core.errors import ImageError
+from ...core.images import Photograph, size_of
 from ...evaluate.localisation import (
     Box,
     Located,
@@ -49,7 +50,7 @@ def report_localisation(config: LocaliseConfig, say: Say, complain: Say) -> bool
     for path, picture in pictures:
         truth = truth_of(path, truths)
         rows: list[drawing.Row] = []
-        with network_errors(classifier):
+        with network_errors(classifier, classifier.geometry(size_of(picture)).image):
             with paddle.no_grad():
                 logits = logits_of(classifier.network(classifier.prepare([picture])))
             for target in wanted.of(logits.numpy())[0].tolist():
@@ -78,7 +79,7 @@ def report_localisation(config: LocaliseConfig, say: Say, complain: Say) -> bool
 
 def _entry(
     path: Path,
-    picture: Image.Image,
+    picture: Photograph,
     classifier: Classifier,
     logits: paddle.Tensor,
     target: int,
@@ -87,7 +88,7 @@ def _entry(
     truth: Truth | None,
 ) -> dict[str, Any]:
     """The entry of `boxes.json` for one object. Its box is in pixels of the picture file."""
-    factors = np.divide(picture.size, resized.size)
+    factors = np.divide(size_of(picture), resized.size)
     box = Box(*np.round(located.box * np.tile(factors, 2)).astype(int).tolist())
     entry: dict[str, Any] = {
         "file": path.name,
@@ -103,7 +104,7 @@ def _entry(
 def _panels(
     resized: Image.Image, values: np.ndarray, located: Located
 ) -> list[tuple[str, np.ndarray]]:
-    pixels = np.asarray(resized.convert("RGB"))
+    pixels = np.asarray(resized)
     boxed = _boxed(pixels, located.mask, located.box)
     return [("Input image", pixels), ("Map", drawing.heat(values)), ("Object", boxed)]
 
@@ -118,7 +119,7 @@ def _boxed(pixels: np.ndarray, mask: np.ndarray, box: Box) -> np.ndarray:
     return np.asarray(drawn)
 
 
-def _best_overlap(box: Box, truth: Truth, picture: Image.Image) -> float:
+def _best_overlap(box: Box, truth: Truth, picture: Photograph) -> float:
     """The overlap with the true box of the object. Of several boxes, the best one counts."""
     boxes = truth.boxes or (box_of(np.asarray(truth.on(picture)) > 127),)
     return max(overlap(box, other) for other in boxes)

@@ -48,7 +48,7 @@ def report_methods(config: EvaluateConfig, say: Say, complain: Say) -> bool:
     for path, picture in pictures:
         truth = truth_of(path, truths)
         image = classifier.prepare([picture])
-        with network_errors(classifier):
+        with network_errors(classifier, tuple(image.shape[:1:-1])):
             asked = class_of(path, truth, image)
             seen = truth.seen(picture, classifier) if truth else None
             for title, one, passes in _maps(classifier, image, asked, named, seen, config):

@@ -9,17 +9,17 @@ from pathlib import Path
 from typing import Any
 
 import paddle
-from PIL import Image
 from tqdm import tqdm
 
 from ...attribution.configured import ConfiguredMethod
 from ...core import runtime
 from ...core.config import as_dict
-from ...core.errors import ImageError
+from ...core.errors import ImageError, errors_of
 from ...core.files import make_output_folder
-from ...core.images import distinct_names, find_images, load_image
+from ...core.images import Photograph, distinct_names, find_images, size_of
 from ...models.classifier import Classifier
 from ...models.loading import load_model
+from ...models.preprocess import FULL
 from ...network.batching import check_memory
 from ...network.fast import use_fast
 from ...network.gradients import input_gradient
@@ -28,34 +28,48 @@ Say = Callable[[str], None]
 
 
 class Pictures:
-    """The pictures of a config, one by one. An unreadable picture is reported and skipped."""
+    """The pictures of a config, one by one.
 
-    def __init__(self, sources: str | Sequence[str], complain: Say):
-        self.paths = find_images(sources)
+    One that cannot be read, or needs too much memory, is reported and skipped. `batch_size` is the
+    number of versions of a picture in one pass.
+    """
+
+    def __init__(self, paths: list[Path], classifier: Classifier, batch_size: int, complain: Say):
+        self.paths, self.classifier, self.batch_size = paths, classifier, batch_size
         self.count, self.complain = len(self.paths), complain
         self.names = distinct_names(self.paths)
 
-    def __iter__(self) -> Iterator[tuple[Path, Image.Image]]:
+    def __iter__(self) -> Iterator[tuple[Path, Photograph]]:
         hidden = True if self.count < 2 else None
         with tqdm(total=self.count, unit="image", disable=hidden, leave=False) as progress:
             for path in self.paths:
                 try:
-                    yield path, load_image(path)
+                    picture, _ = self.classifier.load(path)
+                    if self.classifier.preprocess == FULL:  # else it was checked before
+                        self._check_memory(path, picture)
+                    yield path, picture
                 except ImageError as error:
                     self.complain(f"skipped: {error}")
                 progress.update()
 
+    def _check_memory(self, path: Path, picture: Photograph) -> None:
+        width, height = self.classifier.geometry(size_of(picture)).image
+        shape = [self.batch_size, self.classifier.channels, height, width]
+        with errors_of(str(path)):
+            check_memory(self.classifier.network, shape)
+
 
 def begin_run(config: Any, name: str, complain: Say) -> tuple[Path, Classifier, Pictures]:
     """Prepare a run: the folder for its results, the network and the pictures of the config."""
-    pictures = Pictures(config.images, complain)
+    paths = find_images(config.images)
     folder = make_output_folder(Path(config.output) / name)
     runtime.use_device(config.device)
     use_fast(config.fast)
     classifier = load_model(**as_dict(config.model))
     count, side = getattr(config, "batch_size", 1), classifier.image_size
-    check_memory(classifier.network, [count, len(classifier.mean), side, side])
-    return folder, classifier, pictures
+    if classifier.preprocess != FULL:
+        check_memory(classifier.network, [count, classifier.channels, side, side])
+    return folder, classifier, Pictures(paths, classifier, count, complain)
 
 
 def as_function(method: ConfiguredMethod) -> Callable[..., paddle.Tensor]:

@@ -48,7 +48,7 @@ def report_sanity(config: SanityConfig, say: Say, complain: Say) -> bool:
         image = classifier.prepare([picture])
         rows = []
         for title, method in named.items():
-            with network_errors(classifier):
+            with network_errors(classifier, tuple(image.shape[:1:-1])):
                 stages = randomisation(
                     classifier.network,
                     image,

@@ -32,7 +32,7 @@ from ...models.class_names import parse_target
 from ...models.classifier import Classifier, network_errors
 from ...models.loading import load_model
 from ...network.fast import use_fast
-from ...synthesis.builder import configured_start
+from ...synthesis.builder import check_maker, configured_start
 from .. import drawing
 from ..config.schema import GenerateConfig
 from .pictures import Say, pass_seconds
@@ -108,6 +108,7 @@ def _recipes(configs: Mapping[Path, GenerateConfig], classes: Sequence[int]) -> 
     for path, name in distinct_names(list(configs), RESERVED).items():
         with errors_of(name):
             maker = load_model(**as_dict(configs[path].model))
+            check_maker(maker)
             class_ascent(configs[path], maker, classes[:1])
         yield Recipe(name, configs[path], maker)
 

@@ -13,7 +13,9 @@ from ...attribution.methods import WITHOUT_CLASS
 from ...core.checks import look_up
 from ...models.classifier import Classifier
 from .. import drawing
-from .maps import Explanation, Map
+from .maps import Explanation
+
+IN_GRID = 256  # pixels of the longer side of a whole picture
 
 
 def summary_line(explained: Explanation, classifier: Classifier) -> str:
@@ -68,7 +70,12 @@ def draw_figure(
     rows = []
     for name, (each, *_) in zip(names, explained.maps):
         panels = drawing.map_panels(
-            explained.picture, each.whole, each.reduced, method.panel_titles(), colormap, spread
+            explained.picture,
+            explained.view.shown(each.whole, explained.picture),
+            explained.view.shown(each.reduced, explained.picture),
+            method.panel_titles(),
+            colormap,
+            spread,
         )
         rows.append((name if several else "", panels))
     if method.name in WITHOUT_CLASS:
@@ -80,7 +87,9 @@ def draw_figure(
         head, detail = names[0], f"class {targets[0]}, {origin}"
     note = f"{explained.path.name}  ·  {method.name}, {detail}" + _gaps(explained, "  ·  ", "")
     note += "  ·  common scale" if spread else ""
-    return drawing.figure(rows, f"{head}  ·  {classifier.title}", note)
+    whole = explained.view.picture is not None  # it has the size of a crop that is drawn twofold
+    caption = f"{head}  ·  {classifier.title}"
+    return drawing.figure(rows, caption, note, scale=1 if whole else 2, large=True)
 
 
 def grid_rows(
@@ -94,14 +103,15 @@ def grid_rows(
     shared: Sequence[drawing.Spread | None] = spreads or [None] * len(methods)
     names = [method.name for method in methods]
     titles = ["Input image", *(m.column_title(names.count(m.name) > 1) for m in methods)]
+    picture = _in_grid(explained)
     rows: list[drawing.Row] = []
     for target, maps in zip(explained.targets, explained.maps):
         cells = [
-            _cell(explained.picture, method, each, colormap, spread)
+            _cell(picture, method, explained.view.shown(each.reduced, picture), colormap, spread)
             for method, each, spread in zip(methods, maps, shared)
         ]
         label = f"{_named(explained, classifier, target)}  ·  {explained.path.name}"
-        rows.append((label, list(zip(titles, [explained.picture, *cells]))))
+        rows.append((label, list(zip(titles, [picture, *cells]))))
     return rows
 
 
@@ -111,19 +121,28 @@ def draw_grid(rows: Sequence[drawing.Row], caption: str, note: str = "") -> Imag
     return drawing.figure([rows[0], *untitled], caption, note, scale=1)
 
 
+def _in_grid(explained: Explanation) -> np.ndarray:
+    """The picture in the size that it has in a grid. A crop stays as it is."""
+    if explained.view.picture is None:
+        return explained.picture
+    picture = Image.fromarray(explained.picture)
+    picture.thumbnail((IN_GRID, IN_GRID), Image.Resampling.LANCZOS)
+    return np.asarray(picture)
+
+
 def _cell(
     picture: np.ndarray,
     method: ConfiguredMethod,
-    each: Map,
+    values: np.ndarray,
     colormap: str,
     spread: drawing.Spread | None,
 ) -> np.ndarray:
     """A map in one channel. A coarse map of a CAM is drawn over the picture."""
-    if len(each.reduced) > 1:
-        return drawing.heat(np.abs(each.reduced).max(0), colormap)
+    if len(values) > 1:
+        return drawing.heat(np.abs(values).max(0), colormap)
     if method.reduction:
-        return drawing.heat(each.reduced[0], colormap, spread)
-    return drawing.heat_over(picture, each.reduced[0], colormap, spread)
+        return drawing.heat(values[0], colormap, spread)
+    return drawing.heat_over(picture, values[0], colormap, spread)
 
 
 def _ranked(explained: Explanation, classifier: Classifier) -> list[str]:

@@ -9,13 +9,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import paddle
-from PIL import Image
 
 from ...attribution.configured import ConfiguredMethod
 from ...core.errors import ModelError, TargetError
-from ...core.images import to_tensor
 from ...models.class_names import parse_target
 from ...models.classifier import Classifier, network_errors
+from ...models.preprocess import View
 from ...network import hooks
 from ...network.scores import CHECKED, check_distinct, logits_of, probabilities
 
@@ -78,7 +77,8 @@ class Map(NamedTuple):
 class Explanation(NamedTuple):
     """One image, the predictions for it, and its maps: `maps[t][m]` is of class t by method m.
 
-    `digest` is that of the image file.
+    `digest` is that of the image file. `picture` is that of a figure, `[H, W, 3]` uint8, and `view`
+    says how maps are put on it.
     """
 
     path: Path
@@ -88,23 +88,24 @@ class Explanation(NamedTuple):
     predicted: bool
     targets: list[int]
     maps: list[list[Map]]
+    view: View
 
 
 def explain_batch(
     methods: Sequence[ConfiguredMethod],
     classifier: Classifier,
     wanted: TargetClasses,
-    batch: Sequence[tuple[Path, Image.Image, str]],
+    batch: Sequence[tuple[Path, View, str]],
 ) -> list[Explanation]:
-    """Explain cropped pictures. Each comes with its path and the digest of its file.
+    """Explain pictures of one size. Each comes with its path and the digest of its file.
 
     Each method calls the network first on the images themselves. So the forward pass of the first
     method also gives the predictions.
     """
-    images = to_tensor([picture for _, picture, _ in batch], classifier.mean, classifier.std)
+    images = classifier.images_of([view for _, view, _ in batch])
     network, first = classifier.network, wanted.classes[0] if wanted.classes else None
     CHECKED.add(network)  # it is checked here, and an error follows in place of a warning
-    with network_errors(classifier):
+    with network_errors(classifier, batch[0][1].geometry.image):
         with hooks.capture_outputs(network) as calls:
             maps = [[_maps(methods[0], network, images, first)]]
         logits = logits_of(calls[0][1]).detach()
@@ -120,13 +121,14 @@ def explain_batch(
         Explanation(
             path,
             digest,
-            pictures[n],
+            pictures[n] if view.picture is None else view.picture,
             shares[n],
             bool(wanted.top),
             targets[n].tolist(),
             [[of_method[n] for of_method in row] for row in maps],
+            view,
         )
-        for n, (path, _, digest) in enumerate(batch)
+        for n, (path, view, digest) in enumerate(batch)
     ]
 
 

@@ -8,18 +8,18 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from PIL import Image
 from tqdm import tqdm
 
 from ...attribution.configured import ConfiguredMethod, configure_method
 from ...core import runtime
 from ...core.config import as_dict
-from ...core.errors import ConfigError, ImageError
+from ...core.errors import ConfigError, ImageError, errors_of
 from ...core.files import check_results, make_output_folder
 from ...core.fingerprint import value_digest
-from ...core.images import find_images, load_with_digest
+from ...core.images import find_images
 from ...models.classifier import Classifier
 from ...models.loading import load_model
+from ...models.preprocess import FULL, View
 from ...network.batching import check_memory
 from ...network.fast import use_fast
 from ..config.schema import ExplainConfig
@@ -84,8 +84,9 @@ def explain(config: ExplainConfig, say: Say, complain: Say) -> tuple[int, int]:
 
 
 def _check_memory(config: ExplainConfig, classifier: Classifier, images: int) -> None:
-    count, side = min(config.batch_size, images), classifier.image_size
-    check_memory(classifier.network, [count, len(classifier.mean), side, side])
+    if classifier.preprocess != FULL:  # else it is checked for each picture
+        count, side = min(config.batch_size, images), classifier.image_size
+        check_memory(classifier.network, [count, classifier.channels, side, side])
 
 
 def _checked(config: ExplainConfig, processes: int) -> list[ConfiguredMethod]:
@@ -103,8 +104,9 @@ def _checked(config: ExplainConfig, processes: int) -> list[ConfiguredMethod]:
     return methods
 
 
-# A path, the cropped picture and a digest of its file; or why it cannot be read.
-Picture = tuple[Path, "Image.Image | ImageError", str]
+# A path, what the network sees of the picture, and a digest of its file; or why it cannot be read.
+Picture = tuple[Path, "View | ImageError", str]
+Seen = tuple[Path, View, str]
 
 
 def _explanations(
@@ -124,8 +126,12 @@ def _explanations(
     try:
         for batch in _read_ahead(paths, config.batch_size, classifier):
             unreadable = [(p, error) for p, error, _ in batch if isinstance(error, ImageError)]
-            readable = [(p, image, d) for p, image, d in batch if isinstance(image, Image.Image)]
-            explained = explain_batch(methods, classifier, wanted, readable) if readable else []
+            readable = [(p, view, d) for p, view, d in batch if isinstance(view, View)]
+            groups, too_large = _groups(readable, classifier)
+            unreadable += too_large
+            found = [explain_batch(methods, classifier, wanted, group) for group in groups]
+            order = [path for path, _, _ in readable]
+            explained = sorted(chain(*found), key=lambda each: order.index(each.path))
             bar = bar or tqdm(total=len(paths), unit="image", disable=hidden, leave=False)
             for each in chain[Any](unreadable, explained):
                 yield each
@@ -135,17 +141,51 @@ def _explanations(
             bar.close()
 
 
+def _groups(
+    batch: Sequence[Seen], classifier: Classifier
+) -> tuple[list[list[Seen]], list[tuple[Path, ImageError]]]:
+    """The pictures of a batch in groups of one size, and those that need too much memory.
+
+    Only `full` gives pictures of several sizes. If a group needs too much memory, its pictures go
+    through one by one.
+    """
+    if classifier.preprocess != FULL:
+        return [list(batch)] if batch else [], []
+    by_size: dict[tuple[int, int], list[Seen]] = {}
+    for each in batch:
+        by_size.setdefault(each[1].geometry.image, []).append(each)
+    groups: list[list[Seen]] = []
+    too_large: list[tuple[Path, ImageError]] = []
+    for (width, height), group in by_size.items():
+        shape = [classifier.channels, height, width]
+        try:
+            check_memory(classifier.network, [len(group), *shape])
+            groups.append(group)
+        except ImageError:
+            for each in group:
+                try:
+                    with errors_of(str(each[0])):
+                        check_memory(classifier.network, [1, *shape])
+                    groups.append([each])
+                except ImageError as error:
+                    too_large.append((each[0], error))
+    return groups, too_large
+
+
 def _read_ahead(
     paths: Sequence[Path], size: int, classifier: Classifier
 ) -> Iterator[list[Picture]]:
-    """Yield batches of cropped pictures. The next batch is read while the current one is used."""
+    """Yield batches of pictures as the network sees them.
+
+    The next batch is read while the current one is used.
+    """
 
     def read(batch: Sequence[Path]) -> list[Picture]:
         pictures: list[Picture] = []
         for path in batch:
             try:
-                picture, digest = load_with_digest(path)
-                pictures.append((path, classifier.crop(picture), digest))
+                picture, digest = classifier.load(path)
+                pictures.append((path, classifier.view(picture), digest))
             except ImageError as error:
                 pictures.append((path, error, ""))
         return pictures

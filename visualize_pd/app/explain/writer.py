@@ -128,6 +128,6 @@ class FigureWriter:
     def _save_arrays(self, explained: Explanation) -> None:
         """One file for each method. The maps of several classes are stacked."""
         for m, output in enumerate(self.paths.arrays(explained.path)):
-            maps = [row[m].reduced for row in explained.maps]
+            maps = [explained.view.raw(row[m].reduced) for row in explained.maps]
             drawing.save_array(output, np.stack(maps) if len(maps) > 1 else maps[0])
             self.written.append(output)

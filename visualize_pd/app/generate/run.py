@@ -38,7 +38,7 @@ from ...models.classifier import Classifier, network_errors
 from ...models.loading import load_model
 from ...network.fast import use_fast
 from ...synthesis.ascent import Frame
-from ...synthesis.builder import configured_size, statistics_weight
+from ...synthesis.builder import check_maker, configured_size, statistics_weight
 from ...synthesis.priors.pixel_steps import gaussian_blur
 from .. import drawing
 from ..config.schema import GenerateConfig
@@ -72,6 +72,7 @@ def generate(config: GenerateConfig, say: Callable[[str], None], resume: bool = 
     device = runtime.use_device(config.device)
     use_fast(config.fast)
     classifier = load_model(**as_dict(config.model))
+    check_maker(classifier)
     height, width = configured_size(config, classifier)
     with noted_interrupts() as interrupted, network_errors(classifier, (width, height)):
         if entry.task is None:
