@@ -50,7 +50,7 @@ def capture_attention(
         if isinstance(weights, paddle.Tensor) and _is_square(weights):
             if cut:
                 weights = weights.detach()
-                weights.stop_gradient = False
+            weights.stop_gradient = False  # also attention that does not depend on the image
             found.append(Attention(weights, tuple(running)))
             return weights if not isinstance(output, (tuple, list)) else (*output[:-1], weights)
         return output
