@@ -64,6 +64,13 @@ def clone(tmp_path_factory):
     return folder
 
 
+# Configs that need the weights of the example.
+TRAINED = {
+    "shortcut.yaml": ("small_alexnet", "weights/shortcut.pdparams"),
+    "transformer.yaml": ("small_vit", "weights/shortcut_vit.pdparams"),
+}
+
+
 def given(arguments, key):
     return any(part.startswith(f"{key}=") for part in arguments)
 
@@ -80,7 +87,7 @@ def quick(arguments, kind):
     """Arguments that make a command take few and small steps."""
     config = config_of(arguments)
     keys = list(QUICK.get(config, []))
-    if config != "shortcut.yaml":
+    if config not in TRAINED:
         keys.append("model.image_size=64")
         if kind in ("explain", "measure") and not given(arguments, "images"):
             keys.append(f"images={CAT}")
@@ -129,7 +136,7 @@ def run(command, monkeypatch):
     if program == "python" and arguments[0] == "-m":
         module, *arguments = arguments[1:]
         if module == "visualize_pd.app.examples.shortcut":
-            return shortcut.main(["--steps", "1"]) or 0
+            return shortcut.main([*arguments, "--steps", "1"]) or 0
         program = {"visualize_pd.evaluate": "evaluate", "visualize_pd": "visualize-pd"}[module]
     elif program == "python":
         program, *arguments = arguments
@@ -174,8 +181,9 @@ def test_commands_run(command, clone, monkeypatch):
     monkeypatch.chdir(clone)
     for function in ("convert_weights", "check_weights", "download_weights"):
         monkeypatch.setattr(weights, function, lambda *_: 0)  # they have tests of their own
-    if "shortcut.yaml" in command and not (clone / "weights/shortcut.pdparams").exists():
-        shortcut.main(["--steps", "1"])
+    network, weight_file = TRAINED.get(config_of(shlex.split(command)), ("", ""))
+    if network and not (clone / weight_file).exists():
+        shortcut.main(["--network", network, "--steps", "1"])
     assert run(command, monkeypatch) == 0
 
 

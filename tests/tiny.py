@@ -64,3 +64,11 @@ def bands_net(num_classes=3):
         nn.Flatten(),
         nn.Linear(8, num_classes),
     )
+
+
+def attention_net(num_classes=3):
+    """A vision transformer for any image size."""
+    from transformers import Vit
+
+    paddle.seed(0)
+    return Vit(num_classes, patch=8)

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from app_helpers import ROOT, TINY_200, run_explain
 from PIL import Image
+from transformers import ATTENTION_METHODS
 
 from visualize_pd import METHODS
 from visualize_pd.app.config.reading import load_config
@@ -73,6 +74,8 @@ def test_every_method_has_a_config_that_runs(name, tmp_path, photograph, tests_f
     chosen = configure_method(load_config(ExplainConfig, ROOT / f"configs/{name}.yaml").method)
     assert chosen.name == name
     settings = {"images": photograph("p.png"), "save_arrays": "true", **TINY_200}
+    if name in ATTENTION_METHODS:
+        settings["model"] = "{name: tiny:attention_net, num_classes: 200, image_size: 32}"
     folder = run_explain(tmp_path, config=name, **settings)
     array = np.load(folder / "p_pp.npy", allow_pickle=False)
     assert array.shape[1:] == (32, 32) and np.isfinite(array).all()

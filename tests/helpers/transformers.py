@@ -4,6 +4,8 @@ import paddle
 from paddle import nn
 from paddle.nn import functional
 
+ATTENTION_METHODS = ("attention_rollout", "transformer_attribution", "legrad")
+
 
 class Attention(nn.Layer):
     """Multi-head attention with a softmax, as in PaddleClas's ViT."""

@@ -242,7 +242,6 @@ OTHER_ACTIVATIONS = {
     "sigmoid": nn.Sigmoid,
     "tanh": nn.Tanh,
     "elu": nn.ELU,
-    "gelu": nn.GELU,
     "swish": nn.Swish,
     "hard swish": nn.Hardswish,
     "hard tanh": nn.Hardtanh,

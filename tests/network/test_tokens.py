@@ -82,7 +82,7 @@ def test_maps_of_windows_are_not_shifted():
     paddle.seed(0)
     network, batch = Swin(), paddle.zeros([1, 3, 16, 20])
     batch[:, :, 6:8, 14:16] = 5
-    network.first[0].attn = network.first[1].attn = nn.Identity()
+    network.first[0].attn, network.first[1].attn = nn.Identity(), nn.Identity()
     for layer in ("first.1.attn", "first.1.norm1", "first.1"):
         heat = METHODS["eigen_cam"](network, batch, 0, target_layer=layer).numpy()[0, 0]
         row, column = np.unravel_index(heat.argmax(), heat.shape)
@@ -157,7 +157,7 @@ class ThenConvolutions(Vit):
 
 def test_a_patch_embedding_is_never_the_default():
     network = WithoutNormalisation()
-    with pytest.raises(ModelError, match="cuts the image into patches.*such as .*blocks.2"):
+    with pytest.raises(ModelError, match=r"cuts the image into patches.*such as .*blocks.2"):
         METHODS["grad_cam"](network, images(), 1)
     heat = METHODS["grad_cam"](network, images(), 1, target_layer="blocks.1")
     assert float(heat.max()) > 0
@@ -169,7 +169,7 @@ def test_convolutions_after_the_tokens_are_the_default():
 
 
 def test_a_layer_without_maps_is_refused():
-    with pytest.raises(ConfigError, match="layer 'head' returns .* not tokens of the image"):
+    with pytest.raises(ConfigError, match=r"layer 'head' returns .* not tokens of the image"):
         METHODS["grad_cam"](Vit(), images(), 1, target_layer="head")
 
 

@@ -13,6 +13,7 @@ from ..core.errors import ConfigError
 from ..core.files import expand_home
 from ..models.classifier import Classifier
 from ..network.scores import SCORES
+from .attention.attention_rollout import HEAD_FUSIONS
 from .baselines import BASELINES
 from .gradient.integrated_gradients import QUADRATURES
 from .gradient.smooth_grad import AVERAGES, GRADIENT_METHODS
@@ -23,6 +24,7 @@ TABLES: dict[str, Mapping[str, Any]] = {
     "score": SCORES,
     "quadrature": QUADRATURES,
     "average": AVERAGES,
+    "head_fusion": HEAD_FUSIONS,
 }
 
 
@@ -125,7 +127,7 @@ def _check_option(option: str, value: Any, default: Any, where: str) -> None:
         if isinstance(value, bool) or not isinstance(value, (int, float)):
             raise ConfigError(f"{where}.{option} must be a number, not {value!r}")
     else:
-        several = isinstance(value, list) and option in ("target_layer", "zooms")
+        several = isinstance(value, list) and option in ("target_layer", "attention_layer", "zooms")
         for item in value if several else [value]:
             if isinstance(item, bool) or not isinstance(item, (str, int, float, type(None))):
                 raise ConfigError(f"{where}.{option} must be a single value, not {value!r}")

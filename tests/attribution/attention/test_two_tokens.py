@@ -80,7 +80,7 @@ def test_rollout_of_fused_heads_has_rows_that_sum_to_one(fusion, first_row):
 
 
 def slopes():
-    """∂s/∂A for each block and head: s = w · mean over rows of M₂·M₁·x, M = the mean of two heads."""
+    """∂s/∂A of each block and head for s = w · (the mean token of M₂·M₁·x), M = the mean head."""
     means = HEADS.mean(axis=1)
     row = np.full(2, 0.5) * W
     before_second = means[0] @ X

@@ -15,7 +15,7 @@ MODELS_EXAMPLES = """\
 examples:
   visualize-pd models
   visualize-pd models resnet18
-  visualize-pd models my_package.networks:build
+  visualize-pd models my_package.networks:build --image-size 112
 """
 
 
@@ -25,8 +25,10 @@ def models_command(prog: str, arguments: Sequence[str]) -> Callable[[], int]:
         prog, "List the networks that can be loaded by name, or the layers of one.", MODELS_EXAMPLES
     )
     parser.add_argument("name", nargs="?", help="the network whose layers are listed")
-    name = parser.parse_args(arguments).name
-    return partial(exit_code, partial(show_model, name) if name else list_models)
+    parser.add_argument("--image-size", type=int, help="side of the image, if it is another one")
+    asked = parser.parse_args(arguments)
+    show = partial(show_model, asked.name, asked.image_size)
+    return partial(exit_code, show if asked.name else list_models)
 
 
 def list_models() -> int:
@@ -49,32 +51,43 @@ def list_models() -> int:
     return DONE
 
 
-def show_model(name: str) -> int:
-    """Print a line for each layer of a network: its name, its type and its output for one image."""
+def show_model(name: str, image_size: int | None = None) -> int:
+    """Print a line for each layer of a network: its name, its type and its output for one image.
+
+    An output may be maps, tokens, windows or attention.
+    """
     import paddle
 
     from ...models.classifier import network_errors
     from ...models.loading import load_model, weights_source
     from ...network.gradients import record_forward
-    from ...network.layers.feature_maps import last_feature_maps
+    from ...network.layers.attention import capture_attention
+    from ...network.layers.feature_maps import capture_blocks, default_feature_maps
+    from ...network.layers.tokens import Layouts
 
-    classifier = load_model(name, weights="random")
+    classifier = load_model(name, weights="random", image_size=image_size)
     network, size = classifier.network, classifier.image_size
+    layers = network.sublayers()
     with network_errors(classifier):
         image = paddle.zeros([1, len(classifier.mean), size, size])
-        passed = record_forward(network, image, layers=network.sublayers())
+        with capture_blocks(network) as blocks, capture_attention(network) as attention:
+            passed = record_forward(network, image, layers=layers)
     try:
-        default = last_feature_maps(passed.calls, passed.scores).layer
+        default = default_feature_maps(network, passed, blocks).layer
     except ModelError:  # it has no feature maps, so no CAM
         default = None
+    layouts = Layouts(network, image, passed.calls)
+    attentive = {id(each.inside[-1]) for each in attention if each.inside}
     returned = {id(layer): output for layer, output in passed.calls}
-    rows = [("layer", "type", f"returns for {list(image.shape)}", "")]
+    rows = [("layer", "type", f"returns for {list(image.shape)}", "what it is", "")]
     for layer_name, layer in network.named_sublayers():
         output = returned.get(id(layer), "not called")
         shape = getattr(output, "shape", None)
         returns = str(list(shape)) if shape is not None else _kind(output)
+        layout = layouts.of(layer, output)
+        kind = "attention" if id(layer) in attentive else "" if layout is None else str(layout)
         mark = "← the CAMs' target_layer" if layer is default else ""
-        rows.append((layer_name, type(layer).__name__, returns, mark))
+        rows.append((layer_name, type(layer).__name__, returns, kind, mark))
     title = classifier.title.replace(" (random weights)", "")
     classes = passed.logits.shape[1]
     say(f"{title}: {size}×{size} pixels, {classes} classes; weights now: {weights_source(name)}")

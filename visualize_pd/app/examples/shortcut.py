@@ -6,7 +6,8 @@
 Pictures show a circle or a square at a random place. In training, every picture of a square has a
 small red mark in a corner. For a small AlexNet with two classes the mark is easier to learn than
 the shape. With marks the network is always right. Without marks it guesses. Its maps lie on the
-mark.
+mark. With `--network small_vit` a small transformer is trained in the same way, for
+`configs/transformer.yaml`.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from ...core.files import atomic_write, write_text
 from ...core.images import crop, to_tensor
 from ...models.networks.alexnet import AlexNet
 from .. import drawing
+from .small_vit import small_vit
 
 SIDE, SEEN = 128, 112  # the side of a picture, and of the square in it that the network sees
 MARK = (16, 16, 27, 27)
@@ -39,6 +41,13 @@ def small_alexnet(num_classes: int = 2) -> nn.Layer:
         nn.Dropout(0.5), nn.Linear(256 * 6 * 6, 128), nn.ReLU(), nn.Linear(128, num_classes)
     )
     return network
+
+
+# How to build a network, its steps of training, the learning rate, and the name of its weights.
+NETWORKS = {
+    "small_alexnet": (small_alexnet, 60, 3e-4, "shortcut"),
+    "small_vit": (small_vit, 80, 1e-3, "shortcut_vit"),
+}
 
 
 def draw(kind: int, marked: bool, random: np.random.Generator) -> Image.Image:
@@ -72,14 +81,17 @@ def batch_of(
     return images, paddle.to_tensor(kinds.astype("int64"))
 
 
-def train(steps: int = 60, batch_size: int = 32, seed: int = 0) -> nn.Layer:
+def train(
+    steps: int | None = None, batch_size: int = 32, seed: int = 0, name: str = "small_alexnet"
+) -> nn.Layer:
     """Train a network on pictures in which every square has the mark."""
+    build, usual_steps, learning_rate, _ = NETWORKS[name]
     paddle.seed(seed)
     random = np.random.default_rng(seed)
-    network = small_alexnet()
-    optimiser = paddle.optimizer.Adam(3e-4, parameters=network.parameters())
+    network = build()
+    optimiser = paddle.optimizer.Adam(learning_rate, parameters=network.parameters())
     network.train()
-    for _ in tqdm(range(steps), unit="step", desc="training"):
+    for _ in tqdm(range(steps or usual_steps), unit="step", desc="training"):
         images, kinds = batch_of(batch_size, "planted", random)
         loss = nn.functional.cross_entropy(network(images), kinds)
         loss.backward()
@@ -99,13 +111,16 @@ def accuracy(network: nn.Layer, mark: str, count: int = 200, seed: int = 1) -> f
 def main(arguments: Sequence[str] | None = None) -> None:
     """Train the network, print its accuracy, and write its weights, class names and pictures."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--steps", type=int, default=60, help="number of training steps")
+    parser.add_argument("--steps", type=int, help="number of training steps")
+    parser.add_argument(
+        "--network", choices=NETWORKS, default="small_alexnet", help="the network to train"
+    )
     options = parser.parse_args(arguments)
-    network = train(options.steps)
+    network, file_name = train(options.steps, name=options.network), NETWORKS[options.network][3]
     for mark, place in (("planted", "squares"), ("none", "nothing"), ("swapped", "circles")):
         print(f"the mark on {place}: {accuracy(network, mark):.0%} right")
     weights, pictures = Path("weights"), Path("images") / "shortcut"
-    with atomic_write(weights / "shortcut.pdparams") as file:
+    with atomic_write(weights / f"{file_name}.pdparams") as file:
         memory = io.BytesIO()
         paddle.save(network.state_dict(), memory)
         file.write(memory.getvalue())
@@ -115,7 +130,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         for marked in (False, True):
             picture = draw(kind, marked, random)
             drawing.save_picture(pictures / f"{name}{'_marked' * marked}.png", picture)
-    print(f"→ {weights / 'shortcut.pdparams'}, {pictures}")
+    print(f"→ {weights / file_name}.pdparams, {pictures}")
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ from typing import Any
 import paddle
 
 from ...core.checks import look_up
+from ...network.scores import resolve_targets
 from .captured import attention_method, forward_with_attention, heat_of, of_output_token
 
 HEAD_FUSIONS = {"mean": paddle.mean, "max": paddle.max, "min": paddle.min}
@@ -29,7 +30,8 @@ def attention_rollout(
     The class is ignored.
     """
     fuse = look_up("head_fusion", head_fusion, HEAD_FUSIONS)
-    found, layout = forward_with_attention(network, images, attention_layer)
+    found, layout, logits = forward_with_attention(network, images, attention_layer)
+    resolve_targets(targets, logits)  # a class that the network does not have is an error
     rollout: Any = None
     for each in found:
         attention = fuse(each.by_head(each.weights, len(images)), axis=1)

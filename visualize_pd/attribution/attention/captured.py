@@ -32,10 +32,11 @@ def attention_method(method: Callable) -> Callable:
 
 
 class Captured(NamedTuple):
-    """The attention of a forward pass without gradients, and the layout of its tokens."""
+    """The attention of a pass without gradients, the layout of its tokens, and the logits."""
 
     attention: list[Attention]
     layout: Tokens
+    logits: paddle.Tensor
 
 
 def forward_with_attention(
@@ -50,8 +51,9 @@ def forward_with_attention(
         capture_outputs(*convolutions(network)) as calls,
         capture_attention(network, names) as found,
     ):
-        check_or_warn(network, read_logits(network(images), images), images)
-    return Captured(found, tokens_of(network, images, calls, found))
+        logits = read_logits(network(images), images)
+        check_or_warn(network, logits, images)
+    return Captured(found, tokens_of(network, images, calls, found), logits)
 
 
 def tokens_of(

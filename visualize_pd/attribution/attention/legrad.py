@@ -13,7 +13,7 @@ from ...network.fast import fast_layers
 from ...network.gradients import differentiate
 from ...network.hooks import frozen
 from ...network.layers.attention import Attention, blocks_of, capture_attention
-from ...network.scores import check_images, check_or_warn, class_scores, logits_of, resolve_targets
+from ...network.scores import class_scores, logits_of, resolve_targets
 from .captured import attention_method, forward_with_attention, heat_of
 
 
@@ -32,10 +32,8 @@ def legrad(
     last block, gives for the tokens that this block returns. The map is what each patch gets.
     `score`: logit, probability or log_probability.
     """
-    check_images(images)
-    images, count = images.detach(), images.shape[0]
-    seen, layout = forward_with_attention(network, images[:1], attention_layer)
-    blocks = _blocks_in_order(seen)
+    seen, layout, logits = forward_with_attention(network, images, attention_layer)
+    blocks, chosen = _blocks_in_order(seen), resolve_targets(targets, logits)
     with (
         frozen(network),
         fast_layers(),
@@ -43,15 +41,12 @@ def legrad(
         capture_attention(network, attention_layer, cut=True) as found,
         _all_to_the_head(blocks),
     ):
-        every = logits_of(network(images))
-        logits = every[-count:]
-        check_or_warn(network, logits, images)
-        chosen = resolve_targets(targets, logits)
+        every = logits_of(network(images.detach()))
         scores = class_scores(every, paddle.concat([chosen] * len(blocks)), score)
     slopes = differentiate(scores, [each.weights for each in found])
     received: Any = 0.0
     for each, slope in zip(found, slopes):
-        positive = each.by_head(slope, count).clip(min=0)
+        positive = each.by_head(slope, len(images)).clip(min=0)
         received = received + positive.mean(axis=[1, 2]) / len(found)
     return heat_of(received, layout, images)
 
@@ -82,6 +77,10 @@ def _all_to_the_head(blocks: Sequence[paddle.nn.Layer]) -> Iterator[None]:
         outputs.append(tokens)
         if layer is not blocks[-1]:
             return output
+        if any(each.shape != tokens.shape for each in outputs):
+            raise ModelError(
+                "legrad needs blocks that return tokens of one shape; use transformer_attribution"
+            )
         every = paddle.concat(outputs)
         return (every, *output[1:]) if isinstance(output, (tuple, list)) else every
 
