@@ -38,7 +38,7 @@ class CamInputs(NamedTuple):
     """
 
     activations: paddle.Tensor
-    gradients: paddle.Tensor
+    gradients: Any
     output: paddle.Tensor
     layout: Layout
     layer: paddle.nn.Layer | None
@@ -146,8 +146,15 @@ def _layers(
     forward = forward._replace(scores=forward.scores.detach(), calls=())
     inputs = [
         CamInputs(
-            *(each.maps.detach(), each.slope_of_maps, each.output.detach(), each.layout),
-            *(each.layer, number, network, forward, score),
+            activations=each.maps.detach(),
+            gradients=each.slope_of_maps,
+            output=each.output.detach(),
+            layout=each.layout,
+            layer=each.layer,
+            call=number,
+            network=network,
+            forward_pass=forward,
+            score=score,
         )
         for each, number in zip(found, numbers)
     ]

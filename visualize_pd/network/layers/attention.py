@@ -59,7 +59,7 @@ def capture_attention(
         output = _softmax(*inputs, **options)
         return keep(output) if not named and paddle.in_dynamic_mode() else output
 
-    def begin(layer: paddle.nn.Layer, _inputs: Any) -> None:
+    def begin(layer: paddle.nn.Layer, _inputs: Any) -> Any:
         running.append(layer)
 
     def end(layer: paddle.nn.Layer, _inputs: Any, output: Any) -> Any:

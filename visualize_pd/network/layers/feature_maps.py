@@ -107,7 +107,7 @@ class Call(NamedTuple):
     """
 
     layer: paddle.nn.Layer
-    input: paddle.Tensor
+    input: Any
     output: Any = None
 
 
@@ -120,11 +120,11 @@ def capture_blocks(network: paddle.nn.Layer) -> Iterator[list[Call]]:
     calls: list[Call] = []
     running: list[int] = []
 
-    def begin(layer: paddle.nn.Layer, inputs: Any) -> None:
+    def begin(layer: paddle.nn.Layer, inputs: Any) -> Any:
         running.append(len(calls))
         calls.append(Call(layer, inputs[0] if inputs else None))
 
-    def end(_layer: paddle.nn.Layer, _inputs: Any, output: Any) -> None:
+    def end(_layer: paddle.nn.Layer, _inputs: Any, output: Any) -> Any:
         place = running.pop()
         calls[place] = calls[place]._replace(output=output)
 
