@@ -62,7 +62,10 @@ def show_model(name: str) -> int:
     network, size = classifier.network, classifier.image_size
     with network_errors(classifier):
         image = paddle.zeros([1, len(classifier.mean), size, size])
-        passed = record_forward(network, image, layers=network.sublayers())
+        try:
+            passed = record_forward(network, image, layers=network.sublayers())
+        except ModelError:  # it returns no logits
+            passed = record_forward(network, image, score=_total, layers=network.sublayers())
     try:
         default = last_feature_maps(passed.calls, passed.scores).layer
     except ModelError:  # it has no feature maps, so no CAM
@@ -76,10 +79,18 @@ def show_model(name: str) -> int:
         mark = "← the CAMs' target_layer" if layer is default else ""
         rows.append((layer_name, type(layer).__name__, returns, mark))
     title = classifier.title.replace(" (random weights)", "")
-    classes = passed.logits.shape[1]
-    say(f"{title}: {size}×{size} pixels, {classes} classes; weights now: {weights_source(name)}")
+    classes = "no logits" if passed.logits is None else f"{passed.logits.shape[1]} classes"
+    say(f"{title}: {size}×{size} pixels, {classes}; weights now: {weights_source(name)}")
     say_table(rows)
     return DONE
+
+
+def _total(outputs: Any, images: Any) -> Any:
+    """The sum of all that a network returns for an image."""
+    from ...network.outputs import tensors_in
+
+    floats = [tensor for tensor in tensors_in(outputs) if tensor.shape[:1] == images.shape[:1]]
+    return sum(tensor.astype("float32").flatten(1).sum(axis=1) for tensor in floats)
 
 
 def _kind(output: Any) -> str:

@@ -13,7 +13,7 @@ from ...network.fast import fast_layers
 from ...network.hooks import Calls, capture_outputs, frozen
 from ...network.layers.attention import Attention, capture_attention
 from ...network.layers.tokens import Layouts, Tokens
-from ...network.scores import check_images, check_or_warn, read_logits
+from ...network.scores import Score, check_images, score_outputs
 
 SHARED = """\
     `[N, 1, H, W]` at the size of the images, not negative, not rescaled.
@@ -39,9 +39,12 @@ class Captured(NamedTuple):
 
 
 def forward_with_attention(
-    network: paddle.nn.Layer, images: paddle.Tensor, names: str | Sequence[str] | None
+    network: paddle.nn.Layer,
+    images: paddle.Tensor,
+    names: str | Sequence[str] | None,
+    score: Score | None = None,
 ) -> Captured:
-    """Run a forward pass without gradients. Keep the attention."""
+    """Run a forward pass without gradients. Keep the attention. Check the score, if any."""
     check_images(images)
     with (
         frozen(network),
@@ -50,7 +53,9 @@ def forward_with_attention(
         capture_outputs(*convolutions(network)) as calls,
         capture_attention(network, names) as found,
     ):
-        check_or_warn(network, read_logits(network(images), images), images)
+        outputs = network(images)
+        if score is not None:
+            score_outputs(network, outputs, images, None, score)
     return Captured(found, tokens_of(network, images, calls, found))
 
 

@@ -9,11 +9,13 @@ from typing import Any
 import paddle
 
 from ...core.errors import ModelError
+from ...network.batching import repeat
 from ...network.fast import fast_layers
 from ...network.gradients import differentiate
 from ...network.hooks import frozen
 from ...network.layers.attention import Attention, blocks_of, capture_attention
-from ...network.scores import check_images, check_or_warn, class_scores, logits_of, resolve_targets
+from ...network.outputs import each_tensor
+from ...network.scores import Score, check_images, score_outputs
 from .captured import attention_method, forward_with_attention, heat_of
 
 
@@ -23,14 +25,14 @@ def legrad(
     images: paddle.Tensor,
     targets: Any = None,
     *,
-    score: str = "logit",
+    score: Score = "logit",
     attention_layer: str | Sequence[str] | None = None,
 ) -> paddle.Tensor:
     """LeGrad (Bousselham et al. 2024): (∂s/∂A)⁺, the mean over blocks, heads and tokens that look.
 
     A is the attention of a block. s is the score that the rest of the network, all that follows the
     last block, gives for the tokens that this block returns. The map is what each patch gets.
-    `score`: logit, probability or log_probability.
+    `score`: logit, probability or log_probability, or a function of the outputs.
     """
     check_images(images)
     images, count = images.detach(), images.shape[0]
@@ -43,11 +45,11 @@ def legrad(
         capture_attention(network, attention_layer, cut=True) as found,
         _all_to_the_head(blocks),
     ):
-        every = logits_of(network(images))
-        logits = every[-count:]
-        check_or_warn(network, logits, images)
-        chosen = resolve_targets(targets, logits)
-        scores = class_scores(every, paddle.concat([chosen] * len(blocks)), score)
+        every = network(images)
+        last = each_tensor(every, lambda output: output[-count:])
+        chosen = score_outputs(network, last, images, targets, score).targets
+        copies, chosen = repeat(images, len(blocks)), repeat(chosen, len(blocks))
+        scores = score_outputs(network, every, copies, chosen, score).scores
     slopes = differentiate(scores, [each.weights for each in found])
     received: Any = 0.0
     for each, slope in zip(found, slopes):
