@@ -50,8 +50,7 @@ def load_model(
     then takes the weights of an installed package, or else downloads them from Paddle's model zoo.
     With `auto`, the network of a callable keeps the weights with which it was built. If `auto`
     finds no weights, the network `fallback` is used instead, and its title says so. `labels`: a
-    file with one class name on each line. `resolution`, `preprocess`, `output`, `activation`: as in
-    a config.
+    file with one class name on each line. The other options are the keys of `model` in a config.
 
     Raises `ModelError` for a network that does not exist or cannot be built, and `WeightsError` for
     weights that are missing or do not fit.
@@ -66,9 +65,8 @@ def load_model(
             raise  # these were meant for another network than the fallback
         kept = {"image_size": image_size, "resolution": resolution, "preprocess": preprocess}
         return _stand_in(fallback, entry.title, error, {**kept, "labels": labels})
-    set_activation(select_output(network, output), activation)
     return Classifier(
-        network=network,
+        network=set_activation(select_output(network, output), activation),
         name=name,
         title=title,
         image_size=entry.image_size,
