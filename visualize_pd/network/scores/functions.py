@@ -104,8 +104,8 @@ def _check(score: Callable, scores: Any, images: paddle.Tensor) -> None:
     name = f"score {score_name(score)} must return a tensor of floats [N]"
     if not isinstance(scores, paddle.Tensor):
         raise ScoreError(f"{name}, not a {type(scores).__name__}")
-    if scores.shape != [len(images)] or not paddle.is_floating_point(scores):
+    if list(scores.shape) != [len(images)] or not paddle.is_floating_point(scores):
         kind = str(scores.dtype).rpartition(".")[2]
-        raise ScoreError(f"{name}, here [{len(images)}], not {kind} {scores.shape}")
+        raise ScoreError(f"{name}, here [{len(images)}], not {kind} {list(scores.shape)}")
     if not bool(paddle.isfinite(scores.detach()).all()):
         raise ScoreError(f"score {score_name(score)} gave numbers that are not finite")

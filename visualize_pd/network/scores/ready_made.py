@@ -100,8 +100,8 @@ class _Segmentation(HeldScore):
         logits = self._logits(outputs)[:, self.target]
         if logits.shape != held.shape:
             raise ScoreError(
-                f"score segmentation holds segments {held.shape}, but the outputs for the changed "
-                f"images are {logits.shape}"
+                f"score segmentation holds segments {list(held.shape)}, but the outputs for the "
+                f"changed images are {list(logits.shape)}"
             )
         return (logits * held).sum(axis=[1, 2]) / held.sum(axis=[1, 2])
 
@@ -109,7 +109,7 @@ class _Segmentation(HeldScore):
         logits = _first(outputs)
         if logits.ndim != 4:
             raise ScoreError(
-                f"score segmentation needs outputs [N, classes, h, w], not {logits.shape}"
+                f"score segmentation needs outputs [N, classes, h, w], not {list(logits.shape)}"
             )
         check_class(self.target, logits.shape[1])
         return logits
@@ -140,10 +140,10 @@ class _Box(HeldScore):
     def hold(self, outputs: Any, images: paddle.Tensor) -> paddle.Tensor:
         boxes = _part(outputs, self.boxes, "boxes").numpy().astype("float64")
         scores = self._scores(outputs)
-        if boxes.ndim != 3 or boxes.shape[2] != 4 or list(boxes.shape[:2]) != scores.shape[:2]:
+        if boxes.ndim != 3 or boxes.shape[2] != 4 or boxes.shape[:2] != tuple(scores.shape[:2]):
             raise ScoreError(
                 "score box needs boxes [N, Q, 4] and scores [N, Q, classes], not "
-                f"{list(boxes.shape)} and {scores.shape}; boxes and scores say where they are"
+                f"{list(boxes.shape)} and {list(scores.shape)}; boxes and scores say where they are"
             )
         if self.relative:
             height, width = images.shape[2:]
@@ -167,7 +167,7 @@ class _Box(HeldScore):
     def _scores(self, outputs: Any) -> paddle.Tensor:
         scores = _part(outputs, self.scores, "scores")
         if scores.ndim != 3:
-            raise ScoreError(f"score box needs scores [N, Q, classes], not {scores.shape}")
+            raise ScoreError(f"score box needs scores [N, Q, classes], not {list(scores.shape)}")
         check_class(self.target, scores.shape[2])
         return scores
 
