@@ -28,7 +28,7 @@ def attention_rollout(
 
     A is the mean over the heads of a block's attention. `head_fusion` takes their mean, max or min.
     The map is what the class token, or without one the mean token, has received from each patch.
-    The class is ignored. `score` is only checked: a network that returns no logits needs a function.
+    The class is ignored. `score` is only checked: a network without logits needs a function.
     """
     fuse = look_up("head_fusion", head_fusion, HEAD_FUSIONS)
     found, layout = forward_with_attention(network, images, attention_layer, score)

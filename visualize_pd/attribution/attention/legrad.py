@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import paddle
 
 from ...core.errors import ModelError
-from ...network.batching import repeat
 from ...network.fast import fast_layers
 from ...network.gradients import differentiate
 from ...network.hooks import frozen
 from ...network.layers.attention import Attention, blocks_of, capture_attention
 from ...network.outputs import each_tensor
 from ...network.scores import Score, check_images, score_outputs
+from ...network.scores.functions import check_connected
 from .captured import attention_method, forward_with_attention, heat_of
 
 
@@ -46,16 +47,28 @@ def legrad(
         _all_to_the_head(blocks),
     ):
         every = network(images)
-        last = each_tensor(every, lambda output: output[-count:])
-        chosen = score_outputs(network, last, images, targets, score).targets
-        copies, chosen = repeat(images, len(blocks)), repeat(chosen, len(blocks))
-        scores = score_outputs(network, every, copies, chosen, score).scores
-    slopes = differentiate(scores, [each.weights for each in found])
+        chosen, scores = targets, []
+        for number in reversed(range(len(blocks))):  # the last one gives what the network gives
+            outputs = each_tensor(every, partial(_rows, number=number, count=count))
+            found_scores, chosen, _ = score_outputs(network, outputs, images, chosen, score)
+            scores.append(found_scores)
+    if callable(score):
+        check_connected(score, scores[0])
+    slopes = differentiate(paddle.concat(scores), [each.weights for each in found])
     received: Any = 0.0
     for each, slope in zip(found, slopes):
         positive = each.by_head(slope, count).clip(min=0)
         received = received + positive.mean(axis=[1, 2]) / len(found)
     return heat_of(received, layout, images)
+
+
+def _rows(output: paddle.Tensor, number: int, count: int) -> paddle.Tensor:
+    """The rows of one block in an output. One that no block reaches has only `count` rows."""
+    return (
+        output[number * count : (number + 1) * count]
+        if output.ndim and len(output) > count
+        else output
+    )
 
 
 def _blocks_in_order(found: Sequence[Attention]) -> list[paddle.nn.Layer]:
