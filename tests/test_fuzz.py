@@ -199,7 +199,7 @@ def prepared(config):
     for method in [*filter(None, methods), *(getattr(config, "compare", None) or ())]:
         configured = configure_method(method)
         configured.column_title(with_options=True)
-        configured.with_baseline(None)
+        configured.prepared(None)
     return parse_targets(config.target, labels)
 
 

@@ -42,6 +42,8 @@ from .models.networks.alexnet import AlexNet
 from .models.networks.efficientnet_lite import EfficientNetLite
 from .network.fast import use_fast
 from .network.gradients import input_gradient
+from .network.outputs import select_output, set_activation
+from .network.scores import ready_made as scores
 from .synthesis.accentuation import accentuation
 from .synthesis.ascent import Frame, ascend, noise
 from .synthesis.class_image import class_image
@@ -100,6 +102,9 @@ __all__ = [
     "runtime",
     "saliency",
     "score_cam",
+    "scores",
+    "select_output",
+    "set_activation",
     "smooth_grad",
     "to_pixels",
     "to_tensor",

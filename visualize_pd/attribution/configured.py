@@ -12,16 +12,16 @@ from ..core.checks import did_you_mean, look_up, options_of
 from ..core.errors import ConfigError
 from ..core.files import expand_home
 from ..models.classifier import Classifier
-from ..network.scores import SCORES
+from ..network.scores import score_name
 from .attention.attention_rollout import HEAD_FUSIONS
 from .baselines import BASELINES
+from .configured_score import check_score, configured_score, is_function
 from .gradient.integrated_gradients import QUADRATURES
 from .gradient.smooth_grad import AVERAGES, GRADIENT_METHODS
 from .methods import METHODS, TITLES
 from .reduction import reduce
 
 TABLES: dict[str, Mapping[str, Any]] = {
-    "score": SCORES,
     "quadrature": QUADRATURES,
     "average": AVERAGES,
     "head_fusion": HEAD_FUSIONS,
@@ -54,21 +54,30 @@ class ConfiguredMethod(NamedTuple):
         """The map as `channel` and `sign` reduce it."""
         return reduce(attribution, **self.reduction) if self.reduction else attribution
 
-    def with_baseline(self, classifier: Classifier) -> ConfiguredMethod:
-        """The same method. If `baseline` names an image file, the image is read.
+    @property
+    def function(self) -> Any:
+        """The score, if it is a function and not that of a class; else None."""
+        score = self.options.get("score", "logit")
+        return score if is_function(score) else None
 
-        Raises `ConfigError` if it is neither a file nor the name of a baseline.
+    def prepared(self, classifier: Classifier) -> ConfiguredMethod:
+        """The same method with the images that its options name, and with its score.
+
+        Raises `ConfigError` if `baseline` is neither a file nor the name of a baseline.
         """
-        baseline = self.options.get("baseline")
+        options = dict(self.options)
+        if self.function is not None:
+            options["score"] = configured_score(self.function, classifier)
+        baseline = options.get("baseline")
         if not isinstance(baseline, str) or baseline in (*BASELINES, "random"):
-            return self
+            return self._replace(options=options)
         if not os.path.isfile(expand_home(baseline)):
             known = ", ".join((*BASELINES, "random"))
             raise ConfigError(
                 f"method.baseline '{baseline}' is no image file, and not one of {known}"
             )
         image = classifier.prepare([classifier.load(baseline)[0]])
-        return self._replace(options={**self.options, "baseline": image})
+        return self._replace(options={**options, "baseline": image})
 
     @property
     def quantity(self) -> str:
@@ -117,9 +126,13 @@ def _check_option(option: str, value: Any, default: Any, where: str) -> None:
     """Raise `ConfigError` unless an option has the same type as its default."""
     if option in TABLES:
         look_up(option, value, TABLES[option])
+    elif option == "score":
+        check_score(value, f"{where}.score")
     elif option == "of":
         inner = configure_method(value, f"{where}.of") if isinstance(value, (str, dict)) else None
         look_up("method", inner.name if inner else value, GRADIENT_METHODS)
+        if inner and inner.function is not None:
+            raise ConfigError(f"give the score as {where}.score, not as {where}.of.score")
     elif isinstance(default, bool):
         if not isinstance(value, bool):
             raise ConfigError(f"{where}.{option} must be true or false, not {value!r}")
@@ -134,6 +147,8 @@ def _check_option(option: str, value: Any, default: Any, where: str) -> None:
 
 
 def _shown(option: str, value: Any) -> str:
+    if callable(value):
+        return score_name(value)
     if isinstance(value, Mapping):
         return ", ".join(str(part) for part in value.values())
     if isinstance(value, str):

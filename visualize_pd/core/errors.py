@@ -30,6 +30,10 @@ class OutputError(VisualizeError):
     """A result that cannot be written."""
 
 
+class ScoreError(VisualizeError):
+    """A score function that fails, or returns something else than a score for each image."""
+
+
 class TargetError(VisualizeError):
     """A class that the network does not have."""
 

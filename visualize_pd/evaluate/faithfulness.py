@@ -11,8 +11,8 @@ import paddle
 from ..attribution.baselines import make_baseline
 from ..core.checks import check_count
 from ..core.errors import ConfigError, ImageError
-from ..network.batching import MOST_VERSIONS, batches
-from ..network.scores import check_images, score_function
+from ..network.batching import MOST_VERSIONS, batches, repeat
+from ..network.scores import Score, check_images, score_function, score_name
 
 Maps = Union[paddle.Tensor, np.ndarray]
 
@@ -42,7 +42,7 @@ def deletion(
     *,
     steps: int = 100,
     baseline: str | paddle.Tensor = "zero",
-    score: str = "probability",
+    score: Score = "probability",
     batch_size: int = 32,
 ) -> Curve:
     """The score while the most important pixels are removed (RISE, Petsiuk et al. 2018, 4.1).
@@ -66,7 +66,7 @@ def insertion(
     *,
     steps: int = 100,
     baseline: str | paddle.Tensor = "blurred",
-    score: str = "probability",
+    score: Score = "probability",
     batch_size: int = 32,
 ) -> Curve:
     """The score while the most important pixels are added to the `baseline` (Petsiuk et al. 2018).
@@ -87,7 +87,7 @@ def _curve(
     maps: Maps,
     targets: Any,
     steps: int,
-    score: str,
+    score: Score,
     batch_size: int,
 ) -> Curve:
     """The score while pixels change from `start` to `end`, in the order of the maps.
@@ -107,7 +107,7 @@ def _curve(
             for part in batches(steps + 1, batch_size, "changing pixels"):
                 numbers = np.arange(part.start, part.stop).reshape(-1, 1, 1, 1)
                 mixed = np.where(turns[n] <= numbers, after[n], before[n])
-                each = chosen[n : n + 1].expand([len(mixed)])
+                each = repeat(chosen[n : n + 1], len(mixed))
                 scores[n, part] = score_of(paddle.to_tensor(mixed), each, score)[0].numpy()
     shares = np.array([(turns[0] <= step).mean() for step in range(steps + 1)])
     return Curve(shares, scores)
@@ -135,7 +135,7 @@ def average_drop(
     maps: Maps,
     targets: Any = None,
     *,
-    score: str = "probability",
+    score: Score = "probability",
     batch_size: int = 32,
 ) -> Drop:
     """Drop max(0, Y − O) / Y and increase O > Y (Grad-CAM++, Chattopadhay et al. 2018, 5.1).
@@ -160,7 +160,8 @@ def average_drop(
     before = before.numpy()
     if (before <= 0).any():
         raise ConfigError(
-            f"a drop is a share of the score, but score={score} is not over 0 for every image"
+            f"a drop is a share of the score, but score={score_name(score)} is not over 0 for "
+            "every image"
         )
     return Drop(np.maximum(0, before - after) / before, after > before)
 
@@ -174,7 +175,7 @@ def infidelity(
     samples: int = 100,
     baseline: str | paddle.Tensor = "zero",
     scaled: bool = True,
-    score: str = "logit",
+    score: Score = "logit",
     seed: int = 0,
     batch_size: int = 32,
 ) -> np.ndarray:
@@ -205,7 +206,7 @@ def infidelity(
         for n in range(count):
             for part in batches(samples, batch_size, "hiding squares"):
                 mixed = np.where(hidden[part][:, None], fill[n], pixels[n])
-                each = chosen[n : n + 1].expand([len(mixed)])
+                each = repeat(chosen[n : n + 1], len(mixed))
                 left_over = score_of(paddle.to_tensor(mixed), each, score)[0].numpy()
                 found[n, part] = float(scores[n]) - left_over
     factors = np.ones(count)
@@ -224,13 +225,15 @@ def max_sensitivity(
     radius: float = 0.02,
     samples: int = 10,
     seed: int = 0,
+    score: Score = "logit",
 ) -> np.ndarray:
     """Max-sensitivity, `[N]`: how much a map changes with noise (Yeh et al. 2019, definition 3.1).
 
     max over δ of ‖Φ(I + δ) − Φ(I)‖ / ‖Φ(I)‖; lower is better. δ is noise, uniform within ± `radius`
     in normalised units, drawn `samples` times. Φ is `method(network, images, targets)`. Use
     `functools.partial` to give the method options. Without `targets` the class is the one that the
-    network predicts for the image without noise.
+    network predicts for the image without noise. A `score` that is a function is that of the
+    method.
     """
     check_images(images)
     number = isinstance(radius, (int, float)) and not isinstance(radius, bool)
@@ -239,7 +242,7 @@ def max_sensitivity(
     check_count("samples", samples, 1, MOST_VERSIONS)
     check_count("seed", seed, 0)
     with score_function(network) as score_of:
-        _, chosen = score_of(images, targets)
+        _, chosen = score_of(images, targets, score)
     random = np.random.default_rng(seed)
     before = method(network, images, chosen).numpy()
     size = _norms(before)

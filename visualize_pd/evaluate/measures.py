@@ -23,12 +23,13 @@ class MeasuredMap(NamedTuple):
     """One method's map of one image `[1, C, H, W]`, and what the measures need to know about it.
 
     `truth` is the mask of the object, if it is known. `method(network, images, targets)` makes the
-    map again. The other fields are keys of `evaluate methods`.
+    map again. `score` is a function if the map is not that of a class; then `target` is None. The
+    other fields are keys of `evaluate methods`.
     """
 
     network: paddle.nn.Layer
     image: paddle.Tensor
-    target: int
+    target: int | None
     map: paddle.Tensor
     method: Callable[..., paddle.Tensor]
     truth: np.ndarray | None = None
@@ -36,6 +37,12 @@ class MeasuredMap(NamedTuple):
     samples: int = 50
     batch_size: int = 32
     seed: int = 0
+    score: Callable | None = None
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The score as an option, if it is not that of the measure."""
+        return {} if self.score is None else {"score": self.score}
 
 
 class Measured(NamedTuple):
@@ -46,13 +53,13 @@ class Measured(NamedTuple):
 
 
 def _insertion(one: MeasuredMap) -> Measured:
-    options: dict[str, Any] = {"steps": one.steps, "batch_size": one.batch_size}
+    options: dict[str, Any] = {"steps": one.steps, "batch_size": one.batch_size, **one.options}
     curve = insertion(one.network, one.image, one.map, one.target, **options)
     return Measured({"insertion": float(curve.areas[0])}, curve)
 
 
 def _deletion(one: MeasuredMap) -> Measured:
-    options: dict[str, Any] = {"steps": one.steps, "batch_size": one.batch_size}
+    options: dict[str, Any] = {"steps": one.steps, "batch_size": one.batch_size, **one.options}
     curve = deletion(one.network, one.image, one.map, one.target, **options)
     return Measured({"deletion": float(curve.areas[0])}, curve)
 
@@ -64,19 +71,20 @@ def _pointing_game(one: MeasuredMap) -> Measured:
 
 
 def _average_drop(one: MeasuredMap) -> Measured:
-    found = average_drop(one.network, one.image, one.map, one.target)
+    found = average_drop(one.network, one.image, one.map, one.target, **one.options)
     numbers = {"average_drop": float(found.drops[0]), "increase": float(found.increases[0])}
     return Measured(numbers)
 
 
 def _infidelity(one: MeasuredMap) -> Measured:
-    options: dict[str, Any] = {"samples": one.samples, "batch_size": one.batch_size}
+    options: dict[str, Any] = {"samples": one.samples, "batch_size": one.batch_size, **one.options}
     found = infidelity(one.network, one.image, one.map, one.target, seed=one.seed, **options)
     return Measured({"infidelity": float(found[0])})
 
 
 def _max_sensitivity(one: MeasuredMap) -> Measured:
-    found = max_sensitivity(one.network, one.image, one.method, one.target, seed=one.seed)
+    network, image, method = one.network, one.image, one.method
+    found = max_sensitivity(network, image, method, one.target, seed=one.seed, **one.options)
     return Measured({"max_sensitivity": float(found[0])})
 
 

@@ -15,7 +15,7 @@ import paddle
 from ..core.checks import check_count, look_up
 from ..core.errors import ConfigError
 from ..network.layers.by_name import find_layers
-from ..network.scores import score_function
+from ..network.scores import Score, score_function
 from ..synthesis.priors.pixel_steps import gaussian_blur
 
 
@@ -43,6 +43,7 @@ def randomisation(
     mode: str = "cascading",
     layers: Sequence[str] | None = None,
     seed: int = 0,
+    score: Score = "logit",
 ) -> list[Randomised]:
     """Make layers random, from the last to the first, and compare the maps (Adebayo et al. 2018).
 
@@ -50,7 +51,8 @@ def randomisation(
     with independent, one layer at a time is random (section 3.2). `layers`: names, the last first;
     by default `parts_of(network)`. The first result, "trained", is for the unchanged network. The
     maps are `method(network, images, targets)`. Use `functools.partial` to give the method options.
-    Without `targets` the class is the one that the trained network predicts. At the end the network
+    Without `targets` the class is the one that the trained network predicts. A `score` that is a
+    function is that of the method. At the end the network
     is as it was before, also after an error. Raises `ConfigError` for an unknown mode or layer.
     """
     check_count("seed", seed, 0)
@@ -59,7 +61,7 @@ def randomisation(
     names = parts_of(network) if layers is None else list(layers)
     parts = find_layers(network, names)
     with score_function(network) as score_of:
-        _, chosen = score_of(images, targets)
+        _, chosen = score_of(images, targets, score)
     wanted = method(network, images, chosen).numpy()
     found = [_compared("trained", wanted, wanted)]
     random = np.random.default_rng(seed)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, Optional
+from typing import ClassVar, Optional, Union
 
 from ..core.config import key
 
@@ -55,6 +55,16 @@ class ModelConfig:
         "one for grey; by default the network's own",
     )
     std: Optional[list[float]] = key(None, "standard deviation of the pixels, as `model.mean`")
+    output: Union[int, str, None] = key(
+        None,
+        "for a network that returns several tensors: the place, from 0 on, or the key of the one "
+        "that counts; by default the logits are looked for",
+    )
+    activation: str = key(
+        "softmax",
+        "how logits become probabilities: `softmax`, or `sigmoid` for classes that do not exclude "
+        "each other",
+    )
     labels: Optional[str] = key(
         None,
         "a file of class names, one on each line, synonyms separated by commas; by default "

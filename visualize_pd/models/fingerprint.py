@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ..core.fingerprint import Fingerprint, array_digest, digest, value_digest
+from ..network.outputs import activation_of, selected_output
 from .classifier import Classifier
 from .preprocess import CROP
 
@@ -19,6 +20,9 @@ def network_fingerprint(classifier: Classifier) -> Fingerprint:
     sight = {key: getattr(classifier, key) for key in seen}
     if classifier.preprocess != CROP:  # so that figures of earlier versions still hold
         sight.update(preprocess=classifier.preprocess, resolution=classifier.resolution)
+    output, activation = selected_output(classifier.network), activation_of(classifier.network)
+    if (output, activation) != (None, "softmax"):
+        sight.update(output=output, activation=activation)
     return {
         "weights": digest(*weights),
         "network": digest(classifier.name, repr(classifier.network), value_digest(sight)),

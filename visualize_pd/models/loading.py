@@ -14,6 +14,7 @@ import paddle
 from ..core.checks import look_up
 from ..core.errors import ModelError, WeightsError, WeightsMissingError
 from ..core.files import expand_home
+from ..network.outputs import ACTIVATIONS, select_output, set_activation
 from .classifier import Classifier
 from .preprocess import CROP, PREPROCESS
 from .registry import Entry, find_entry
@@ -39,6 +40,8 @@ def load_model(
     labels: str | None = None,
     resolution: int | None = None,
     preprocess: str = CROP,
+    output: int | str | None = None,
+    activation: str = "softmax",
 ) -> Classifier:
     """Build a network by name, load its weights and freeze it.
 
@@ -47,25 +50,23 @@ def load_model(
     then takes the weights of an installed package, or else downloads them from Paddle's model zoo.
     With `auto`, the network of a callable keeps the weights with which it was built. If `auto`
     finds no weights, the network `fallback` is used instead, and its title says so. `labels`: a
-    file with one class name on each line. `resolution`, `preprocess`: as in a config.
+    file with one class name on each line. The other options are the keys of `model` in a config.
 
     Raises `ModelError` for a network that does not exist or cannot be built, and `WeightsError` for
     weights that are missing or do not fit.
     """
-    look_up("model.preprocess", preprocess, dict.fromkeys(PREPROCESS))
+    _check_words(fallback, preprocess, activation)
     entry = _changed(find_entry(name), num_classes, resolution or image_size, mean, std)
-    if fallback is not None:
-        find_entry(fallback)  # a wrong name is an error even if the fallback is not needed
     class_names = _labels(labels, entry)
     try:
         network, title = _load(name, entry, weights)
     except WeightsMissingError as error:
-        if mean or std:  # these were meant for another network than the fallback
-            raise
+        if mean or std or output is not None or activation != "softmax":
+            raise  # these were meant for another network than the fallback
         kept = {"image_size": image_size, "resolution": resolution, "preprocess": preprocess}
         return _stand_in(fallback, entry.title, error, {**kept, "labels": labels})
     return Classifier(
-        network=network,
+        network=set_activation(select_output(network, output), activation),
         name=name,
         title=title,
         image_size=entry.image_size,
@@ -77,6 +78,14 @@ def load_model(
         preprocess=preprocess,
         resolution=resolution,
     )
+
+
+def _check_words(fallback: str | None, preprocess: str, activation: str) -> None:
+    """Raise an error for names that do not exist, before any work."""
+    look_up("model.preprocess", preprocess, dict.fromkeys(PREPROCESS))
+    look_up("model.activation", activation, dict.fromkeys(ACTIVATIONS))
+    if fallback is not None:
+        find_entry(fallback)  # a wrong name is an error even if the fallback is not needed
 
 
 def _changed(

@@ -80,7 +80,7 @@ def find_entry(name: str) -> Entry:
     if name in REGISTRY:
         return REGISTRY[name]
     if ":" in name:
-        return Entry(name, _imported(name), num_classes=None)
+        return Entry(name, imported(name), num_classes=None)
     if name in paddle.vision.models.__all__:
         builder = getattr(paddle.vision.models, name)
         return Entry(name, builder, **VISION_MODELS.get(name, {}))
@@ -97,7 +97,11 @@ def vision_models() -> list[str]:
     return [n for n, b in builders.items() if inspect.isfunction(b) or n in VISION_MODELS]
 
 
-def _imported(name: str) -> Callable[..., paddle.nn.Layer]:
+def imported(name: str) -> Callable[..., Any]:
+    """What `package.module:callable` names. The current folder counts during the import.
+
+    Raises `ModelError` if it cannot be imported.
+    """
     module, _, attribute = name.rpartition(":")
     here = os.getcwd()
     sys.path.insert(0, here)

@@ -17,7 +17,7 @@ from tqdm import tqdm
 from ..core.checks import check_count
 from ..core.errors import ImageError
 from .hooks import capture_outputs, frozen
-from .scores import check_images, score_function
+from .scores import Score, check_images, score_function
 
 logger = logging.getLogger("visualize_pd")
 
@@ -63,13 +63,13 @@ def scores_and_versions(
     network: paddle.nn.Layer,
     images: paddle.Tensor,
     targets: Any,
-    score: str,
+    score: Score,
     batch_size: int | None,
 ) -> tuple[paddle.Tensor, paddle.Tensor, int]:
-    """The scores and classes of images, and how many versions of each image fit into one pass.
+    """The scores and targets of images, and how many versions of each image fit into one pass.
 
-    `batch_size` is the number of images in a pass. None means as many as `MOST_RECORDED` allows,
-    but at most 32.
+    The targets are those of `Scored`. `batch_size` is the number of images in a pass. None means as
+    many as `MOST_RECORDED` allows, but at most 32.
     """
     if batch_size is not None:
         check_count("batch_size", batch_size)

@@ -11,14 +11,18 @@ from ..core.errors import ModelError
 from .fast import fast_layers
 from .hooks import Calls, capture_outputs, frozen
 from .relu_rules import REACHED, check_reach, relu_rule
-from .scores import check_images, check_or_warn, class_scores, read_logits, resolve_targets
+from .scores import Score, check_images, score_outputs
+from .scores.functions import check_connected
 
 
 class ForwardPass(NamedTuple):
-    """A recorded forward pass. Gradients of `scores` with respect to its tensors can be taken."""
+    """A recorded forward pass. Gradients of `scores` with respect to its tensors can be taken.
+
+    `targets` are those of `Scored`. `logits` are None if the score is a function.
+    """
 
     images: paddle.Tensor
-    logits: paddle.Tensor
+    logits: paddle.Tensor | None
     targets: paddle.Tensor
     scores: paddle.Tensor
     calls: Calls
@@ -29,36 +33,33 @@ def record_forward(
     images: paddle.Tensor,
     targets: Any = None,
     *,
-    score: str = "logit",
+    score: Score = "logit",
     relu: str | None = None,
     layers: Sequence[paddle.nn.Layer] = (),
 ) -> ForwardPass:
     """Do a forward pass from which gradients can be taken. Keep the outputs of `layers`.
 
-    `score`: logit, probability or log_probability. `relu`: None, guided or deconvnet.
+    `score`: logit, probability or log_probability of the class, or a function `(outputs, images) →
+    [N]` of what the network returns. `relu`: None, guided or deconvnet. The score itself follows
+    the usual derivative.
 
     Raises `ImageError` for images that are not a batch, and `TargetError` for a class that the
     network does not have. Raises `ModelError` if the output is not logits, and if the rule `relu`
-    cannot reach every ReLU.
+    cannot reach every ReLU. Raises `ScoreError` for a function that gives no scores.
     """
     check_images(images)
     _check_layers(network)
-    with (
-        frozen(network),
-        fast_layers(),
-        paddle.enable_grad(),
-        relu_rule(relu),
-        capture_outputs(*layers) as calls,
-    ):
+    with frozen(network), fast_layers(), paddle.enable_grad():
         images = images.detach()
         images.stop_gradient = False
-        logits = read_logits(network(images), images)
-        check_or_warn(network, logits, images)
-        chosen = resolve_targets(targets, logits)
-        scores = class_scores(logits, chosen, score)
+        with relu_rule(relu), capture_outputs(*layers) as calls:
+            outputs = network(images)
+        scored = score_outputs(network, outputs, images, targets, score)
+    if callable(score):
+        check_connected(score, scored.scores)
     if relu and relu not in REACHED.get(network, ()):
         check_reach(network, images, relu)
-    return ForwardPass(images, logits, chosen, scores, calls)
+    return ForwardPass(images, scored.logits, scored.targets, scored.scores, calls)
 
 
 def _check_layers(network: paddle.nn.Layer) -> None:
@@ -109,7 +110,7 @@ def input_gradient(
     images: paddle.Tensor,
     targets: Any = None,
     *,
-    score: str = "logit",
+    score: Score = "logit",
     relu: str | None = None,
 ) -> paddle.Tensor:
     """The gradient ∂S_c/∂I, `[N, C, H, W]`, of the score of each image's class.

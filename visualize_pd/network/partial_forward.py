@@ -10,6 +10,7 @@ from typing import Any
 import paddle
 
 from ..core.errors import ModelError
+from .outputs import each_tensor
 
 
 @dataclass
@@ -49,7 +50,7 @@ class PartialForward:
         """The output of the network for B altered outputs of the layer, `[B, …]`."""
         self.altered, self.cursor = altered, 0
         versions: list[int] = []
-        _each(list(self.repeated.values()), lambda out: versions.append(out.inplace_version))
+        each_tensor(list(self.repeated.values()), lambda out: versions.append(out.inplace_version))
         # Repeat the outputs again if their number changes or the network has written into one.
         if self.count != altered.shape[0] or any(versions):
             self.count = altered.shape[0]
@@ -71,14 +72,14 @@ class PartialForward:
                 return tensor.clone()
             return tensor.expand([self.count, *tensor.shape[1:]])
 
-        return _each(output, repeat)
+        return each_tensor(output, repeat)
 
     def _recorded(self, layer: paddle.nn.Layer, forward: Callable) -> Callable:
         def run(*inputs: Any, **options: Any) -> Any:
             call = _Call(layer)
             self.calls.append(call)
             output = forward(*inputs, **options)
-            call.output = _each(output, paddle.Tensor.clone)
+            call.output = each_tensor(output, paddle.Tensor.clone)
             call.after = len(self.calls)
             return output
 
@@ -99,16 +100,6 @@ class PartialForward:
             return forward(*inputs, **options)
 
         return run
-
-
-def _each(output: Any, change: Callable) -> Any:
-    """An output in which `change` has been applied to every tensor."""
-    if isinstance(output, paddle.Tensor):
-        return change(output)
-    if isinstance(output, (tuple, list)):
-        items = [_each(item, change) for item in output]
-        return type(output)(*items) if hasattr(output, "_fields") else type(output)(items)
-    return output
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from paddle.autograd import PyLayer
 
 from ..core.errors import ModelError
 from .hooks import frozen
-from .scores import read_logits
+from .outputs import tensors_in
 
 
 class _Deconvnet(PyLayer):
@@ -93,10 +93,11 @@ def check_reach(network: paddle.nn.Layer, images: paddle.Tensor, relu: str) -> N
     with frozen(network), paddle.enable_grad(), relu_rule(relu) as ruled:
         image = images[:1].detach()
         image.stop_gradient = False
-        logits = read_logits(network(image), image)
-        unruled = unruled_relus(logits, ruled)
-        if not logits.stop_gradient:
-            logits.sum().backward()
+        floats = [out for out in tensors_in(network(image)) if not out.stop_gradient]
+        total = paddle.add_n([out.sum().astype("float32") for out in floats]) if floats else None
+        unruled = [] if total is None else unruled_relus(total, ruled)
+        if total is not None:
+            total.backward()
     if any("gelu" in name.lower() for name in unruled):
         raise ModelError(
             f"the {relu} rule is for ReLUs, and the network has GELUs, for which there is no such "
@@ -110,16 +111,16 @@ def check_reach(network: paddle.nn.Layer, images: paddle.Tensor, relu: str) -> N
     REACHED.setdefault(network, set()).add(relu)
 
 
-def unruled_relus(logits: paddle.Tensor, ruled: Sequence[paddle.Tensor]) -> list[str]:
+def unruled_relus(outputs: paddle.Tensor, ruled: Sequence[paddle.Tensor]) -> list[str]:
     """Names of the recorded operations that contain a ReLU which `relu_rule` has not reached.
 
     GELUs are among them.
 
     `ruled` holds the outputs of the ReLUs that it has reached. After this call Paddle keeps
-    the graph in memory; `logits.backward()` empties it.
+    the graph in memory; `outputs.backward()` empties it.
     """
     known = {output.grad_fn for output in ruled}
-    unruled, seen, waiting = [], set(), [logits.grad_fn]
+    unruled, seen, waiting = [], set(), [outputs.grad_fn]
     while waiting:
         node = waiting.pop()
         if node is None or node in seen:

@@ -14,13 +14,16 @@ from ..core.errors import ConfigError
 from ..network.hooks import capture_outputs, frozen
 from ..network.layers.by_name import find_layers
 from ..network.layers.feature_maps import feature_maps_of
+from ..network.outputs import activation_of
 from ..network.scores import (
     check_distinct,
     check_finite,
     class_scores,
     read_logits,
     resolve_targets,
+    score_outputs,
 )
+from ..network.scores.functions import check_connected
 
 Objective = Callable[[paddle.nn.Layer, paddle.Tensor], paddle.Tensor]
 
@@ -32,7 +35,22 @@ def class_score(targets: int | Sequence[int], score: str = "logit") -> Objective
 
     def objective(network: paddle.nn.Layer, images: paddle.Tensor) -> paddle.Tensor:
         logits = logits_of(network, images)
-        return class_scores(logits, resolve_targets(targets, logits), score)
+        return class_scores(logits, resolve_targets(targets, logits), score, activation_of(network))
+
+    return objective
+
+
+def output_score(score: Callable[[Any, paddle.Tensor], paddle.Tensor]) -> Objective:
+    """A score that is a function `(outputs, images) → [N]` of what the network returns.
+
+    Raises `ScoreError` if it gives no scores, or no gradient for the images.
+    """
+
+    def objective(network: paddle.nn.Layer, images: paddle.Tensor) -> paddle.Tensor:
+        scores = score_outputs(network, network(images), images, None, score).scores
+        if not images.stop_gradient:
+            check_connected(score, scores)
+        return scores
 
     return objective
 
@@ -49,7 +67,8 @@ def mixed_score(weights: Mapping[int, float], score: str = "logit") -> Objective
     def objective(network: paddle.nn.Layer, images: paddle.Tensor) -> paddle.Tensor:
         logits = logits_of(network, images)
         each = (
-            weight * class_scores(logits, resolve_targets(target, logits), score)
+            weight
+            * class_scores(logits, resolve_targets(target, logits), score, activation_of(network))
             for target, weight in weights.items()
         )
         return reduce(operator.add, each)

@@ -117,9 +117,10 @@ class AscentSettings(Steps):
         "class image: a class index or name; a list makes an image of each class; classes with "
         "weights, `{tiger: 1, toucan: 0.7}`, make one image of all",
     )
-    score: str = key(
+    score: Union[str, dict] = key(
         "logit",
-        "class image: what the ascent raises, `logit`, `probability` or `log_probability`",
+        "class image: what the ascent raises, `logit`, `probability` or `log_probability`; or a "
+        "function of the outputs, as [Any output](any_output.md) says, and then no `target`",
     )
     layer: Optional[Union[str, int]] = key(
         None,

@@ -60,18 +60,16 @@ def show_model(name: str, image_size: int | None = None) -> int:
 
     from ...models.classifier import network_errors
     from ...models.loading import load_model, weights_source
-    from ...network.gradients import record_forward
     from ...network.layers.attention import capture_attention
     from ...network.layers.feature_maps import capture_blocks, default_feature_maps
     from ...network.layers.tokens import Layouts
 
     classifier = load_model(name, weights="random", image_size=image_size)
     network, size = classifier.network, classifier.image_size
-    layers = network.sublayers()
     with network_errors(classifier):
         image = paddle.zeros([1, len(classifier.mean), size, size])
         with capture_blocks(network) as blocks, capture_attention(network) as attention:
-            passed = record_forward(network, image, layers=layers)
+            passed = _recorded(network, image)
     try:
         default = default_feature_maps(network, passed, blocks).layer
     except ModelError:  # it has no feature maps, so no CAM
@@ -89,10 +87,29 @@ def show_model(name: str, image_size: int | None = None) -> int:
         mark = "← the CAMs' target_layer" if layer is default else ""
         rows.append((layer_name, type(layer).__name__, returns, kind, mark))
     title = classifier.title.replace(" (random weights)", "")
-    classes = passed.logits.shape[1]
-    say(f"{title}: {size}×{size} pixels, {classes} classes; weights now: {weights_source(name)}")
+    classes = "no logits" if passed.logits is None else f"{passed.logits.shape[1]} classes"
+    say(f"{title}: {size}×{size} pixels, {classes}; weights now: {weights_source(name)}")
     say_table(rows)
     return DONE
+
+
+def _recorded(network: Any, image: Any) -> Any:
+    """A forward pass with the outputs of all layers, also of a network that returns no logits."""
+    from ...network.gradients import record_forward
+
+    layers = network.sublayers()
+    try:
+        return record_forward(network, image, layers=layers)
+    except ModelError:
+        return record_forward(network, image, score=_total, layers=layers)
+
+
+def _total(outputs: Any, images: Any) -> Any:
+    """The sum of all that a network returns for an image."""
+    from ...network.outputs import tensors_in
+
+    floats = [tensor for tensor in tensors_in(outputs) if tensor.shape[:1] == images.shape[:1]]
+    return sum(tensor.astype("float32").flatten(1).sum(axis=1) for tensor in floats)
 
 
 def _kind(output: Any) -> str:

@@ -10,7 +10,7 @@ import paddle
 from PIL import Image, ImageDraw
 
 from ...attribution.configured import configure_method
-from ...core.errors import ImageError
+from ...core.errors import ConfigError, ImageError
 from ...core.images import Photograph, size_of
 from ...evaluate.localisation import (
     Box,
@@ -23,6 +23,7 @@ from ...evaluate.localisation import (
 )
 from ...evaluate.truth import Truth, read_truth, truth_of
 from ...models.classifier import Classifier, network_errors
+from ...network.outputs import activation_of
 from ...network.scores import logits_of, probabilities
 from .. import drawing
 from ..config.schema import LocaliseConfig
@@ -39,12 +40,14 @@ def report_localisation(config: LocaliseConfig, say: Say, complain: Say) -> bool
     Writes `localise/<name>_pp.jpg` for each picture and `localise/boxes.json`.
     """
     method = configure_method(config.method)
+    if method.function is not None:
+        raise ConfigError("localise finds the object of a class; use a score of a class")
     options = {name: getattr(config, name) for name in OPTIONS}
     check_localisation(**options)
     truths = read_truth(config.truth) if config.truth else {}
     folder, classifier, pictures = begin_run(config, "localise", complain)
     wanted = parse_targets(config.target, classifier.labels)
-    function = as_function(method.with_baseline(classifier))
+    function = as_function(method.prepared(classifier))
     entries: list[dict[str, Any]] = []
     done = 0
     for path, picture in pictures:
@@ -88,6 +91,7 @@ def _entry(
     truth: Truth | None,
 ) -> dict[str, Any]:
     """The entry of `boxes.json` for one object. Its box is in pixels of the picture file."""
+    shares = probabilities(logits, activation_of(classifier.network))
     factors = np.divide(size_of(picture), resized.size)
     box = Box(*np.round(located.box * np.tile(factors, 2)).astype(int).tolist())
     entry: dict[str, Any] = {
@@ -95,7 +99,7 @@ def _entry(
         "class": target,
         "name": classifier.class_name(target),
         "score": float(logits[0, target]),
-        "probability": float(probabilities(logits)[0, target]),
+        "probability": float(shares[0, target]),
         "box": list(box),
     }
     return {**entry, "overlap": _best_overlap(box, truth, picture)} if truth else entry

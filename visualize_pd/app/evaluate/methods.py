@@ -20,9 +20,16 @@ from ...evaluate.measures import HIGH_IS_GOOD, MEASURES, MeasuredMap
 from ...evaluate.truth import Truth, read_truth, truth_of
 from ...models.class_names import parse_target
 from ...models.classifier import Classifier, network_errors
-from ...network.scores import logits_of
+from ...network.scores import logits_of, score_name
 from ..config.schema import EvaluateConfig
-from .pictures import Say, as_function, begin_run, distinct_titles, pass_seconds
+from .pictures import (
+    Say,
+    as_function,
+    begin_run,
+    common_function,
+    distinct_titles,
+    pass_seconds,
+)
 from .results import plot_curves, save_csv, save_json
 
 
@@ -36,12 +43,11 @@ def report_methods(config: EvaluateConfig, say: Say, complain: Say) -> bool:
     measures = [look_up("measure", name, MEASURES) for name in config.measures]
     if not methods or not measures:
         raise ConfigError("methods and measures must each hold at least one name")
+    by_function = common_function(methods, config.target) is not None
     truths = read_truth(config.truth) if config.truth else {}
     folder, classifier, pictures = begin_run(config, "evaluate", complain)
     class_of = _class_finder(config.target, classifier)
-    named = dict(
-        zip(distinct_titles(methods), (method.with_baseline(classifier) for method in methods))
-    )
+    named = dict(zip(distinct_titles(methods), (method.prepared(classifier) for method in methods)))
     rows: list[dict[str, Any]] = []
     curves: dict[str, dict[str, list[Curve]]] = {}
     done = 0
@@ -49,7 +55,7 @@ def report_methods(config: EvaluateConfig, say: Say, complain: Say) -> bool:
         truth = truth_of(path, truths)
         image = classifier.prepare([picture])
         with network_errors(classifier, tuple(image.shape[:1:-1])):
-            asked = class_of(path, truth, image)
+            asked = None if by_function else class_of(path, truth, image)
             seen = truth.seen(picture, classifier) if truth else None
             for title, one, passes in _maps(classifier, image, asked, named, seen, config):
                 row: dict[str, Any] = {"file": path.name, "class": asked, "method": title}
@@ -63,20 +69,23 @@ def report_methods(config: EvaluateConfig, say: Say, complain: Say) -> bool:
         save_csv(folder / "results.csv", rows)  # so an interrupt loses no finished picture
     if not rows:
         raise ImageError("no image could be read")
-    _report(folder, config, classifier, rows, list(named), curves, done, say)
+    function = next(iter(named.values())).function
+    height = score_name(function) if by_function else "probability"
+    _report(folder, config, classifier, rows, list(named), curves, height, done, say)
     return done == pictures.count
 
 
 def _maps(
     classifier: Classifier,
     image: paddle.Tensor,
-    target: int,
+    target: int | None,
     methods: Mapping[str, ConfiguredMethod],
     truth: np.ndarray | None,
     config: EvaluateConfig,
 ) -> Iterator[tuple[str, MeasuredMap, float]]:
     """Yield each method's title, its map of an image, and its time relative to a bare pass."""
-    bare = pass_seconds(classifier, image, target)
+    score = next(iter(methods.values())).function
+    bare = pass_seconds(classifier, image, target, score or "logit")
     for title, method in methods.items():
         function = as_function(method)
         started = time.perf_counter()
@@ -84,7 +93,7 @@ def _maps(
         values.numpy()
         seconds = time.perf_counter() - started
         keys = (config.steps, config.samples, config.batch_size, config.seed)
-        one = MeasuredMap(classifier.network, image, target, values, function, truth, *keys)
+        one = MeasuredMap(classifier.network, image, target, values, function, truth, *keys, score)
         yield title, one, seconds / bare
 
 
@@ -95,10 +104,11 @@ def _report(
     rows: Sequence[dict[str, Any]],
     titles: Sequence[str],
     curves: Mapping[str, Mapping[str, Sequence[Curve]]],
+    height: str,
     images: int,
     say: Say,
 ) -> None:
-    """Print the means, write them as JSON, and plot the curves."""
+    """Print the means, write them as JSON, and plot the curves, whose height is a score."""
     means = _means(rows, titles)
     for line in _table(means):
         say(line)
@@ -116,7 +126,7 @@ def _report(
     save_json(folder / "results.json", record)
     say(f"→ {folder / 'results.csv'}, {folder / 'results.json'}")
     labels = {"insertion": "share of pixels put in", "deletion": "share of pixels taken away"}
-    panels = [(name, labels[name], "probability", each) for name, each in drawn.items()]
+    panels = [(name, labels[name], height, each) for name, each in drawn.items()]
     plot_curves(folder / "curves.png", panels, say)
 
 

@@ -14,7 +14,7 @@ from tqdm import tqdm
 from ...attribution.configured import ConfiguredMethod
 from ...core import runtime
 from ...core.config import as_dict
-from ...core.errors import ImageError, errors_of
+from ...core.errors import ConfigError, ImageError, errors_of
 from ...core.files import make_output_folder
 from ...core.images import Photograph, distinct_names, find_images, size_of
 from ...models.classifier import Classifier
@@ -23,6 +23,8 @@ from ...models.preprocess import FULL
 from ...network.batching import check_memory
 from ...network.fast import use_fast
 from ...network.gradients import input_gradient
+from ...network.scores import Score
+from ..explain.maps import TargetClasses, check_without_class
 
 Say = Callable[[str], None]
 
@@ -84,6 +86,23 @@ def as_function(method: ConfiguredMethod) -> Callable[..., paddle.Tensor]:
     return maps
 
 
+def common_function(methods: Sequence[ConfiguredMethod], target: Any) -> Any:
+    """The score of all methods, if it is a function and not that of a class; else None.
+
+    Raises `ConfigError` for methods with several scores, and `TargetError` for a class beside it.
+    """
+    functions = [method.function for method in methods]
+    if all(function is None for function in functions):
+        return None
+    if any(function != functions[0] for function in functions):
+        raise ConfigError(
+            "maps of several scores cannot be compared; give all methods the same score"
+        )
+    if target != "predicted":
+        check_without_class(functions[0], TargetClasses())
+    return functions[0]
+
+
 def distinct_titles(methods: Sequence[ConfiguredMethod]) -> list[str]:
     """A title for each method. No two titles are the same."""
     names = [method.name for method in methods]
@@ -94,7 +113,9 @@ def distinct_titles(methods: Sequence[ConfiguredMethod]) -> list[str]:
     ]
 
 
-def pass_seconds(classifier: Classifier, images: paddle.Tensor, targets: Any) -> float:
+def pass_seconds(
+    classifier: Classifier, images: paddle.Tensor, targets: Any, score: Score
+) -> float:
     """The median time of a bare pass: one forward pass and the gradient of the images.
 
     A first pass to warm up is not counted.
@@ -102,6 +123,6 @@ def pass_seconds(classifier: Classifier, images: paddle.Tensor, targets: Any) ->
     taken = []
     for _ in range(4):
         start = time.perf_counter()
-        input_gradient(classifier.network, images, targets).numpy()
+        input_gradient(classifier.network, images, targets, score=score).numpy()
         taken.append(time.perf_counter() - start)
     return statistics.median(taken[1:])

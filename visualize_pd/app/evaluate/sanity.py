@@ -15,7 +15,7 @@ from ...models.class_names import parse_target
 from ...models.classifier import Classifier, network_errors
 from .. import drawing
 from ..config.schema import SanityConfig
-from .pictures import Say, as_function, begin_run, distinct_titles
+from .pictures import Say, as_function, begin_run, common_function, distinct_titles
 from .results import plot_curves, save_json
 
 # The fields of `Randomised`, and their names in a table.
@@ -37,11 +37,10 @@ def report_sanity(config: SanityConfig, say: Say, complain: Say) -> bool:
     methods = [configure_method(method, "methods") for method in config.methods]
     if not methods:
         raise ConfigError("methods must hold at least one name")
+    common_function(methods, config.target)
     folder, classifier, pictures = begin_run(config, "sanity", complain)
     target = parse_target(config.target, classifier.labels)
-    named = dict(
-        zip(distinct_titles(methods), (method.with_baseline(classifier) for method in methods))
-    )
+    named = dict(zip(distinct_titles(methods), (method.prepared(classifier) for method in methods)))
     found: dict[str, list[list[Randomised]]] = {title: [] for title in named}
     done = 0
     for path, picture in pictures:
@@ -56,6 +55,7 @@ def report_sanity(config: SanityConfig, say: Say, complain: Say) -> bool:
                     target,
                     mode=config.mode,
                     seed=config.seed,
+                    score=method.function or "logit",
                 )
             found[title].append(stages)
             rows.append((title, _panels(classifier.to_pixels(image)[0], stages)))

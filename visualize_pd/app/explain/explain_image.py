@@ -32,7 +32,7 @@ def explain_image(
     """
     compare = not isinstance(method, (str, Mapping))
     asked = [method] if isinstance(method, (str, Mapping)) else method
-    methods = [configure_method(each).with_baseline(classifier) for each in asked]
+    methods = [configure_method(each).prepared(classifier) for each in asked]
     if not methods:
         raise ConfigError("no method named")
     check_colormap(colormap)

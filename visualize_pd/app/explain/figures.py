@@ -13,13 +13,19 @@ from ...attribution.methods import WITHOUT_CLASS
 from ...core.checks import look_up
 from ...models.classifier import Classifier
 from .. import drawing
+from ..report.rows import FIELDS
 from .maps import Explanation
 
 IN_GRID = 256  # pixels of the longer side of a whole picture
 
 
 def summary_line(explained: Explanation, classifier: Classifier) -> str:
-    """One line: the classes with the highest probabilities, and those that were asked for."""
+    """One line: the classes with the highest probabilities, and those that were asked for.
+
+    For scores that are functions, their names and values.
+    """
+    if explained.scores:
+        return _scored(explained) + _gaps(explained, " (", ")")
     ranked = ", ".join(_ranked(explained, classifier))
     if explained.predicted:
         return ranked + _gaps(explained, " (", ")")
@@ -30,16 +36,22 @@ def summary_line(explained: Explanation, classifier: Classifier) -> str:
 def summary_rows(
     explained: Explanation, classifier: Classifier, figure: Path | str = ""
 ) -> list[dict[str, str]]:
-    """The rows of `summary.csv` for an image, one for each class."""
+    """The rows of `summary.csv` for an image, one for each class or each function."""
+    file = {"file": str(explained.path), "figure": str(figure)}
+    if explained.scores:
+        return [
+            {**dict.fromkeys(FIELDS, ""), **file, "name": name, "score": f"{value:.6g}"}
+            for name, value in explained.scores.items()
+        ]
     shares = explained.probabilities
     best = int(shares.argmax())
     return [
         {
-            "file": str(explained.path),
-            "figure": str(figure),
+            **file,
             "class": str(target),
             "name": classifier.class_name(target),
             "probability": f"{shares[target]:.6g}",
+            "score": "",
             "predicted": str(best),
             "predicted_name": classifier.class_name(best),
             "predicted_probability": f"{shares[best]:.6g}",
@@ -64,8 +76,8 @@ def draw_figure(
     spread: drawing.Spread | None = None,
 ) -> Image.Image:
     """The figure of one image for its first method, with a row of panels for each class."""
-    targets, ranked = explained.targets, _ranked(explained, classifier)
-    names = [_named(explained, classifier, target) for target in targets]
+    targets, names = explained.targets, _names(explained, classifier)
+    ranked = _ranked(explained, classifier)
     several = len(targets) > 1
     rows = []
     for name, (each, *_) in zip(names, explained.maps):
@@ -78,7 +90,9 @@ def draw_figure(
             spread,
         )
         rows.append((name if several else "", panels))
-    if method.name in WITHOUT_CLASS:
+    if explained.scores:
+        head, detail = names[0], "score of the whole output"
+    elif method.name in WITHOUT_CLASS:
         head, detail = ranked[0], "whatever the class"
     elif several:
         head, detail = f"{len(targets)} classes", f"predicted: {ranked[0]}"
@@ -105,12 +119,12 @@ def grid_rows(
     titles = ["Input image", *(m.column_title(names.count(m.name) > 1) for m in methods)]
     picture = _in_grid(explained)
     rows: list[drawing.Row] = []
-    for target, maps in zip(explained.targets, explained.maps):
+    for name, maps in zip(_names(explained, classifier), explained.maps):
         cells = [
             _cell(picture, method, explained.view.shown(each.reduced, picture), colormap, spread)
             for method, each, spread in zip(methods, maps, shared)
         ]
-        label = f"{_named(explained, classifier, target)}  ·  {explained.path.name}"
+        label = f"{name}  ·  {explained.path.name}"
         rows.append((label, list(zip(titles, [picture, *cells]))))
     return rows
 
@@ -143,6 +157,17 @@ def _cell(
     if method.reduction:
         return drawing.heat(values[0], colormap, spread)
     return drawing.heat_over(picture, values[0], colormap, spread)
+
+
+def _names(explained: Explanation, classifier: Classifier) -> list[str]:
+    """The name of each row: its class with the probability, or the functions with their values."""
+    if explained.scores:
+        return [_scored(explained)]
+    return [_named(explained, classifier, target) for target in explained.targets]
+
+
+def _scored(explained: Explanation) -> str:
+    return ", ".join(f"{name} {value:.4g}" for name, value in explained.scores.items())
 
 
 def _ranked(explained: Explanation, classifier: Classifier) -> list[str]:

@@ -6,8 +6,10 @@ import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from ...attribution.configured import ConfiguredMethod
+from ...attribution.configured_score import score_fingerprint
 from ...core.errors import ImageError
 from ...core.files import expand_home, is_pipe_or_device
 from ...core.fingerprint import (
@@ -46,10 +48,12 @@ def run_fingerprint(
 
 
 def _plain(method: ConfiguredMethod) -> list:
-    options = {
-        key: array_digest(value.numpy()) if hasattr(value, "numpy") else value
-        for key, value in method.options.items()
-    }
+    def plain(value: Any) -> Any:
+        if callable(value) and not hasattr(value, "numpy"):
+            return score_fingerprint(value)
+        return array_digest(value.numpy()) if hasattr(value, "numpy") else value
+
+    options = {key: plain(value) for key, value in method.options.items()}
     return [method.name, options, method.reduction]
 
 

@@ -16,7 +16,15 @@ from ...models.class_names import parse_target
 from ...models.classifier import Classifier, network_errors
 from ...models.preprocess import View
 from ...network import hooks
-from ...network.scores import CHECKED, check_distinct, logits_of, probabilities
+from ...network.outputs import activation_of
+from ...network.scores import (
+    CHECKED,
+    check_distinct,
+    logits_of,
+    probabilities,
+    score_name,
+    score_outputs,
+)
 
 
 class TargetClasses(NamedTuple):
@@ -78,7 +86,8 @@ class Explanation(NamedTuple):
     """One image, the predictions for it, and its maps: `maps[t][m]` is of class t by method m.
 
     `digest` is that of the image file. `picture` is that of a figure, `[H, W, 3]` uint8, and `view`
-    says how maps are put on it.
+    says how maps are put on it. If a method has a score that is a function, `scores` has the values
+    of these functions by their names, and there are no `probabilities` and no `targets`.
     """
 
     path: Path
@@ -89,6 +98,7 @@ class Explanation(NamedTuple):
     targets: list[int]
     maps: list[list[Map]]
     view: View
+    scores: dict[str, float]
 
 
 def explain_batch(
@@ -104,19 +114,28 @@ def explain_batch(
     """
     images = classifier.images_of([view for _, view, _ in batch])
     network, first = classifier.network, wanted.classes[0] if wanted.classes else None
+    functions = [method.function for method in methods if method.function is not None]
+    if functions:
+        check_without_class(functions[0], wanted)
     CHECKED.add(network)  # it is checked here, and an error follows in place of a warning
     with network_errors(classifier, batch[0][1].geometry.image):
         with hooks.capture_outputs(network) as calls:
             maps = [[_maps(methods[0], network, images, first)]]
-        logits = logits_of(calls[0][1]).detach()
-        check_distinct(logits, images)
-        targets = wanted.of(logits.numpy())
+        if functions:
+            maps[0] += [_maps(method, network, images, None) for method in methods[1:]]
+            scores = _scores(functions, network, calls[0][1], images)
+            targets, shares = np.empty((len(batch), 0), "int64"), np.empty((len(batch), 0))
+        else:
+            logits = logits_of(calls[0][1]).detach()
+            check_distinct(logits, images)
+            targets, scores = wanted.of(logits.numpy()), {}
+            shares = probabilities(logits, activation_of(network)).numpy()
         for t, classes in enumerate(targets.T.tolist()):
             row = maps[0] if t == 0 else []
             row += [_maps(method, network, images, classes) for method in methods[len(row) :]]
             if t > 0:
                 maps.append(row)
-    shares, pictures = probabilities(logits).numpy(), classifier.to_pixels(images)
+    pictures = classifier.to_pixels(images)
     return [
         Explanation(
             path,
@@ -127,14 +146,39 @@ def explain_batch(
             targets[n].tolist(),
             [[of_method[n] for of_method in row] for row in maps],
             view,
+            {name: float(values[n]) for name, values in scores.items()},
         )
         for n, (path, view, digest) in enumerate(batch)
     ]
 
 
+def check_without_class(score: Any, wanted: TargetClasses) -> None:
+    """Raise `TargetError` for classes beside a score that is a function."""
+    if wanted != TargetClasses(top=1):
+        raise TargetError(
+            f"score {score_name(score)} is not that of a class; leave target at predicted, and "
+            "give the class to the score if it needs one"
+        )
+
+
+def _scores(
+    functions: Sequence[Any], network: paddle.nn.Layer, outputs: Any, images: paddle.Tensor
+) -> dict[str, np.ndarray]:
+    """The values of scores that are functions, `[N]`, by their names."""
+    with paddle.no_grad():
+        return {
+            score_name(score): score_outputs(network, outputs, images, None, score).scores.numpy()
+            for score in functions
+        }
+
+
 def notes_of(explained: Explanation) -> list[str]:
-    """What the summary says about each class whose map shows nothing. Empty for the others."""
+    """What the summary says about each class whose map shows nothing. Empty for the others.
+
+    Of scores that are functions each has the same note.
+    """
     flat = [any(np.ptp(each.whole) == 0 for each in row) for row in explained.maps]
+    flat *= len(explained.scores) or 1
     return ["the map has the same value everywhere" if each else "" for each in flat]
 
 

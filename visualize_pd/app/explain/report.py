@@ -26,7 +26,8 @@ def save_report(
         by_file.setdefault(row["file"], []).append(row)
     figures = list(dict.fromkeys(row["figure"] for row in rows if row["figure"]))
     lines = [_line(each, figures) for each in by_file.values()]
-    headings = ["", "image", "predicted", "probability", "asked for", "with probability", "note"]
+    headings = ["", "image", "predicted", "probability", "asked for", "with probability"]
+    headings += ["score", "note"]
     items = (
         ("", Picture(Path(figure), LARGEST, Path(figure).name))
         for figure in tqdm(figures, desc="report", leave=False, disable=None)
@@ -46,7 +47,8 @@ def _line(rows: Sequence[Row], figures: Sequence[str]) -> list[Cell]:
     first, figure = rows[0], next((row["figure"] for row in rows if row["figure"]), None)
     link = figure_link("Maps", figures.index(figure)) if figure else None
     asked = [row for row in rows if row["name"] and row["class"] != row["predicted"]]
-    several = len(rows) > 1
+    scored = [f"{row['name']} {float(row['score']):.4g}" for row in rows if row["score"]]
+    several = len(rows) > 1 and not scored
     names = ", ".join(
         f"{row['name']} {float(row['probability']):.1%}" if several else row["name"]
         for row in (rows if several else asked)
@@ -60,5 +62,6 @@ def _line(rows: Sequence[Row], figures: Sequence[str]) -> list[Cell]:
         Percentage(predicted) if predicted else None,
         names,
         share,
+        ", ".join(scored),
         "; ".join(dict.fromkeys(row["note"] for row in rows if row["note"])),
     ]

@@ -50,7 +50,7 @@ def explain(config: ExplainConfig, say: Say, complain: Say) -> tuple[int, int]:
     use_fast(config.fast)
     classifier = load_model(**as_dict(config.model))
     wanted = parse_targets(config.target, classifier.labels)
-    methods = [method.with_baseline(classifier) for method in methods]
+    methods = [method.prepared(classifier) for method in methods]
     _check_memory(config, classifier, len(paths))
     inputs = run_fingerprint(config, classifier, methods, wanted)
     common = {**inputs, "images": value_digest(paths)}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import operator
+import re
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial, reduce
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 import numpy as np
 import paddle
 
+from ...attribution.configured_score import configured_score, is_function, score_fingerprint
 from ...core.config import as_dict, build
 from ...core.errors import ConfigError, ModelError, errors_of
 from ...evaluate.generated.transfer import judge_pictures
@@ -20,11 +22,13 @@ from ...models.config import ModelConfig
 from ...models.fingerprint import network_fingerprint
 from ...models.loading import load_model
 from ...network.layers.feature_maps import middle_layer
+from ...network.outputs import activation_of
 from ...network.scores import (
     class_scores,
     logits_of,
     probabilities,
     resolve_targets,
+    score_name,
 )
 from ...synthesis.accentuation import accentuation
 from ...synthesis.ascent import Frame
@@ -34,13 +38,27 @@ from ...synthesis.builder import (
     configured_start,
     cropped,
 )
-from ...synthesis.objectives import class_score, mixed_score
+from ...synthesis.objectives import class_score, mixed_score, output_score
 from ..config.schema import GenerateConfig
-from .task import Choice, Rating, Task, check_size, images_in_batches, joined, photograph_of
+from .task import (
+    Choice,
+    Rating,
+    Task,
+    check_size,
+    images_in_batches,
+    joined,
+    photograph_of,
+    score_rating,
+)
 
 
 def class_images(config: GenerateConfig, classifier: Classifier) -> Task:
-    """An image for each class in `target`, or one image of several weighted classes."""
+    """An image for each class in `target`, or one image of several weighted classes.
+
+    If the score is a function, it is one image without a class.
+    """
+    if is_function(config.score):
+        return scored_image(config, classifier)
     if isinstance(config.target, dict):
         return mixed_classes(config, classifier, config.target)
     asked = config.target if isinstance(config.target, list) else [config.target]
@@ -72,6 +90,29 @@ def class_images(config: GenerateConfig, classifier: Classifier) -> Task:
     elif copies > 1:
         name += "_facets"
     return Task(name, titles, _classes(targets), frames, config.iterations, rate, record, choose)
+
+
+def scored_image(config: GenerateConfig, classifier: Classifier) -> Task:
+    """An image for which a score that is a function is high."""
+    score: Any = configured_score(config.score, classifier)
+    name = score_name(score)
+    if config.target != GenerateConfig().target:
+        raise ConfigError(
+            f"score {name} is not that of a class; leave target out, and give the class to the "
+            "score if it needs one"
+        )
+    if _copies(config) > 1:
+        raise ConfigError(f"candidates and diversity need a class, but score {name} has none")
+    start = configured_start(config, classifier)
+    check_size(config, classifier, start.shape)
+    objective = output_score(score)
+
+    def frames(resume: Frame | None) -> Iterator[Frame]:
+        return configured_ascent(config, classifier, objective, start, resume)
+
+    rate, record = score_rating(objective, classifier), {"score_function": score_fingerprint(score)}
+    folder = "score_" + re.sub(r"\W+", "_", name)[:60]
+    return Task(folder, [name], f"score {name}", frames, config.iterations, rate, record)
 
 
 def _copies(config: GenerateConfig) -> int:
@@ -156,7 +197,7 @@ def mixed_classes(config: GenerateConfig, classifier: Classifier, asked: dict) -
 
     def rate(images: paddle.Tensor) -> dict[str, list[float]]:
         logits = _rated_logits(classifier, images)
-        shares = probabilities(logits)
+        shares = probabilities(logits, activation_of(classifier.network))
         score = reduce(operator.add, (w * logits[:, target] for target, w in weights.items()))
         each = {
             f"probability of {name}": shares[:, target].numpy().tolist()
@@ -180,12 +221,14 @@ def mixed_classes(config: GenerateConfig, classifier: Classifier, asked: dict) -
 def _class_rating(targets: list[int], classifier: Classifier) -> Rating:
     """A function that gives the scores and the probabilities of the classes of images."""
 
+    activation = activation_of(classifier.network)
+
     def rate(images: paddle.Tensor) -> dict[str, list[float]]:
         logits = _rated_logits(classifier, images)
         chosen = resolve_targets(targets, logits)
         return {
             "score": class_scores(logits, chosen).numpy().tolist(),
-            "probability": class_scores(logits, chosen, "probability").numpy().tolist(),
+            "probability": class_scores(logits, chosen, "probability", activation).numpy().tolist(),
         }
 
     return rate

@@ -8,7 +8,7 @@ from typing import Any
 import paddle
 
 from ...core.checks import look_up
-from ...network.scores import resolve_targets
+from ...network.scores import Score
 from .captured import attention_method, forward_with_attention, heat_of, of_output_token
 
 HEAD_FUSIONS = {"mean": paddle.mean, "max": paddle.max, "min": paddle.min}
@@ -22,16 +22,17 @@ def attention_rollout(
     *,
     head_fusion: str = "mean",
     attention_layer: str | Sequence[str] | None = None,
+    score: Score = "logit",
 ) -> paddle.Tensor:
     """Attention rollout (Abnar & Zuidema 2020, equation 1): Π (A + I) / 2 over the blocks.
 
     A is the mean over the heads of a block's attention. `head_fusion` takes their mean, max or min.
     The map is what the class token, or without one the mean token, has received from each patch.
-    The class is ignored.
+    The class is ignored. `score` is only checked: a network without logits needs a function.
     """
     fuse = look_up("head_fusion", head_fusion, HEAD_FUSIONS)
-    found, layout, logits = forward_with_attention(network, images, attention_layer)
-    resolve_targets(targets, logits)  # a class that the network does not have is an error
+    captured = forward_with_attention(network, images, targets, attention_layer, score)
+    found, layout = captured.attention, captured.layout
     rollout: Any = None
     for each in found:
         attention = fuse(each.by_head(each.weights, len(images)), axis=1)

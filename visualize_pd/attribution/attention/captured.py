@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import paddle
 from paddle.nn import functional
@@ -13,7 +13,7 @@ from ...network.fast import fast_layers
 from ...network.hooks import Calls, capture_outputs, frozen
 from ...network.layers.attention import Attention, capture_attention
 from ...network.layers.tokens import Layouts, Tokens
-from ...network.scores import check_images, check_or_warn, read_logits
+from ...network.scores import Score, check_images, score_outputs
 
 SHARED = """\
     `[N, 1, H, W]` at the size of the images, not negative, not rescaled.
@@ -32,17 +32,21 @@ def attention_method(method: Callable) -> Callable:
 
 
 class Captured(NamedTuple):
-    """The attention of a pass without gradients, the layout of its tokens, and the logits."""
+    """The attention of a pass without gradients, the layout of its tokens, and the classes."""
 
     attention: list[Attention]
     layout: Tokens
-    logits: paddle.Tensor
+    chosen: paddle.Tensor
 
 
 def forward_with_attention(
-    network: paddle.nn.Layer, images: paddle.Tensor, names: str | Sequence[str] | None
+    network: paddle.nn.Layer,
+    images: paddle.Tensor,
+    targets: Any,
+    names: str | Sequence[str] | None,
+    score: Score,
 ) -> Captured:
-    """Run a forward pass without gradients. Keep the attention."""
+    """Run a forward pass without gradients. Keep the attention, and check classes and score."""
     check_images(images)
     with (
         frozen(network),
@@ -51,9 +55,8 @@ def forward_with_attention(
         capture_outputs(*convolutions(network)) as calls,
         capture_attention(network, names) as found,
     ):
-        logits = read_logits(network(images), images)
-        check_or_warn(network, logits, images)
-    return Captured(found, tokens_of(network, images, calls, found), logits)
+        _, chosen, _ = score_outputs(network, network(images), images, targets, score)
+    return Captured(found, tokens_of(network, images, calls, found), chosen)
 
 
 def tokens_of(

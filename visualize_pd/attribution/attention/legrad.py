@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import paddle
@@ -13,7 +14,9 @@ from ...network.fast import fast_layers
 from ...network.gradients import differentiate
 from ...network.hooks import frozen
 from ...network.layers.attention import Attention, blocks_of, capture_attention
-from ...network.scores import class_scores, logits_of, resolve_targets
+from ...network.outputs import each_tensor
+from ...network.scores import Score, score_outputs
+from ...network.scores.functions import check_connected
 from .captured import attention_method, forward_with_attention, heat_of
 
 
@@ -23,17 +26,17 @@ def legrad(
     images: paddle.Tensor,
     targets: Any = None,
     *,
-    score: str = "logit",
+    score: Score = "logit",
     attention_layer: str | Sequence[str] | None = None,
 ) -> paddle.Tensor:
     """LeGrad (Bousselham et al. 2024): (∂s/∂A)⁺, the mean over blocks, heads and tokens that look.
 
     A is the attention of a block. s is the score that the rest of the network, all that follows the
     last block, gives for the tokens that this block returns. The map is what each patch gets.
-    `score`: logit, probability or log_probability.
+    `score`: logit, probability or log_probability, or a function of the outputs.
     """
-    seen, layout, logits = forward_with_attention(network, images, attention_layer)
-    blocks, chosen = _blocks_in_order(seen), resolve_targets(targets, logits)
+    captured = forward_with_attention(network, images, targets, attention_layer, score)
+    blocks, layout, chosen = _blocks_in_order(captured.attention), captured.layout, captured.chosen
     with (
         frozen(network),
         fast_layers(),
@@ -41,14 +44,29 @@ def legrad(
         capture_attention(network, attention_layer, cut=True) as found,
         _all_to_the_head(blocks),
     ):
-        every = logits_of(network(images.detach()))
-        scores = class_scores(every, paddle.concat([chosen] * len(blocks)), score)
-    slopes = differentiate(scores, [each.weights for each in found])
+        every = network(images.detach())
+        scores = []
+        for number in range(len(blocks)):
+            outputs = each_tensor(every, partial(_rows, number=number, count=len(images)))
+            scores.append(score_outputs(network, outputs, images, chosen, score).scores)
+        every_score = paddle.concat(scores)
+    if callable(score):
+        check_connected(score, scores[-1])
+    slopes = differentiate(every_score, [each.weights for each in found])
     received: Any = 0.0
     for each, slope in zip(found, slopes):
         positive = each.by_head(slope, len(images)).clip(min=0)
         received = received + positive.mean(axis=[1, 2]) / len(found)
     return heat_of(received, layout, images)
+
+
+def _rows(output: paddle.Tensor, number: int, count: int) -> paddle.Tensor:
+    """The rows of one block in an output. One that no block reaches has only `count` rows."""
+    return (
+        output[number * count : (number + 1) * count]
+        if output.ndim and len(output) > count
+        else output
+    )
 
 
 def _blocks_in_order(found: Sequence[Attention]) -> list[paddle.nn.Layer]:

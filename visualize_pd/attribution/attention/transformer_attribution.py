@@ -9,6 +9,7 @@ import paddle
 
 from ...network.gradients import differentiate, record_forward
 from ...network.layers.attention import capture_attention
+from ...network.scores import Score
 from .captured import attention_method, convolutions, heat_of, of_output_token, tokens_of
 
 
@@ -18,7 +19,7 @@ def transformer_attribution(
     images: paddle.Tensor,
     targets: Any = None,
     *,
-    score: str = "logit",
+    score: Score = "logit",
     attention_layer: str | Sequence[str] | None = None,
 ) -> paddle.Tensor:
     """R ← R + Ā·R over the blocks, Ā = mean over heads of (A ⊙ ∂S_c/∂A)⁺ (Chefer et al. 2021).

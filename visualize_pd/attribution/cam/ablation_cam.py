@@ -6,10 +6,10 @@ import numpy as np
 import paddle
 
 from ...core.errors import ConfigError
-from ...network.batching import batches
+from ...network.batching import batches, repeat
 from ...network.layers.tokens import Windows
 from ...network.partial_forward import PartialForward
-from ...network.scores import class_scores, logits_of, resolve_targets, score_function
+from ...network.scores import score_function, score_outputs
 from .pipeline import CamInputs, cam
 
 
@@ -40,9 +40,9 @@ def ablation_cam(inputs: CamInputs, *, batch_size: int = 32) -> paddle.Tensor:
                 kept = np.ones((part.stop - part.start, channels, 1, 1), dtype="float32")
                 kept[np.arange(len(kept)), live[part]] = 0
                 altered = maps * paddle.to_tensor(kept).astype(maps.dtype)
-                logits = logits_of(rest(layout.put(altered, inputs.output[n : n + 1])))
-                chosen = resolve_targets(target.expand([len(kept)]), logits)
-                without = class_scores(logits, chosen, inputs.score)
+                outputs = rest(layout.put(altered, inputs.output[n : n + 1]))
+                each, held = repeat(images[n : n + 1], len(kept)), repeat(target, len(kept))
+                without = score_outputs(inputs.network, outputs, each, held, inputs.score).scores
                 drops[live[part]] = (inputs.forward_pass.scores[n] - without).numpy()
             scale = abs(inputs.forward_pass.scores[n].item()) or 1.0
             weights[n] = paddle.to_tensor(

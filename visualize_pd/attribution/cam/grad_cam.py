@@ -7,6 +7,7 @@ from typing import Any
 
 import paddle
 
+from ...network.scores import Score
 from .pipeline import CamInputs, cam
 
 
@@ -51,7 +52,7 @@ def guided_grad_cam(
     targets: Any = None,
     *,
     target_layer: str | Sequence[str] | None = None,
-    score: str = "logit",
+    score: Score = "logit",
 ) -> paddle.Tensor:
     """Grad-CAM × guided backprop (Selvaraju et al. 2017, section 3.3): `[N, C, H, W]`, signed."""
     return grad_cam(network, images, targets, target_layer=target_layer, score=score, guided=True)

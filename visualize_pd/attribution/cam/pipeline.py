@@ -24,6 +24,7 @@ from ...network.layers.feature_maps import (
     named_feature_maps,
 )
 from ...network.layers.tokens import Layout
+from ...network.scores import Score
 from .principal_component import principal_component
 from .views import views_of
 
@@ -45,7 +46,7 @@ class CamInputs(NamedTuple):
     call: int
     network: paddle.nn.Layer
     forward_pass: ForwardPass
-    score: str
+    score: Score
 
 
 SHARED = """\
@@ -59,7 +60,7 @@ SHARED = """\
     is divided by its maximum, so that all maps have the same weight. `eigen_smooth` projects the
     contributions on their first principal component before they are summed. `guided` multiplies by
     guided backprop and returns `[N, C, H, W]`. `score` is what is explained: logit, probability or
-    log_probability.
+    log_probability, or a function of the outputs.
 
     Raises `ConfigError` for an unknown layer, `ModelError` for a network without feature maps.
     """
@@ -79,14 +80,14 @@ def cam(rule: Callable | None = None, *, gradients: bool = True) -> Callable:
         targets: Any = None,
         *,
         target_layer: str | Sequence[str] | None = None,
-        score: str = "logit",
+        score: Score = "logit",
         eigen_smooth: bool = False,
         aug_smooth: bool = False,
         zooms: float | Sequence[float] = (),
         guided: bool = False,
         **options: Any,
     ) -> paddle.Tensor:
-        views = views_of(images, aug_smooth, zooms)
+        views = views_of(images, aug_smooth, zooms, score)
         chosen = targets
         total: Any = 0.0
         for view, back in views:
@@ -120,7 +121,7 @@ def _layers(
     images: paddle.Tensor,
     targets: Any,
     names: str | Sequence[str] | None,
-    score: str,
+    score: Score,
     gradients: bool,
 ) -> tuple[list[CamInputs], paddle.Tensor]:
     """Run one forward pass. Return the inputs of a rule for each layer, and the images' classes."""

@@ -6,7 +6,7 @@ import numpy as np
 import paddle
 from paddle.nn import functional
 
-from ...network.batching import batches
+from ...network.batching import batches, repeat
 from ...network.scores import score_function
 from .pipeline import CamInputs, cam
 
@@ -34,7 +34,7 @@ def score_cam(inputs: CamInputs, *, batch_size: int = 32) -> paddle.Tensor:
                 mask = functional.interpolate(small, size=image.shape[2:], mode="bilinear")
                 shape = [len(chosen), *image.shape[1:]]
                 masked = image.expand(shape) * _stretched(mask).expand(shape)
-                each, _ = score_of(masked, target.expand([len(chosen)]), inputs.score)
+                each, _ = score_of(masked, repeat(target, len(chosen)), inputs.score)
                 scores[live[part]] = each.numpy()
             shares = np.exp(scores - scores.max())
             weights[n] = paddle.to_tensor(

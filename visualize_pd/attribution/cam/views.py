@@ -9,22 +9,33 @@ import paddle
 from paddle.nn import functional
 
 from ...core.errors import ConfigError
-from ...network.scores import check_images
+from ...network.scores import Score, check_images, score_name
 
 View = tuple[paddle.Tensor, Callable[[paddle.Tensor], paddle.Tensor]]
 
 
-def views_of(images: paddle.Tensor, aug_smooth: bool, zooms: float | Sequence[float]) -> list[View]:
+def views_of(
+    images: paddle.Tensor,
+    aug_smooth: bool,
+    zooms: float | Sequence[float],
+    score: Score = "logit",
+) -> list[View]:
     """Changed copies of the images, each with a function that undoes the change on a map.
 
     The first copy is not changed. `aug_smooth`: the images as they are and mirrored, with their
     normalised values × 1, 0.9 and 1.1, as in pytorch-grad-cam. `zooms`: all of these again at other
-    sizes, as shares of the image's size. Raises `ConfigError` for zooms that are not in (0, 8].
+    sizes, as shares of the image's size. Raises `ConfigError` for zooms that are not in (0, 8],
+    and if copies do not fit a `score` that has a place in the image.
     """
     check_images(images)
     shares: list[Any] = list(zooms) if isinstance(zooms, (list, tuple)) else [zooms]
     if not all(type(share) in (int, float) and 0 < share <= 8 for share in shares):
         raise ConfigError(f"zooms must be numbers over 0 and at most 8, not {shares}")
+    if (aug_smooth or shares) and getattr(score, "has_place", False):
+        raise ConfigError(
+            f"score {score_name(score)} has a place in the image, which aug_smooth and zooms move; "
+            "leave them out"
+        )
     full = images.shape[2:]
 
     def view(flip: bool, factor: float, zoom: float) -> View:

@@ -15,6 +15,7 @@ from ...network.layers.feature_maps import (
     default_feature_maps,
     feature_maps_of,
 )
+from ...network.scores import Score
 from ..reduction import reduce
 
 
@@ -26,19 +27,21 @@ def activation_gradient(
     layer: str | None = None,
     filter: int | None = None,
     guided: bool = True,
+    score: Score = "logit",
     channel: str = "none",
     sign: str = "signed",
 ) -> paddle.Tensor:
     """∂ Σ A_k/∂I of one filter k of a layer, by guided backprop (Springenberg et al. 2015).
 
     `[N, C, H, W]`: it shows what the filter sees in this image. The class is ignored. `layer`:
-    its name, or None for the last convolutional feature maps. `filter`: its channel, or None for
-    the channel with the largest sum in each image. `guided=False` takes the plain gradient. Raises
-    `ConfigError` for a layer or a filter that the network does not have.
+    its name, or None for the last convolutional feature maps on which `score` depends. `filter`:
+    its channel, or None for the channel with the largest sum in each image. `guided=False` takes
+    the plain gradient. Raises `ConfigError` for a layer or a filter that the network does not have.
     """
     layers = network.sublayers() if layer is None else find_layers(network, layer)
+    relu = "guided" if guided else None
     with capture_blocks(network) as blocks:
-        passed = record_forward(network, images, relu="guided" if guided else None, layers=layers)
+        passed = record_forward(network, images, score=score, relu=relu, layers=layers)
     if layer is None:
         with paddle.enable_grad():
             maps = default_feature_maps(network, passed, blocks).maps

@@ -7,6 +7,7 @@ from typing import Any
 import paddle
 
 from ...network.gradients import input_gradient
+from ...network.scores import Score
 from ..reduction import reduce
 
 
@@ -15,7 +16,7 @@ def gradient(
     images: paddle.Tensor,
     targets: Any = None,
     *,
-    score: str = "logit",
+    score: Score = "logit",
     channel: str = "none",
     sign: str = "signed",
 ) -> paddle.Tensor:
@@ -28,7 +29,7 @@ def saliency(
     images: paddle.Tensor,
     targets: Any = None,
     *,
-    score: str = "logit",
+    score: Score = "logit",
     channel: str = "max",
     sign: str = "absolute",
 ) -> paddle.Tensor:
@@ -41,7 +42,7 @@ def grad_times_input(
     images: paddle.Tensor,
     targets: Any = None,
     *,
-    score: str = "logit",
+    score: Score = "logit",
     channel: str = "none",
     sign: str = "signed",
 ) -> paddle.Tensor:

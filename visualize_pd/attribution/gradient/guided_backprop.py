@@ -7,6 +7,7 @@ from typing import Any
 import paddle
 
 from ...network.gradients import input_gradient
+from ...network.scores import Score
 from ..reduction import reduce
 
 
@@ -15,7 +16,7 @@ def guided_backprop(
     images: paddle.Tensor,
     targets: Any = None,
     *,
-    score: str = "logit",
+    score: Score = "logit",
     channel: str = "none",
     sign: str = "signed",
 ) -> paddle.Tensor:
@@ -33,7 +34,7 @@ def deconvnet(
     images: paddle.Tensor,
     targets: Any = None,
     *,
-    score: str = "logit",
+    score: Score = "logit",
     channel: str = "none",
     sign: str = "signed",
 ) -> paddle.Tensor:

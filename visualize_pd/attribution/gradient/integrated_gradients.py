@@ -12,7 +12,7 @@ from ...core.checks import check_count, look_up
 from ...core.errors import ConfigError
 from ...network.batching import MOST_VERSIONS, batches, repeat, scores_and_versions
 from ...network.gradients import input_gradient
-from ...network.scores import score_function
+from ...network.scores import Score, score_function
 from ..baselines import make_baseline, uniform
 from ..reduction import reduce
 
@@ -61,7 +61,7 @@ def integrated_gradients(
     draws: int = 5,
     seed: int = 0,
     batch_size: int | None = None,
-    score: str = "logit",
+    score: Score = "logit",
     channel: str = "none",
     sign: str = "signed",
     return_gap: bool = False,
@@ -106,7 +106,7 @@ def _mean_gradient(
     start: paddle.Tensor,
     path: paddle.Tensor,
     targets: paddle.Tensor,
-    score: str,
+    score: Score,
     nodes_and_weights: tuple[np.ndarray, np.ndarray],
     versions: int,
 ) -> paddle.Tensor:

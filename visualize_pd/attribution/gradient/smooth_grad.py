@@ -11,6 +11,7 @@ import paddle
 from ...core.checks import check_count, look_up, options_of
 from ...core.errors import ConfigError
 from ...network.batching import MOST_VERSIONS, batches, repeat, scores_and_versions
+from ...network.scores import Score
 from ..reduction import reduce
 from .gradient import grad_times_input, gradient, saliency
 from .guided_backprop import deconvnet, guided_backprop
@@ -34,7 +35,7 @@ def smooth_grad(
     average: str = "mean",
     seed: int = 0,
     batch_size: int | None = None,
-    score: str = "logit",
+    score: Score = "logit",
     channel: str = "none",
     sign: str = "signed",
 ) -> paddle.Tensor:

@@ -9,7 +9,7 @@ import paddle
 
 from ...core.checks import check_count
 from ...network.batching import batches, repeat, versions_per_pass
-from ...network.scores import score_function
+from ...network.scores import Score, score_function
 from ..baselines import make_baseline
 
 
@@ -22,7 +22,7 @@ def occlusion(
     stride: int | None = None,
     baseline: str | paddle.Tensor = "zero",
     batch_size: int = 32,
-    score: str = "logit",
+    score: Score = "logit",
 ) -> paddle.Tensor:
     """How far the score drops when a square is hidden (Zeiler & Fergus 2014, section 4.2).
 

@@ -10,7 +10,7 @@ import paddle
 from ...core.checks import check_count
 from ...core.errors import ConfigError
 from ...network.batching import MOST_VERSIONS, batches, repeat, versions_per_pass
-from ...network.scores import score_function
+from ...network.scores import Score, score_function
 
 MOST_CELLS = 1_000
 
@@ -25,7 +25,7 @@ def rise(
     keep: float = 0.5,
     seed: int = 0,
     batch_size: int = 32,
-    score: str = "probability",
+    score: Score = "probability",
 ) -> paddle.Tensor:
     """1/(N·p) Σ S_c(I ⊙ M_i) · M_i over random soft masks (RISE, Petsiuk et al. 2018, equation 6).
 
@@ -43,7 +43,7 @@ def rise(
     random = np.random.default_rng(seed)
     images = images.detach()
     with score_function(network) as score_of:
-        _, chosen = score_of(images, targets)
+        _, chosen = score_of(images, targets, score)
         total = paddle.zeros([len(images), 1, *images.shape[2:]], dtype=images.dtype)
         for part in batches(masks, versions, "hiding at random"):
             count = part.stop - part.start

@@ -11,7 +11,7 @@ import paddle
 from PIL import Image
 from tqdm import tqdm
 
-from ...core.checks import check_count
+from ...core.checks import check_count, look_up
 from ...core.config import as_dict
 from ...core.errors import ConfigError
 from ...core.images import to_tensor
@@ -19,7 +19,8 @@ from ...models.classifier import Classifier, network_errors
 from ...models.loading import load_model
 from ...network.fast import fast_layers
 from ...network.hooks import frozen
-from ...network.scores import logits_of, probabilities
+from ...network.outputs import activation_of
+from ...network.scores import SCORES, logits_of, probabilities
 from ...synthesis.ascent import Frame
 from ...synthesis.builder import configured_ascent, configured_start
 from ...synthesis.objectives import class_score
@@ -109,8 +110,9 @@ def class_ascent(
     """
     if config.objective != "class_image":
         raise ConfigError(f"transfer measures class images, not objective {config.objective}")
+    look_up("score", config.score, SCORES)
     many = paddle.concat([configured_start(config, maker)] * len(classes))
-    return configured_ascent(config, maker, class_score(list(classes), config.score), many)
+    return configured_ascent(config, maker, class_score(list(classes), str(config.score)), many)
 
 
 def judge_pictures(
@@ -179,7 +181,7 @@ def _look(judge: Classifier, pictures: Sequence[np.ndarray]) -> list[_Seen]:
             distance = None
             if statistics and statistics.moments:
                 distance = float(statistics.divergence().numpy()[0])
-        shares_of_classes = probabilities(logits).numpy()[0]
+        shares_of_classes = probabilities(logits, activation_of(judge.network)).numpy()[0]
         seen.append(_Seen(logits.numpy()[0], shares_of_classes, distance))
     return seen
 

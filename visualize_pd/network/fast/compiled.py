@@ -18,6 +18,7 @@ from typing import Any
 
 import paddle
 
+from ..outputs import PickedOutput
 from .onednn import as_tensor, create_runner, threads
 from .switch import is_fast
 
@@ -43,16 +44,17 @@ _COPIES: weakref.WeakKeyDictionary = weakref.WeakKeyDictionary()
 
 
 class CompiledForward:
-    """A function from images to the output of the network. A compiled copy returns only the logits.
+    """A function from images to the output of the network. A compiled copy returns one tensor.
 
     It is made for one `with` block, in which the network is frozen and no gradients are recorded.
-    `logits_of` finds the logits in the output of the network. A copy is used only if it is faster
-    and if its logits are those of the network, to 1e-5 of the largest one. They are compared again
-    in each block, because the weights may have changed since the last block.
+    `needed` finds that tensor, such as the logits, in the output of the network. It returns None if
+    more is needed, and then no copy is used. A copy is used only if it is faster and if its numbers
+    are those of the network, to 1e-5 of the largest one. They are compared again in each block,
+    because the weights may have changed since the last block.
     """
 
-    def __init__(self, network: paddle.nn.Layer, logits_of: Callable[[Any], paddle.Tensor]):
-        self.network, self.logits_of = network, logits_of
+    def __init__(self, network: paddle.nn.Layer, needed: Callable[[Any], paddle.Tensor | None]):
+        self.network, self.needed = network, needed
         self.checked = False
 
     def __call__(self, images: paddle.Tensor) -> Any:
@@ -62,7 +64,10 @@ class CompiledForward:
         copy = copies.setdefault(tuple(images.shape[1:]), _Copy())
         if copy.run and not self.checked:
             first = images[:1]
-            if _alike(copy.run(first), self.logits_of(self.network(first))):
+            expected = self.needed(self.network(first))
+            if expected is None:
+                return self.network(images)
+            if _alike(copy.run(first), expected):
                 self.checked = True
             else:
                 copy.seconds, copy.run = 0.0, None
@@ -72,22 +77,28 @@ class CompiledForward:
         output = self.network(images)
         seconds = time.perf_counter() - start
         copy.seconds += seconds
-        if copy.seconds > COMPILE_AFTER_SECONDS and not copy.refused:
-            copy.run = _compiled(self.network, images, self.logits_of(output), seconds)
+        expected = self.needed(output)
+        if copy.seconds > COMPILE_AFTER_SECONDS and not copy.refused and expected is not None:
+            copy.run = _compiled(self.network, images, expected, seconds)
             copy.refused = copy.run is None
             self.checked = True
         return output
 
 
 def _can_be_fast(network: paddle.nn.Layer, images: paddle.Tensor) -> bool:
-    """Whether a copy may run: on a CPU, in single precision, and if no layer has a hook."""
+    """Whether a copy may run: on a CPU, in single precision, and if no layer has a hook.
+
+    A hook that picks an output does not count, because it is compiled together with the network.
+    """
     return (
         is_fast()
         and images.place.is_cpu_place()
         and images.dtype == paddle.float32
         and not any(
-            layer._forward_pre_hooks or layer._forward_post_hooks
+            not isinstance(hook, PickedOutput)
             for layer in network.sublayers(include_self=True)
+            for hooks in (layer._forward_pre_hooks, layer._forward_post_hooks)
+            for hook in hooks.values()
         )
     )
 

@@ -1,11 +1,10 @@
-"""Turn the output of a network into class scores, one for each image."""
+"""The scores of classes: read the logits, check them, find the class of each image."""
 
 from __future__ import annotations
 
 import logging
 import operator
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import Any
 from weakref import WeakSet
 
@@ -13,10 +12,8 @@ import numpy as np
 import paddle
 from paddle.nn import functional
 
-from ..core.checks import look_up
-from ..core.errors import ImageError, ModelError, TargetError
-from .fast import CompiledForward, fast_layers
-from .hooks import frozen
+from ...core.checks import look_up
+from ...core.errors import ImageError, ModelError, TargetError
 
 logger = logging.getLogger("visualize_pd")
 
@@ -131,53 +128,43 @@ def check_class(target: int, classes: int) -> None:
 
 
 def class_scores(
-    logits: paddle.Tensor, targets: paddle.Tensor, score: str = "logit"
+    logits: paddle.Tensor,
+    targets: paddle.Tensor,
+    score: str = "logit",
+    activation: str = "softmax",
 ) -> paddle.Tensor:
     """The score S_c(I) of each image's class, `[N]`.
 
-    `score`: logit, probability or log_probability.
+    `score`: logit, probability or log_probability. `activation` is that of `set_activation`.
     """
-    scores = look_up("score", score, SCORES)(logits)
+    scores = look_up("score", score, SCORES)(logits, activation)
     return paddle.take_along_axis(scores, targets.unsqueeze(1), axis=1).squeeze(1)
 
 
-def probabilities(logits: paddle.Tensor) -> paddle.Tensor:
-    """The softmax over the classes, or the sigmoid if the network has a single logit."""
-    single = logits.shape[1] == 1
-    return functional.sigmoid(logits) if single else functional.softmax(logits, axis=1)
+def probabilities(logits: paddle.Tensor, activation: str = "softmax") -> paddle.Tensor:
+    """The softmax over the classes, or the sigmoid of each class.
+
+    `activation` is that of `set_activation`. A network with a single logit always has a sigmoid.
+    """
+    if _is_sigmoid(logits, activation):
+        return functional.sigmoid(logits)
+    return functional.softmax(logits, axis=1)
 
 
-def log_probabilities(logits: paddle.Tensor) -> paddle.Tensor:
+def log_probabilities(logits: paddle.Tensor, activation: str = "softmax") -> paddle.Tensor:
     """The logarithm of `probabilities`. It is exact also below -64, where Paddle's own ends."""
-    if logits.shape[1] == 1:
+    if _is_sigmoid(logits, activation):
         return functional.log_sigmoid(logits)
     shifted = logits - logits.max(axis=1, keepdim=True).detach()
     return shifted - paddle.logsumexp(shifted, axis=1, keepdim=True)
 
 
+def _is_sigmoid(logits: paddle.Tensor, activation: str) -> bool:
+    return logits.shape[1] == 1 or activation == "sigmoid"
+
+
 SCORES = {
-    "logit": lambda logits: logits,
+    "logit": lambda logits, _activation: logits,
     "probability": probabilities,
     "log_probability": log_probabilities,
 }
-
-
-@contextmanager
-def score_function(network: paddle.nn.Layer) -> Iterator[Callable]:
-    """Yield a function `(images, targets, score) → (scores [N], targets [N])`, without gradients.
-
-    The network is frozen inside the block.
-    """
-    forward = CompiledForward(network, logits_of)
-
-    def score_of(
-        images: paddle.Tensor, targets: Any = None, score: str = "logit"
-    ) -> tuple[paddle.Tensor, paddle.Tensor]:
-        check_images(images)
-        logits = read_logits(forward(images), images)
-        check_or_warn(network, logits, images)
-        chosen = resolve_targets(targets, logits)
-        return class_scores(logits, chosen, score), chosen
-
-    with frozen(network), fast_layers(), paddle.no_grad():
-        yield score_of

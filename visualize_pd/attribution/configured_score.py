@@ -1,0 +1,170 @@
+"""A score as a config names it: of a class, a function of the user's, or a ready-made score."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Union
+
+import numpy as np
+import paddle
+
+from ..core.checks import did_you_mean, look_up, options_of
+from ..core.errors import ConfigError, ScoreError, VisualizeError
+from ..core.fingerprint import array_digest, digest
+from ..core.images import load_image
+from ..models.class_names import parse_target
+from ..models.classifier import Classifier, network_errors
+from ..models.registry import imported
+from ..network.scores import SCORES, HeldScore, Score, score_name
+from ..network.scores.ready_made import box, segmentation, similarity
+
+# A name, `package.module:callable`, or a group of keys with a name.
+Asked = Union[str, Mapping[str, Any], Callable]
+
+
+def _segmentation(
+    classifier: Classifier, *, target: str | int, mask: str | None = None
+) -> HeldScore:
+    index = _class(target, classifier)
+    seen = None
+    if mask is not None:
+        if not isinstance(mask, str):
+            raise ConfigError(f"score.mask must be an image file, not {mask!r}")
+        seen = classifier.seen_mask(load_image(mask).convert("L"))
+    return _titled(segmentation(index, seen), "segmentation", index, classifier)
+
+
+def _box(
+    classifier: Classifier,
+    *,
+    corners: Sequence[float],
+    target: str | int,
+    boxes: int | str = 0,
+    scores: int | str = 1,
+    form: str = "corners",
+    relative: bool = False,
+) -> HeldScore:
+    index = _class(target, classifier)
+    options: dict[str, Any] = {"boxes": boxes, "scores": scores, "form": form}
+    score = box(corners, index, relative=relative, **options)
+    return _titled(score, "box", index, classifier)
+
+
+def _similarity(classifier: Classifier, *, image: str) -> HeldScore:
+    if not isinstance(image, str):
+        raise ConfigError(f"score.image must be an image file, not {image!r}")
+    second = classifier.prepare([classifier.load(image)[0]])
+    with network_errors(classifier, (second.shape[3], second.shape[2])):
+        score = similarity(second, classifier.network)
+    score.title = f"similarity to {image}"
+    return score
+
+
+# The keys are the names used in YAML. The keyword options are the other keys.
+READY_MADE: dict[str, Callable[..., HeldScore]] = {
+    "segmentation": _segmentation,
+    "box": _box,
+    "similarity": _similarity,
+}
+
+
+def is_function(score: Any) -> bool:
+    """Whether a score, as a config names it, is a function and not the score of a class."""
+    return not isinstance(score, str) or ":" in score
+
+
+def check_score(score: Any, where: str = "score") -> None:
+    """Check what can be checked without a network. Raises `ConfigError` or `ScoreError`."""
+    if callable(score):
+        return
+    if isinstance(score, str) and ":" in score:
+        _imported(score)
+    elif isinstance(score, Mapping):
+        name = score.get("name")
+        if isinstance(name, str) and ":" in name:
+            _imported(name)
+            return
+        given = {key: value for key, value in score.items() if key != "name"}
+        known = options_of(look_up(f"{where}.name", name, READY_MADE))
+        for key in given:
+            if key not in known:
+                raise ConfigError(f"unknown key '{where}.{key}'; {did_you_mean(str(key), known)}")
+        for key, default in known.items():
+            if default is inspect.Parameter.empty and key not in given:
+                raise ConfigError(f"{where} {name} needs the key {key}")
+    elif not isinstance(score, str) or score not in SCORES:
+        ways = ", ".join((*SCORES, "package.module:callable"))
+        groups = ", ".join(READY_MADE)
+        raise ConfigError(
+            f"unknown score {score!r}; use {ways}, or a group of keys with the name {groups}"
+        )
+
+
+def configured_score(score: Asked, classifier: Classifier) -> Score:
+    """The score that a config asks for: the name of a score of a class, or a function.
+
+    A group whose name is `package.module:callable` calls it with the other keys of the group; it
+    returns the function. Raises a `VisualizeError` for what does not exist or does not fit.
+    """
+    check_score(score)
+    if isinstance(score, str):
+        return _imported(score) if ":" in score else score
+    if not isinstance(score, Mapping):
+        return score
+    options = {str(key): value for key, value in score.items() if key != "name"}
+    if score["name"] in READY_MADE:
+        return READY_MADE[score["name"]](classifier, **options)
+    try:
+        made = _imported(score["name"])(**options)
+    except VisualizeError:
+        raise
+    except Exception as error:  # it is the user's own code
+        raise ScoreError(
+            f"cannot make the score {score['name']}: {type(error).__name__}: {error}"
+        ) from error
+    if not callable(made):
+        raise ScoreError(
+            f"{score['name']} must return a function (outputs, images) → [N], not a "
+            f"{type(made).__name__}"
+        )
+    return made
+
+
+def score_fingerprint(score: Callable) -> list:
+    """What decides the values of a score that is a function: its name, its code and its data."""
+    try:
+        code = digest(inspect.getsource(score if inspect.isroutine(score) else type(score)))
+    except (OSError, TypeError):  # it was made without a file
+        code = ""
+    data = sorted(getattr(score, "__dict__", {}).items())
+    return [score_name(score), code, [[key, _plain(value)] for key, value in data]]
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, paddle.Tensor):
+        value = value.numpy()
+    if isinstance(value, np.ndarray):
+        return array_digest(value)
+    return value if isinstance(value, (str, int, float, type(None))) else type(value).__name__
+
+
+def _imported(name: str) -> Callable:
+    found = imported(name)
+    if not callable(found):
+        raise ScoreError(f"{name} must be a function, not a {type(found).__name__}")
+    return found
+
+
+def _class(target: Any, classifier: Classifier) -> int:
+    index = None
+    if isinstance(target, (str, int)) and not isinstance(target, bool):
+        index = parse_target(target, classifier.labels)
+    if index is None:
+        raise ConfigError(f"score.target must be a class index or a class name, not {target!r}")
+    return index
+
+
+def _titled(score: HeldScore, name: str, index: int, classifier: Classifier) -> HeldScore:
+    score.title = f"{name} of {classifier.class_name(index)}"
+    return score
