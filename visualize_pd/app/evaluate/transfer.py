@@ -119,7 +119,7 @@ def _made(recipe: Recipe, classes: Sequence[int]) -> tuple[list[np.ndarray], flo
     batch = list(classes[:BATCH_SIZE])
     with network_errors(maker):
         images = paddle.concat([configured_start(config, maker)] * len(batch))
-        bare = pass_seconds(maker, images, batch) / len(batch)
+        bare = pass_seconds(maker, images, batch, "logit") / len(batch)
     started = time.perf_counter()
     pictures = make_class_images(config, maker, classes)
     seconds = time.perf_counter() - started

@@ -73,7 +73,7 @@ def class_images(config: GenerateConfig, classifier: Classifier) -> Task:
         classifier,
         "target",
         targets,
-        partial(class_score, score=config.score),
+        partial(class_score, score=str(config.score)),
         rating_of,
         copies,
     )
@@ -191,7 +191,7 @@ def mixed_classes(config: GenerateConfig, classifier: Classifier, asked: dict) -
     if _copies(config) > 1:
         raise ConfigError("candidates and diversity need classes without weights in target")
     weights = _weights(asked, classifier)
-    objective = mixed_score(weights, config.score)
+    objective = mixed_score(weights, str(config.score))
     targets = list(weights)
     names = _distinct([classifier.class_name(target) for target in targets], targets)
 

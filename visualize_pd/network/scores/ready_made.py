@@ -91,7 +91,7 @@ class _Segmentation(HeldScore):
             segment = functional.adaptive_avg_pool2d(whole, [height, width]).squeeze(1)
             segment = segment.expand([count, height, width])
             hint = "the mask is empty; mark at least one pixel"
-        for number, size in enumerate(segment.sum(axis=[1, 2]).tolist()):
+        for number, size in enumerate(segment.sum(axis=[1, 2]).numpy()):
             if size == 0:
                 raise ScoreError(f"score segmentation, image {number + 1} of {count}: {hint}")
         return segment
