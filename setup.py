@@ -39,6 +39,9 @@ setup(
         "localise": ["opencv-python-headless>=4.5"],
         "evaluate": ["matplotlib>=3.5"],
         "tif": ["tifffile"],
+        "onnx": ["onnx>=1.14"],
+        # What PaddleClas needs; itself it pins an old NumPy: pip install --no-deps paddleclas
+        "paddleclas": ["requests", "scikit-learn", "scipy", "six"],
         "test": [
             "pytest>=7",
             "pytest-xdist>=3",
@@ -51,6 +54,11 @@ setup(
             "opencv-python-headless>=4.5",
             "matplotlib>=3.5",
             "tifffile",
+            "onnx>=1.14",
+            "requests",
+            "scikit-learn",
+            "scipy",
+            "six",
             "selenium>=4.10",
             "nbclient>=0.8",
             "nbformat>=5",

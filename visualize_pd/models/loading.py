@@ -17,7 +17,7 @@ from ..core.files import expand_home
 from ..network.outputs import ACTIVATIONS, select_output, set_activation
 from .classifier import Classifier
 from .preprocess import CROP, PREPROCESS
-from .registry import Entry, find_entry
+from .registry import Entry, find_entry, is_callable, weights_name
 from .weights.downloading import download_once_a_day, zoo_path, zoo_url
 from .weights.finding import find_weights, weights_folder
 from .weights.fitting import load_weights
@@ -45,8 +45,8 @@ def load_model(
 ) -> Classifier:
     """Build a network by name, load its weights and freeze it.
 
-    `name`: alexnet, efficientnet_lite0 to 2, any network of `paddle.vision.models`, or
-    `package.module:callable`. `weights`: a file, `random`, or `auto`. `auto` looks into `weights/`,
+    `name`: alexnet, efficientnet_lite0 to 2, any network of `paddle.vision.models`,
+    `paddleclas:NAME`, or `package.module:callable`. `weights`: a file, `random`, or `auto`. `auto` looks into `weights/`,
     then takes the weights of an installed package, or else downloads them from Paddle's model zoo.
     With `auto`, the network of a callable keeps the weights with which it was built. If `auto`
     finds no weights, the network `fallback` is used instead, and its title says so. `labels`: a
@@ -139,13 +139,12 @@ def _load(name: str, entry: Entry, weights: str) -> tuple[paddle.nn.Layer, str]:
 
     The weight file is found first, because building takes time.
     """
-    is_callable = ":" in name
     path = None
     if weights not in ("auto", "random"):
         path = Path(expand_home(weights))
         if not os.path.isfile(path):
             raise WeightsError(f"no such weight file: {path}")
-    elif weights == "auto" and not is_callable:
+    elif weights == "auto" and not is_callable(name):
         path = _find(name, entry)
     try:
         options = {} if entry.num_classes is None else {"num_classes": entry.num_classes}
@@ -164,7 +163,7 @@ def _load(name: str, entry: Entry, weights: str) -> tuple[paddle.nn.Layer, str]:
 
 def _find(name: str, entry: Entry) -> Path:
     """The weight file that `weights: auto` uses."""
-    path = find_weights(name)
+    path = find_weights(weights_name(name))
     if path:
         return path
     published = find_entry(name).num_classes
@@ -191,7 +190,8 @@ def _find(name: str, entry: Entry) -> Path:
 def weights_advice(name: str) -> str:
     """What the user can do to provide the weights of a network."""
     advice = (
-        f"put a .pdparams, .safetensors or .pth file whose name begins with {name} into "
+        f"put a .pdparams, .safetensors or .pth file whose name begins with "
+        f"{weights_name(name)} into "
         f"{weights_folder()}/, or give its path as model.weights"
     )
     package = find_entry(name).package
@@ -200,9 +200,9 @@ def weights_advice(name: str) -> str:
 
 def weights_source(name: str) -> str:
     """Where `weights: auto` takes the weights of a network from at present."""
-    if ":" in name:
+    if is_callable(name):
         return "as it is built"
-    path, entry = find_weights(name), find_entry(name)
+    path, entry = find_weights(weights_name(name)), find_entry(name)
     if path:
         return str(path)
     if entry.packaged():

@@ -16,7 +16,7 @@ import paddle
 
 from ..core import images
 from ..core.errors import ModelError
-from .networks import alexnet, efficientnet_lite
+from .networks import alexnet, efficientnet_lite, paddleclas
 from .networks.alexnet import AlexNet
 from .networks.efficientnet_lite import EfficientNetLite
 from .weights.fitting import Translate
@@ -79,15 +79,33 @@ def find_entry(name: str) -> Entry:
     """
     if name in REGISTRY:
         return REGISTRY[name]
-    if ":" in name:
-        return Entry(name, imported(name), num_classes=None)
+    if name.startswith(paddleclas.PREFIX):
+        return _of_paddleclas(weights_name(name))
+    if is_callable(name):
+        return Entry(name, _with_num_classes(imported(name)), num_classes=None)
     if name in paddle.vision.models.__all__:
         builder = getattr(paddle.vision.models, name)
         return Entry(name, builder, **VISION_MODELS.get(name, {}))
     raise ModelError(
         f"unknown model '{name}'; use {', '.join(REGISTRY)}, a network of paddle.vision.models "
-        "such as resnet18, or package.module:callable"
+        "such as resnet18, paddleclas:NAME, or package.module:callable"
     )
+
+
+def is_callable(name: str) -> bool:
+    """Whether a network is one of the user's own, `package.module:callable`."""
+    return ":" in name and not name.startswith(paddleclas.PREFIX)
+
+
+def weights_name(name: str) -> str:
+    """The name with which the weight files of a network begin."""
+    return name[len(paddleclas.PREFIX) :] if name.startswith(paddleclas.PREFIX) else name
+
+
+def _of_paddleclas(name: str) -> Entry:
+    size = paddleclas.input_size(name)
+    resize = round(size * 256 / 224)
+    return Entry(name, paddleclas.find_builder(name), image_size=size, resize=resize)
 
 
 def vision_models() -> list[str]:
@@ -111,3 +129,18 @@ def imported(name: str) -> Callable[..., Any]:
         raise ModelError(f"cannot import {name}: {type(error).__name__}: {error}") from error
     finally:
         sys.path.remove(here)
+
+
+def _with_num_classes(build: Callable[..., paddle.nn.Layer]) -> Callable[..., paddle.nn.Layer]:
+    """The builder itself, or a function that tells it `num_classes` as `class_num`."""
+    try:
+        known = inspect.signature(build).parameters
+    except (TypeError, ValueError):  # not a callable, or one without a signature
+        return build
+    if "class_num" not in known or "num_classes" in known:
+        return build
+
+    def renamed(num_classes: int | None = None) -> paddle.nn.Layer:
+        return build() if num_classes is None else build(class_num=num_classes)
+
+    return renamed
