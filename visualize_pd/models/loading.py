@@ -19,7 +19,8 @@ from .classifier import Classifier
 from .preprocess import CROP, PREPROCESS
 from .registry import Entry, find_entry, is_callable, weights_name
 from .weights.downloading import download_once_a_day, zoo_path, zoo_url
-from .weights.finding import find_weights, weights_folder
+from .weights.exported import fresh_names
+from .weights.finding import find_weights, weights_folder, weights_in
 from .weights.fitting import load_weights
 
 logger = logging.getLogger("visualize_pd")
@@ -46,11 +47,11 @@ def load_model(
     """Build a network by name, load its weights and freeze it.
 
     `name`: alexnet, efficientnet_lite0 to 2, any network of `paddle.vision.models`,
-    `paddleclas:NAME`, or `package.module:callable`. `weights`: a file, `random`, or `auto`. `auto` looks into `weights/`,
-    then takes the weights of an installed package, or else downloads them from Paddle's model zoo.
-    With `auto`, the network of a callable keeps the weights with which it was built. If `auto`
-    finds no weights, the network `fallback` is used instead, and its title says so. `labels`: a
-    file with one class name on each line. The other options are the keys of `model` in a config.
+    `paddleclas:NAME`, or `package.module:callable`. `weights`: a file, the folder of one, `random`,
+    or `auto`. `auto` looks into `weights/`, then takes the weights of an installed package, or else
+    downloads them from Paddle's model zoo. With `auto`, a callable keeps the weights with which it
+    was built. If `auto` finds none, the network `fallback` is used instead, and its title says so.
+    `labels`: a file with one class name on each line. The other options are the keys of `model`.
 
     Raises `ModelError` for a network that does not exist or cannot be built, and `WeightsError` for
     weights that are missing or do not fit.
@@ -142,13 +143,15 @@ def _load(name: str, entry: Entry, weights: str) -> tuple[paddle.nn.Layer, str]:
     path = None
     if weights not in ("auto", "random"):
         path = Path(expand_home(weights))
+        path = weights_in(path) if path.is_dir() else path
         if not os.path.isfile(path):
             raise WeightsError(f"no such weight file: {path}")
     elif weights == "auto" and not is_callable(name):
         path = _find(name, entry)
     try:
         options = {} if entry.num_classes is None else {"num_classes": entry.num_classes}
-        network = entry.build(**options)
+        with fresh_names(path):
+            network = entry.build(**options)
     except (Exception, SystemExit) as error:  # the user's own code can raise any error
         raise ModelError(f"cannot build {name}: {type(error).__name__}: {error}") from error
     if not isinstance(network, paddle.nn.Layer):

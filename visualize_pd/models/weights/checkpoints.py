@@ -1,8 +1,9 @@
 """Read weight files as `{name: float32 array}`, without PyTorch, and without running their content.
 
-Three kinds of files are read: Paddle's `.pdparams`, PyTorch's `.pth` (the zip format since PyTorch
-1.6, and the legacy format before it) and `.safetensors`. The kind is found from the first bytes of
-the file, not from its name.
+These kinds of files are read: Paddle's `.pdparams`, PyTorch's `.pth` (the zip format since PyTorch
+1.6, and the legacy format before it) and `.safetensors`. Their kind is found from the first bytes
+of the file, not from its name. Exported networks are found by their suffix: ONNX files, and the
+`.pdiparams` of Paddle's inference models.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import numpy as np
 
 from ...core.errors import WeightsError
 from ...core.files import is_pipe_or_device
+from .exported import EXPORTED, read_exported
 from .unpickling import Refused, Storage, StoredArray, StoredTensor, WeightsUnpickler, checked_key
 
 # The most bytes of float32 arrays for each byte of a file. An int8 number becomes 4 bytes, and
@@ -38,6 +40,9 @@ def read_checkpoint(path: str | Path) -> dict[str, np.ndarray]:
             start = file.read(9)
             size = file.seek(0, 2)
             file.seek(0)
+            if path.suffix.lower() in EXPORTED:
+                content = read_exported(path)
+                return _state_dict(content, sum(array.size * 4 for array in content.values()))
             # The length of the header comes first. Its lowest byte may be 0x80, as in a pickle.
             if start[8:] == b"{" and int.from_bytes(start[:8], "little") < size:
                 content = _read_safetensors(path)

@@ -5,7 +5,11 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from ...core.errors import WeightsError
+
 SUFFIXES = (".pdparams", ".safetensors", ".pth", ".pt")
+OTHERS = (".onnx", ".pdiparams")  # of exported networks; they are used only if they are named
+BEST = ("best_model.pdparams", "best_model/best_model.pdparams", "best_model/model.pdparams")
 
 
 def weights_folder() -> Path:
@@ -28,3 +32,20 @@ def find_weights(name: str, folder: Path | None = None) -> Path | None:
     files = [f for f in folder.iterdir() if f.suffix.lower() in SUFFIXES and fits.fullmatch(f.stem)]
     files = [f for f in files if f.is_file()]
     return min(files, key=lambda f: (SUFFIXES.index(f.suffix.lower()), f.name), default=None)
+
+
+def weights_in(folder: Path) -> Path:
+    """The weight file in a folder that a training or an export has written.
+
+    It is the best model of PaddleX or PaddleClas, or else the only weight file in the folder.
+    Raises `WeightsError` if there is none, and if there are several.
+    """
+    for best in BEST:
+        if (folder / best).is_file():
+            return folder / best
+    files = [f for f in folder.iterdir() if f.suffix.lower() in SUFFIXES + OTHERS and f.is_file()]
+    if len(files) != 1:
+        names = ", ".join(sorted(f.name for f in files)[:5])
+        found = f"several weight files: {names}" if files else "no weight file"
+        raise WeightsError(f"the folder {folder} has {found}; give the path of the file")
+    return files[0]

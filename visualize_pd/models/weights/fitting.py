@@ -13,6 +13,7 @@ from paddle import nn
 
 from ...core.errors import WeightsError
 from .checkpoints import read_checkpoint
+from .exported import EXPORTED, by_parameter
 
 Translate = Callable[[dict[str, np.ndarray]], dict[str, np.ndarray]]
 
@@ -42,6 +43,9 @@ def fit(
     wanted = {name: tuple(value.shape) for name, value in network.state_dict().items()}
     arrays = {name if name in wanted else _plain(name): a for name, a in arrays.items()}
     arrays.pop("", None)
+    exported = path.suffix.lower() in EXPORTED
+    if exported:
+        arrays = by_parameter(arrays, network)
     while not arrays.keys() & wanted.keys():
         translated = translate(arrays) if translate else arrays
         prefix = _shared_prefix(arrays)
@@ -49,6 +53,7 @@ def fit(
             arrays = translated
             break
         arrays = {name[len(prefix) :]: array for name, array in arrays.items()}
+    arrays = _one_network(arrays, list(wanted))
     arrays = _paddle_linears(arrays, network, path)
 
     missing = [name for name in wanted if name not in arrays]
@@ -69,6 +74,12 @@ def fit(
             if shapes and not missing + extra
             else ""
         )
+        if exported and (missing or extra):
+            hint = (
+                "; an exported network gives no gradient, and its weights may be renamed or "
+                "merged; name its architecture as model.name, and the .pdparams of its training as "
+                "model.weights"
+            )
         raise WeightsError(
             f"the weights {path} do not fit {type(network).__name__}: {'; '.join(problems)}{hint}"
         )
@@ -81,6 +92,23 @@ def _plain(name: str) -> str:
         return ""
     name = re.sub(r"(^|\.)running_mean$", r"\1_mean", name)
     return re.sub(r"(^|\.)running_var$", r"\1_variance", name)
+
+
+def _one_network(arrays: dict, wanted: list[str]) -> dict:
+    """The arrays of one network in a checkpoint of several, such as `Student.` and `Teacher.`.
+
+    It is the first whose prefix stands before every wanted name. A teacher comes last, as the
+    student is what a distillation is for.
+    """
+    if not wanted or wanted[0] in arrays:
+        return arrays
+    names = [name for name in arrays if name.endswith(f".{wanted[0]}")]
+    prefixes = [name[: -len(wanted[0])] for name in names]
+    for prefix in sorted(prefixes, key=lambda each: "teacher" in each.lower()):
+        if all(prefix + name in arrays for name in wanted):
+            own = ((name, array) for name, array in arrays.items() if name.startswith(prefix))
+            return {name[len(prefix) :]: array for name, array in own}
+    return arrays
 
 
 def _shared_prefix(arrays: dict) -> str:

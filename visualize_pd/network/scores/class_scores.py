@@ -24,11 +24,12 @@ CHECKED: WeakSet[paddle.nn.Layer] = WeakSet()
 def logits_of(output: Any) -> paddle.Tensor:
     """The logits `[N, classes]` in the output of a network. Auxiliary outputs are left out.
 
-    Of a dict it is the entry `logits`, or `output`, or its only entry. Raises `ModelError` for an output of another shape.
+    Of a dict it is the entry `logits`, or `output`, or its only entry. Raises `ModelError` for an
+    output of another shape.
     """
     if isinstance(output, dict):
         own = next((key for key in ("logits", "output") if key in output), None)
-        only = list(output.values())[0] if len(output) == 1 else output
+        only = next(iter(output.values())) if len(output) == 1 else output
         output = output[own] if own else only
     logits = output[0] if isinstance(output, (tuple, list)) and output else output
     if isinstance(logits, paddle.Tensor) and logits.ndim == 1:
