@@ -1,0 +1,225 @@
+"""Weights of exported networks, and checkpoints as trainings leave them."""
+
+import builtins
+import json
+
+import numpy as np
+import paddle
+import pytest
+from paddle import nn
+
+from visualize_pd.core.errors import WeightsError
+from visualize_pd.models.loading import load_model
+from visualize_pd.models.weights.checkpoints import read_checkpoint
+
+
+def net(num_classes=3):
+    """A network with a parameter of each kind: convolution, normalisation, linear layer."""
+    return nn.Sequential(
+        nn.Conv2D(3, 4, 3),
+        nn.BatchNorm2D(4),
+        nn.ReLU(),
+        nn.AdaptiveAvgPool2D(1),
+        nn.Flatten(),
+        nn.Linear(4, 4),
+        nn.Linear(4, num_classes),
+    )
+
+
+NAME = f"{__name__}:net"
+
+
+@pytest.fixture
+def trained():
+    """A network with random numbers in every array, also in the statistics."""
+    with paddle.utils.unique_name.guard():
+        network = net()
+    rng = np.random.default_rng(0)
+    for value in network.state_dict().values():
+        value.set_value(rng.uniform(0.5, 1.5, value.shape).astype("float32"))
+    network.eval()
+    return network
+
+
+def assert_loaded(weights, trained):
+    loaded = load_model(NAME, str(weights)).network.state_dict()
+    for name, value in trained.state_dict().items():
+        assert np.array_equal(loaded[name].numpy(), value.numpy()), name
+
+
+@pytest.fixture
+def inference(tmp_path, trained):
+    """The files of an inference model, in the format of the Paddle that is installed."""
+    spec = [paddle.static.InputSpec([None, 3, 8, 8])]
+    paddle.jit.save(trained, str(tmp_path / "inference"), input_spec=spec)
+    return tmp_path / "inference.pdiparams"
+
+
+def program_of(inference):
+    suffixes = (".json", ".pdmodel")
+    return next(p for p in map(inference.with_suffix, suffixes) if p.is_file())
+
+
+class TestInferenceModels:
+    def test_any_of_its_files_and_its_folder_load(self, inference, trained):
+        for path in (inference, program_of(inference), inference.parent):
+            assert_loaded(path, trained)
+
+    def test_names_do_not_depend_on_networks_built_before(self, inference, trained):
+        net()
+        assert_loaded(inference, trained)
+
+    @pytest.mark.parametrize("cut", [1, 3, 20, 30, 100])
+    def test_a_file_that_is_cut_off(self, inference, cut):
+        inference.write_bytes(inference.read_bytes()[:-cut])
+        with pytest.raises(WeightsError, match="cut off or damaged"):
+            load_model(NAME, str(inference))
+
+    def test_a_file_that_is_too_long(self, inference):
+        inference.write_bytes(inference.read_bytes() + b"\0")
+        with pytest.raises(WeightsError, match=r"more arrays than inference\.\w+ names"):
+            load_model(NAME, str(inference))
+
+    def test_a_size_that_no_file_has(self, inference):
+        inference.write_bytes(b"\0" * 4 + b"\xff" * 8 + inference.read_bytes()[12:])
+        with pytest.raises(WeightsError, match="cut off or damaged"):
+            load_model(NAME, str(inference))
+
+    def test_without_its_program(self, inference):
+        program_of(inference).unlink()
+        with pytest.raises(WeightsError, match="an exported network gives no gradient"):
+            load_model(NAME, str(inference))
+
+    def test_a_damaged_program(self, inference):
+        program = program_of(inference)
+        for content in (b"", b"{}", b"[1]", b"\x0a\xff\xff", program.read_bytes()[:-7]):
+            program.write_bytes(content)
+            with pytest.raises(WeightsError):
+                load_model(NAME, str(inference))
+
+    def test_another_architecture(self, inference):
+        with pytest.raises(WeightsError, match=r"exported network gives no gradient.*model\.name"):
+            load_model("mobilenet_v3_small", str(inference))
+
+    def test_types_of_numbers(self, tmp_path):
+        """Written by hand: bfloat16 and float16, after the definition of the format."""
+        rows = [
+            (22, np.array([1.5, -2], "float32").view("uint16")[1::2]),
+            (4, np.float16([0.25, 8])),
+        ]
+        content = b""
+        for kind, numbers in rows:
+            shape = bytes([8, kind, 16, len(numbers)])
+            content += bytes(16) + len(shape).to_bytes(4, "little") + shape + numbers.tobytes()
+        (tmp_path / "a.pdiparams").write_bytes(content)
+        operations = [{"#": "p", "A": [0, 1, 1, name]} for name in "yx"]
+        program = {"program": {"regions": [{"blocks": [{"ops": operations}]}]}}
+        (tmp_path / "a.json").write_text(json.dumps(program))
+        arrays = read_checkpoint(tmp_path / "a.pdiparams")
+        assert arrays["x"].tolist() == [1.5, -2]
+        assert arrays["y"].tolist() == [0.25, 8]
+
+
+def saved_onnx(path, arrays, **options):
+    onnx = pytest.importorskip("onnx")
+    from onnx import helper, numpy_helper
+
+    tensors = [numpy_helper.from_array(array, name) for name, array in arrays.items()]
+    graph = helper.make_graph(options.get("nodes", []), "net", [], [], tensors)
+    for each in options.get("external", []):
+        tensors[each].data_location = onnx.TensorProto.EXTERNAL
+        graph.initializer[each].CopyFrom(tensors[each])
+    path.write_bytes(helper.make_model(graph).SerializeToString())
+    return path
+
+
+class TestOnnx:
+    def test_names_of_the_state(self, tmp_path, trained):
+        arrays = {name: value.numpy() for name, value in trained.state_dict().items()}
+        assert_loaded(saved_onnx(tmp_path / "net.onnx", arrays), trained)
+
+    def test_transposed_linears(self, tmp_path, trained):
+        state = trained.state_dict().items()
+        arrays = {n: v.numpy().T if v.ndim == 2 else v.numpy() for n, v in state}
+        arrays = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+        assert_loaded(saved_onnx(tmp_path / "net.onnx", arrays), trained)
+
+    def test_names_of_parameters_constants_and_reshaped_biases(self, tmp_path, trained):
+        """As Paddle's export writes them: numbered names, constants, and biases of its own."""
+        pytest.importorskip("onnx")
+        from onnx import helper
+
+        state = trained.state_dict().values()
+        arrays = {f"{v.name}_deepcopy_{n}": v.numpy() for n, v in enumerate(state)}
+        kept = next(name for name in arrays if name.startswith("conv2d_0.w_0"))
+        bias = arrays.pop(next(name for name in arrays if name.startswith("conv2d_0.b_0")))
+        arrays = {"reshaped": bias.reshape(1, -1, 1, 1), "one": np.ones(1, "int64"), **arrays}
+        nodes = [
+            helper.make_node("Conv", ["x", kept], ["convolved"]),
+            helper.make_node("Add", ["convolved", "reshaped"], ["y"]),
+        ]
+        assert_loaded(saved_onnx(tmp_path / "net.onnx", arrays, nodes=nodes), trained)
+
+    def test_arrays_in_another_file_are_refused(self, tmp_path):
+        path = saved_onnx(tmp_path / "a.onnx", {"x": np.ones(3, "float32")}, external=[0])
+        with pytest.raises(WeightsError, match="another file"):
+            read_checkpoint(path)
+
+    def test_damaged(self, tmp_path):
+        whole = saved_onnx(tmp_path / "a.onnx", {"x": np.ones(30, "float32")}).read_bytes()
+        for content in (whole[:-9], b"", b"\x08", b"abc" * 9):
+            (tmp_path / "a.onnx").write_bytes(content)
+            with pytest.raises(WeightsError):
+                read_checkpoint(tmp_path / "a.onnx")
+
+    def test_without_the_package(self, tmp_path, monkeypatch):
+        def missing(name, *rest, own=builtins.__import__):
+            if name == "onnx":
+                raise ImportError
+            return own(name, *rest)
+
+        (tmp_path / "a.onnx").write_bytes(b"\x08\x07")
+        monkeypatch.setattr(builtins, "__import__", missing)
+        with pytest.raises(WeightsError, match="pip install onnx"):
+            read_checkpoint(tmp_path / "a.onnx")
+
+
+class TestTrainings:
+    def save(self, path, trained, prefixes):
+        state = {}
+        for prefix in prefixes:
+            factor = 0 if "Teacher" in prefix else 1
+            state |= {f"{prefix}{n}": v * factor for n, v in trained.state_dict().items()}
+        path.parent.mkdir(parents=True, exist_ok=True)
+        paddle.save(state, str(path))
+
+    @pytest.mark.parametrize(
+        "prefixes",
+        [
+            ["Student."],
+            ["Teacher.", "Student."],
+            ["module.Teacher.", "module.Student."],
+            ["backbone.", "head."],
+            ["module."],
+            ["_layers.module."],
+        ],
+    )
+    def test_prefixes(self, tmp_path, trained, prefixes):
+        self.save(tmp_path / "best_model.pdparams", trained, prefixes)
+        assert_loaded(tmp_path / "best_model.pdparams", trained)
+
+    @pytest.mark.parametrize("name", ["best_model.pdparams", "best_model/best_model.pdparams"])
+    def test_the_folder_of_a_training(self, tmp_path, trained, name):
+        self.save(tmp_path / name, trained, [""])
+        self.save(tmp_path / "latest.pdparams", trained, ["Teacher."])
+        assert_loaded(tmp_path, trained)
+
+    def test_the_only_file_of_a_folder(self, tmp_path, trained):
+        (tmp_path / "train.log").write_text("loss")
+        with pytest.raises(WeightsError, match="no weight file; give the path"):
+            load_model(NAME, str(tmp_path))
+        self.save(tmp_path / "epoch_3.pdparams", trained, [""])
+        assert_loaded(tmp_path, trained)
+        self.save(tmp_path / "epoch_4.pdparams", trained, [""])
+        with pytest.raises(WeightsError, match=r"several weight files: epoch_3\.pdparams, epoch_4"):
+            load_model(NAME, str(tmp_path))
