@@ -276,3 +276,21 @@ def test_without_labels_an_index_is_needed(labels):
 
 def test_labels_of_the_user():
     assert find_class("dog", ["cat", "hound, dog", "mouse"]) == 1
+
+
+class TestOutputsThatAreDicts:
+    LOGITS, OTHER = paddle.to_tensor([[1.0, 2.0]]), paddle.to_tensor([[5.0, 4.0, 3.0]])
+
+    @pytest.mark.parametrize("key", ["logits", "output", "anything"])
+    def test_the_logits_are_found_under_their_key(self, key):
+        rest = {} if key == "anything" else {"features": self.OTHER}
+        assert logits_of({**rest, key: self.LOGITS}) is self.LOGITS
+        assert logits_of({**rest, key: (self.LOGITS, self.OTHER)}) is self.LOGITS
+
+    def test_logits_come_before_output(self):
+        assert logits_of({"output": self.OTHER, "logits": self.LOGITS}) is self.LOGITS
+
+    @pytest.mark.parametrize("output", [{}, {"a": LOGITS, "b": OTHER}])
+    def test_others_are_refused(self, output):
+        with pytest.raises(ModelError, match="not a dict"):
+            logits_of(output)
