@@ -35,7 +35,9 @@ def family(request):
     return request.param, network, paddle.randn([1, 3, 224, 224])
 
 
-def test_gradient_is_that_of_the_score(family):
+def test_gradient_is_that_of_the_score(family, monkeypatch):
+    """Without the fast layers, whose rounding changes which ReLUs and maxima are open."""
+    monkeypatch.setenv("VISUALIZE_PD_FAST", "0")
     _, network, images = family
     leaf = images.detach()
     leaf.stop_gradient = False

@@ -16,10 +16,10 @@ class ModelConfig:
 
     name: str = key(
         "alexnet",
-        "`alexnet`, `efficientnet_lite0` (`1`, `2`), a network of `paddle.vision.models`, or "
-        "`package.module:callable`",
+        "`alexnet`, `efficientnet_lite0` (`1`, `2`), a network of `paddle.vision.models`, "
+        "`paddleclas:NAME`, or `package.module:callable`",
     )
-    weights: str = key("auto", "`auto`, `random`, or a file")
+    weights: str = key("auto", "`auto`, `random`, a file, or the folder of one")
     fallback: Optional[str] = key(
         None,
         "the network to use if `auto` finds no weights; with `null`, missing weights are an error. "
