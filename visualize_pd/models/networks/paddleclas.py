@@ -78,7 +78,7 @@ def _importable() -> Iterator[None]:
 def _backbone() -> ModuleType:
     try:
         found: Any = importlib.import_module("ppcls.arch.backbone")
-        logger = importlib.import_module("ppcls.utils.logger")
+        logger: Any = importlib.import_module("ppcls.utils.logger")
     except ModuleNotFoundError as error:
         missing = "PaddleClas" if error.name == "ppcls" else f"PaddleClas's module {error.name}"
         raise ModelError(f"{missing} is not installed; type: {INSTALL}") from error
