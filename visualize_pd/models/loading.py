@@ -143,7 +143,7 @@ def _load(name: str, entry: Entry, weights: str) -> tuple[paddle.nn.Layer, str]:
     path = None
     if weights not in ("auto", "random"):
         path = Path(expand_home(weights))
-        path = weights_in(path) if path.is_dir() else path
+        path = weights_in(path) if os.path.isdir(path) else path
         if not os.path.isfile(path):
             raise WeightsError(f"no such weight file: {path}")
     elif weights == "auto" and not is_callable(name):
