@@ -22,6 +22,7 @@ from paddle import nn
 from PIL import Image, ImageDraw
 from tqdm import tqdm
 
+from ...core.files import write_text
 from ...core.images import crop, to_tensor
 from ...models.networks.alexnet import AlexNet
 from .. import drawing

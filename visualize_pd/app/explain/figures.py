@@ -99,9 +99,8 @@ def draw_figure(
     else:
         origin = "predicted" if explained.predicted else f"asked for; predicted: {ranked[0]}"
         head, detail = names[0], f"class {targets[0]}, {origin}"
-    note = f"{explained.path.name}  ·  {method.name}{', ' * bool(detail)}{detail}" + _gaps(
-        explained, "  ·  ", ""
-    )
+    detail = f"{method.name}, {detail}" if detail else method.name
+    note = f"{explained.path.name}  ·  {detail}" + _gaps(explained, "  ·  ", "")
     note += "  ·  common scale" if spread else ""
     whole = explained.view.picture is not None  # it has the size of a crop that is drawn twofold
     caption = f"{head}  ·  {classifier.title}"
