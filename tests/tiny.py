@@ -72,3 +72,47 @@ def attention_net(num_classes=3):
 
     paddle.seed(0)
     return Vit(num_classes, patch=8)
+
+
+def two_heads(num_classes=3):
+    """A network that returns a dict: a segmentation `[N, classes, h, w]`, and logits."""
+    network = TwoHeads(num_classes)
+    network.eval()
+    return network
+
+
+class TwoHeads(nn.Layer):
+    def __init__(self, num_classes):
+        super().__init__()
+        paddle.seed(1)
+        self.stem = nn.Sequential(nn.Conv2D(3, 8, 3, stride=2, padding=1), nn.ReLU())
+        self.segments = nn.Conv2D(8, num_classes, 1)
+        self.classes = nn.Sequential(
+            nn.AdaptiveAvgPool2D(1), nn.Flatten(), nn.Linear(8, num_classes)
+        )
+
+    def forward(self, images):
+        features = self.stem(images)
+        return {"segments": self.segments(features), "classes": self.classes(features)}
+
+
+def contrast(outputs, images):
+    """A score of the logits of `small_net`: the first class without the second one."""
+    return outputs[:, 0] - outputs[:, 1]
+
+
+def power(exponent=2):
+    """Make a score: the sum of powers of the logits."""
+
+    def score(outputs, images):
+        return (outputs**exponent).sum(axis=1)
+
+    return score
+
+
+def broken(outputs, images):
+    """A score that fails."""
+    return outputs["logits"]
+
+
+NUMBER = 3

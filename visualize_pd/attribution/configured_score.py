@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, Union
 
 import numpy as np
@@ -57,7 +58,7 @@ def _similarity(classifier: Classifier, *, image: str) -> HeldScore:
     second = classifier.prepare([classifier.load(image)[0]])
     with network_errors(classifier, (second.shape[3], second.shape[2])):
         score = similarity(second, classifier.network)
-    score.title = f"similarity to {image}"
+    score.title = f"similarity to {Path(image).name}"
     return score
 
 

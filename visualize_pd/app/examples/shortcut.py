@@ -13,7 +13,6 @@ mark. With `--network small_vit` a small transformer is trained in the same way,
 from __future__ import annotations
 
 import argparse
-import io
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -23,10 +22,11 @@ from paddle import nn
 from PIL import Image, ImageDraw
 from tqdm import tqdm
 
-from ...core.files import atomic_write, write_text
+from ...core.files import write_text
 from ...core.images import crop, to_tensor
 from ...models.networks.alexnet import AlexNet
 from .. import drawing
+from .saving import save_network
 from .small_vit import small_vit
 
 SIDE, SEEN = 128, 112  # the side of a picture, and of the square in it that the network sees
@@ -120,10 +120,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for mark, place in (("planted", "squares"), ("none", "nothing"), ("swapped", "circles")):
         print(f"the mark on {place}: {accuracy(network, mark):.0%} right")
     weights, pictures = Path("weights"), Path("images") / "shortcut"
-    with atomic_write(weights / f"{file_name}.pdparams") as file:
-        memory = io.BytesIO()
-        paddle.save(network.state_dict(), memory)
-        file.write(memory.getvalue())
+    save_network(network, weights / f"{file_name}.pdparams")
     write_text(weights / "shortcut.txt", "\n".join(NAMES))
     random = np.random.default_rng(2)
     for kind, name in enumerate(NAMES):

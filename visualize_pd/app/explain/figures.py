@@ -91,7 +91,7 @@ def draw_figure(
         )
         rows.append((name if several else "", panels))
     if explained.scores:
-        head, detail = names[0], "score of the whole output"
+        head, detail = names[0], ""
     elif method.name in WITHOUT_CLASS:
         head, detail = ranked[0], "whatever the class"
     elif several:
@@ -99,7 +99,8 @@ def draw_figure(
     else:
         origin = "predicted" if explained.predicted else f"asked for; predicted: {ranked[0]}"
         head, detail = names[0], f"class {targets[0]}, {origin}"
-    note = f"{explained.path.name}  ·  {method.name}, {detail}" + _gaps(explained, "  ·  ", "")
+    detail = f"{method.name}, {detail}" if detail else method.name
+    note = f"{explained.path.name}  ·  {detail}" + _gaps(explained, "  ·  ", "")
     note += "  ·  common scale" if spread else ""
     whole = explained.view.picture is not None  # it has the size of a crop that is drawn twofold
     caption = f"{head}  ·  {classifier.title}"

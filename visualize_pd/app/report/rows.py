@@ -52,5 +52,8 @@ def write_rows(path: Path, rows: Sequence[Row]) -> None:
     text = io.StringIO()
     writer = csv.DictWriter(text, FIELDS, restval="", lineterminator="\n")
     writer.writeheader()
-    writer.writerows({key: safe_cell(value) for key, value in row.items()} for row in rows)
+    writer.writerows(
+        {key: value if key == "score" else safe_cell(value) for key, value in row.items()}
+        for row in rows  # a score may be a negative number, which is no formula
+    )
     write_text(path, text.getvalue())
