@@ -13,7 +13,7 @@ from visualize_pd.app.commands.evaluate import evaluate_command
 from visualize_pd.app.commands.main import main
 from visualize_pd.app.commands.parser import default_config
 from visualize_pd.app.commands.scripts import explain_command, generate_command
-from visualize_pd.app.examples import shortcut
+from visualize_pd.app.examples import segmentation, shortcut, similarity
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
@@ -69,6 +69,12 @@ TRAINED = {
     "shortcut.yaml": ("small_alexnet", "weights/shortcut.pdparams"),
     "transformer.yaml": ("small_vit", "weights/shortcut_vit.pdparams"),
 }
+EXAMPLES = {"shortcut": shortcut, "segmentation": segmentation, "similarity": similarity}
+
+
+def train_example(name, arguments=()):
+    steps = [] if name == "similarity" else ["--steps", "1"]
+    return EXAMPLES[name].main([*arguments, *steps]) or 0
 
 
 def given(arguments, key):
@@ -87,7 +93,7 @@ def quick(arguments, kind):
     """Arguments that make a command take few and small steps."""
     config = config_of(arguments)
     keys = list(QUICK.get(config, []))
-    if config not in TRAINED:
+    if config not in (*TRAINED, "segmentation.yaml", "similarity.yaml"):
         keys.append("model.image_size=64")
         if kind in ("explain", "measure") and not given(arguments, "images"):
             keys.append(f"images={CAT}")
@@ -135,8 +141,8 @@ def run(command, monkeypatch):
     program, *arguments = words
     if program == "python" and arguments[0] == "-m":
         module, *arguments = arguments[1:]
-        if module == "visualize_pd.app.examples.shortcut":
-            return shortcut.main([*arguments, "--steps", "1"]) or 0
+        if module.startswith("visualize_pd.app.examples."):
+            return train_example(module.rpartition(".")[2], arguments)
         program = {"visualize_pd.evaluate": "evaluate", "visualize_pd": "visualize-pd"}[module]
     elif program == "python":
         program, *arguments = arguments
@@ -181,9 +187,12 @@ def test_commands_run(command, clone, monkeypatch):
     monkeypatch.chdir(clone)
     for function in ("convert_weights", "check_weights", "download_weights"):
         monkeypatch.setattr(weights, function, lambda *_: 0)  # they have tests of their own
-    network, weight_file = TRAINED.get(config_of(shlex.split(command)), ("", ""))
+    config = config_of(shlex.split(command))
+    network, weight_file = TRAINED.get(config, ("", ""))
     if network and not (clone / weight_file).exists():
-        shortcut.main(["--network", network, "--steps", "1"])
+        train_example("shortcut", ["--network", network])
+    if config in ("segmentation.yaml", "similarity.yaml"):
+        train_example(config.partition(".")[0])
     assert run(command, monkeypatch) == 0
 
 

@@ -120,7 +120,7 @@ class AscentSettings(Steps):
     score: Union[str, dict] = key(
         "logit",
         "class image: what the ascent raises, `logit`, `probability` or `log_probability`; or a "
-        "function of the outputs, as [Any output](any_output.md) says, and then no `target`",
+        "function of the outputs, see [Outputs](any_output.md), and then no `target`",
     )
     layer: Optional[Union[str, int]] = key(
         None,
