@@ -85,3 +85,7 @@ class TestWithPaddleClas:
         printed = capsys.readouterr().out
         assert f"{NAME}: 224×224 pixels, 1000 classes; weights now: none" in printed
         assert "blocks6.1.pw_conv" in printed
+
+    def test_networks_that_name_their_parameters_are_built_twice(self):
+        for _ in range(2):
+            assert load_model("paddleclas:SqueezeNet1_1", "random", num_classes=2).labels is None

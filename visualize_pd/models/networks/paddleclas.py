@@ -56,7 +56,8 @@ def input_size(name: str) -> int:
 
 
 def _build(builder: Callable[..., paddle.nn.Layer], num_classes: int = 1000) -> paddle.nn.Layer:
-    with _importable():
+    # Some name their parameters, which a second network in the process could not do again.
+    with _importable(), paddle.utils.unique_name.guard():
         return builder(pretrained=False, class_num=num_classes)
 
 

@@ -15,6 +15,10 @@ from ...core.errors import WeightsError
 from .checkpoints import read_checkpoint
 from .exported import EXPORTED, by_parameter
 
+EXPORTED_HINT = (
+    "; an exported network gives no gradient, and its weights may be renamed or merged; name its "
+    "architecture as model.name, and the .pdparams of its training as model.weights"
+)
 Translate = Callable[[dict[str, np.ndarray]], dict[str, np.ndarray]]
 
 
@@ -69,17 +73,11 @@ def fit(
         if names
     ]
     if problems:
-        hint = (
-            "; set model.num_classes to the number in the file"
-            if shapes and not missing + extra
-            else ""
-        )
-        if exported and (missing or extra):
-            hint = (
-                "; an exported network gives no gradient, and its weights may be renamed or "
-                "merged; name its architecture as model.name, and the .pdparams of its training as "
-                "model.weights"
-            )
+        hint = ""
+        if not missing + extra:
+            hint = "; set model.num_classes to the number in the file"
+        elif exported:
+            hint = EXPORTED_HINT
         raise WeightsError(
             f"the weights {path} do not fit {type(network).__name__}: {'; '.join(problems)}{hint}"
         )
