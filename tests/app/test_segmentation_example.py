@@ -9,7 +9,7 @@ from visualize_pd.app.examples import segmentation
 
 @pytest.fixture(scope="module")
 def network():
-    return segmentation.train(steps=60)
+    return segmentation.train(steps=100)
 
 
 @pytest.fixture(scope="module")
@@ -18,7 +18,7 @@ def scenes():
 
 
 def test_the_network_finds_both_shapes(network):
-    assert min(segmentation.overlap(network, 20)) > 0.6
+    assert min(segmentation.overlap(network, 20)) > 0.8
 
 
 @pytest.mark.parametrize("name", ["saliency", "grad_cam", "occlusion", "integrated_gradients"])
@@ -28,10 +28,8 @@ def test_the_map_of_a_class_lies_on_its_shape_and_not_on_the_other(network, scen
     options = {"occlusion": {"size": 12}, "integrated_gradients": {"channel": "sum", "steps": 8}}
     score = scores.segmentation(kind)
     maps = np.abs(METHODS[name](network, images, score=score, **options.get(name, {})).numpy())
-    right = 0
     for heat, truth in zip(maps[:, 0], classes.numpy()):
-        right += heat[truth == kind].mean() > 3 * heat[truth == 3 - kind].mean()
-    assert right >= 11
+        assert heat[truth == kind].mean() > 2 * heat[truth == 3 - kind].mean()
 
 
 def test_the_maps_of_a_given_mask(network, scenes):
