@@ -1,6 +1,7 @@
 """What each method of `METHODS` costs over the bare passes that its mathematics needs.
 
     python tests/benchmarks/attribution.py [--network alexnet] [--rounds 7] [--only saliency …]
+    python tests/benchmarks/attribution.py --network paddleclas:DeiT_tiny_patch16_224
 
 The floor of a method is that number of bare forwards, or forwards with the input's gradient, of
 the same network at the batch size that is fastest here, found first. Every round times floor and
@@ -19,7 +20,7 @@ import paddle
 
 import visualize_pd as vp
 from visualize_pd.network.gradients import record_forward
-from visualize_pd.network.layers.feature_maps import default_feature_maps
+from visualize_pd.network.layers.feature_maps import capture_blocks, default_feature_maps
 
 BATCHES = (1, 2, 4, 8, 16, 32)
 SAMPLES, TARGET = 50, 207
@@ -90,13 +91,17 @@ def cases(channels: int) -> dict:
         "ablation_cam": ({}, 2 + channels, 0, 0.5),
         "occlusion": ({}, 1 + windows, 0, None),
         "rise": ({"masks": channels}, 1 + channels, 0, None),
+        "attention_rollout": ({}, 1, 0, 1.10),
+        "transformer_attribution": ({}, 0, 1, 1.10),
+        "legrad": ({}, 2, 0, None),
     }
 
 
 def live_channels(network: paddle.nn.Layer, image: paddle.Tensor) -> int:
     """Channels of the default layer that are not flat: Score-CAM's and Ablation-CAM's passes."""
-    passed = record_forward(network, image, layers=network.sublayers())
-    maps = default_feature_maps(network, passed).maps
+    with capture_blocks(network) as blocks:
+        passed = record_forward(network, image, layers=network.sublayers())
+    maps = default_feature_maps(network, passed, blocks).maps
     return int((maps.max(axis=[2, 3]) > maps.min(axis=[2, 3])).sum())
 
 
@@ -115,7 +120,8 @@ def main() -> None:
     parser.add_argument("--only", nargs="*", choices=list(vp.METHODS))
     arguments = parser.parse_args()
 
-    weights = "random" if arguments.network == "alexnet" else "auto"
+    untrained = arguments.network == "alexnet" or ":" in arguments.network
+    weights = "random" if untrained else "auto"
     network = vp.load_model(arguments.network, weights=weights).network
     photograph = vp.load_image("content/images/german_shepherd.jpg")
     image = vp.to_tensor([vp.crop(photograph, size=224, resize=256)])
@@ -129,6 +135,11 @@ def main() -> None:
     for name, case in cases(live_channels(network, image)).items():
         options, forwards, gradients, goal = case
         if arguments.only and name not in arguments.only:
+            continue
+        try:
+            vp.METHODS[name](network, image, TARGET, **options)
+        except vp.VisualizeError as refused:
+            print(f"{name:24}refused: {str(refused)[:70]} …")
             continue
         ratios = []
         for round_number in range(arguments.rounds + 1):
