@@ -13,7 +13,7 @@ from visualize_pd.app.commands.evaluate import evaluate_command
 from visualize_pd.app.commands.main import main
 from visualize_pd.app.commands.parser import default_config
 from visualize_pd.app.commands.scripts import explain_command, generate_command
-from visualize_pd.app.examples import shortcut
+from visualize_pd.app.examples import segmentation, shortcut, similarity
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
@@ -64,10 +64,18 @@ def clone(tmp_path_factory):
     return folder
 
 
-# Configs that need the weights of the example.
-TRAINED = {
-    "shortcut.yaml": ("small_alexnet", "weights/shortcut.pdparams"),
-    "transformer.yaml": ("small_vit", "weights/shortcut_vit.pdparams"),
+# The examples, and what makes them quick.
+EXAMPLES = {
+    shortcut: ["--steps", "1"],
+    segmentation: ["--steps", "40"],  # so that it finds a circle
+    similarity: [],
+}
+# Configs that need what an example makes: the example, its arguments, and a file of it.
+MADE = {
+    "shortcut.yaml": (shortcut, ["--network", "small_alexnet"], "weights/shortcut.pdparams"),
+    "transformer.yaml": (shortcut, ["--network", "small_vit"], "weights/shortcut_vit.pdparams"),
+    "segmentation.yaml": (segmentation, [], "weights/segmentation.pdparams"),
+    "similarity.yaml": (similarity, [], "images/similarity/together.png"),
 }
 
 
@@ -87,7 +95,7 @@ def quick(arguments, kind):
     """Arguments that make a command take few and small steps."""
     config = config_of(arguments)
     keys = list(QUICK.get(config, []))
-    if config not in TRAINED:
+    if config not in MADE:
         keys.append("model.image_size=64")
         if kind in ("explain", "measure") and not given(arguments, "images"):
             keys.append(f"images={CAT}")
@@ -135,8 +143,9 @@ def run(command, monkeypatch):
     program, *arguments = words
     if program == "python" and arguments[0] == "-m":
         module, *arguments = arguments[1:]
-        if module == "visualize_pd.app.examples.shortcut":
-            return shortcut.main([*arguments, "--steps", "1"]) or 0
+        for example, few in EXAMPLES.items():
+            if module == example.__name__:
+                return example.main([*arguments, *few]) or 0
         program = {"visualize_pd.evaluate": "evaluate", "visualize_pd": "visualize-pd"}[module]
     elif program == "python":
         program, *arguments = arguments
@@ -181,9 +190,9 @@ def test_commands_run(command, clone, monkeypatch):
     monkeypatch.chdir(clone)
     for function in ("convert_weights", "check_weights", "download_weights"):
         monkeypatch.setattr(weights, function, lambda *_: 0)  # they have tests of their own
-    network, weight_file = TRAINED.get(config_of(shlex.split(command)), ("", ""))
-    if network and not (clone / weight_file).exists():
-        shortcut.main(["--network", network, "--steps", "1"])
+    example, options, file = MADE.get(config_of(shlex.split(command)), (None, [], ""))
+    if example and not (clone / file).exists():
+        example.main([*options, *EXAMPLES[example]])
     assert run(command, monkeypatch) == 0
 
 
