@@ -64,17 +64,19 @@ def clone(tmp_path_factory):
     return folder
 
 
-# Configs that need the weights of the example.
-TRAINED = {
-    "shortcut.yaml": ("small_alexnet", "weights/shortcut.pdparams"),
-    "transformer.yaml": ("small_vit", "weights/shortcut_vit.pdparams"),
+# The examples, and what makes them quick.
+EXAMPLES = {
+    shortcut: ["--steps", "1"],
+    segmentation: ["--steps", "40"],  # so that it finds a circle
+    similarity: [],
 }
-EXAMPLES = {"shortcut": shortcut, "segmentation": segmentation, "similarity": similarity}
-
-
-def train_example(name, arguments=()):
-    steps = [] if name == "similarity" else ["--steps", "1"]
-    return EXAMPLES[name].main([*arguments, *steps]) or 0
+# Configs that need what an example makes: the example, its arguments, and a file of it.
+MADE = {
+    "shortcut.yaml": (shortcut, ["--network", "small_alexnet"], "weights/shortcut.pdparams"),
+    "transformer.yaml": (shortcut, ["--network", "small_vit"], "weights/shortcut_vit.pdparams"),
+    "segmentation.yaml": (segmentation, [], "weights/segmentation.pdparams"),
+    "similarity.yaml": (similarity, [], "images/similarity/together.png"),
+}
 
 
 def given(arguments, key):
@@ -93,7 +95,7 @@ def quick(arguments, kind):
     """Arguments that make a command take few and small steps."""
     config = config_of(arguments)
     keys = list(QUICK.get(config, []))
-    if config not in (*TRAINED, "segmentation.yaml", "similarity.yaml"):
+    if config not in MADE:
         keys.append("model.image_size=64")
         if kind in ("explain", "measure") and not given(arguments, "images"):
             keys.append(f"images={CAT}")
@@ -141,8 +143,9 @@ def run(command, monkeypatch):
     program, *arguments = words
     if program == "python" and arguments[0] == "-m":
         module, *arguments = arguments[1:]
-        if module.startswith("visualize_pd.app.examples."):
-            return train_example(module.rpartition(".")[2], arguments)
+        for example, few in EXAMPLES.items():
+            if module == example.__name__:
+                return example.main([*arguments, *few]) or 0
         program = {"visualize_pd.evaluate": "evaluate", "visualize_pd": "visualize-pd"}[module]
     elif program == "python":
         program, *arguments = arguments
@@ -187,12 +190,9 @@ def test_commands_run(command, clone, monkeypatch):
     monkeypatch.chdir(clone)
     for function in ("convert_weights", "check_weights", "download_weights"):
         monkeypatch.setattr(weights, function, lambda *_: 0)  # they have tests of their own
-    config = config_of(shlex.split(command))
-    network, weight_file = TRAINED.get(config, ("", ""))
-    if network and not (clone / weight_file).exists():
-        train_example("shortcut", ["--network", network])
-    if config in ("segmentation.yaml", "similarity.yaml"):
-        train_example(config.partition(".")[0])
+    example, options, file = MADE.get(config_of(shlex.split(command)), (None, [], ""))
+    if example and not (clone / file).exists():
+        example.main([*options, *EXAMPLES[example]])
     assert run(command, monkeypatch) == 0
 
 

@@ -1,4 +1,4 @@
-"""The score of an image: of a class, of a function of the output, or of a ready-made one."""
+"""The score of an image: of a class, of a function of the output, or a ready-made one."""
 
 from .class_scores import (
     CHECKED,
