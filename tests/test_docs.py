@@ -26,6 +26,9 @@ QUICK = {
     "integrated_gradients.yaml": ["method.steps=4"],
     "smooth_grad.yaml": ["method.samples=2"],
     "rise.yaml": ["method.masks=16"],
+    "similarity.yaml": [
+        "compare=[{name: grad_cam, score: {name: similarity, image: images/similarity/macaw.png}}]"
+    ],
     "deep_dream.yaml": ["octaves=1"],
     "class_image_maco.yaml": ["priors.views.parts=1", "size=96"],
     "class_image_direct_ascent.yaml": ["priors.views.parts=1", "size=96"],
