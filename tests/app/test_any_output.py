@@ -1,6 +1,8 @@
 """Scores that are functions, heads and activations in the scripts and the measures."""
 
+import importlib
 import json
+from functools import partial
 
 import numpy as np
 import paddle
@@ -14,6 +16,7 @@ from visualize_pd.app.commands.evaluate import evaluate_command
 from visualize_pd.app.explain.figures import summary_line
 from visualize_pd.app.explain.maps import TargetClasses, explain_batch
 from visualize_pd.attribution.configured import configure_method
+from visualize_pd.attribution.configured_score import score_fingerprint
 from visualize_pd.core.errors import VisualizeError
 
 SEGMENTS = {"model": "{name: tiny:two_heads, image_size: 32, output: segments}"}
@@ -117,6 +120,7 @@ def test_a_figure_is_kept_until_the_score_changes(tmp_path, image, capsys):
     for method, says in (
         ("{name: saliency, score: {name: 'tiny:power', exponent: 2}}", "contrast"),
         ("{name: saliency, score: {name: 'tiny:power', exponent: 2}}", "have their figure already"),
+        ("{name: saliency, score: {name: 'tiny:power', exponent: 3}}", "made with another method"),
         ("{name: saliency, score: 'tiny:contrast'}", "made with another method"),
     ):
         run_explain(tmp_path, method=method, **run)
@@ -288,3 +292,32 @@ def test_ready_made_scores_are_public():
     assert scores.segmentation(1).title == "segmentation of class 1"
     with pytest.raises(VisualizeError):
         configure_method({"name": "gradient", "score": {"name": "contrast"}})
+
+
+def test_the_fingerprint_of_a_score_has_its_code_and_its_data():
+    first, again, other = (tiny.power(exponent) for exponent in (2, 2, 3))
+    assert score_fingerprint(first) == score_fingerprint(again) != score_fingerprint(other)
+    assert score_fingerprint(partial(tiny.contrast, a=1)) != score_fingerprint(
+        partial(tiny.contrast, a=2)
+    )
+    masks = np.ones((2, 4, 4)), np.tril(np.ones((4, 4)))
+    found = [score_fingerprint(scores.segmentation(1, mask)) for mask in masks]
+    assert found[0] != found[1] and json.dumps(found)
+    assert score_fingerprint(tiny.contrast) != score_fingerprint(tiny.broken)
+
+
+def test_the_fingerprint_of_a_score_follows_its_code(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(tmp_path)
+    found = []
+    for number in (1, 2):
+        module = f"scores_of_a_user_{number}"
+        text = f"def score(outputs, images):\n    return {number} * outputs[:, 0]\n"
+        (tmp_path / f"{module}.py").write_text(text)
+        found.append(score_fingerprint(importlib.import_module(module).score))
+    assert found[0][0] == found[1][0] and found[0] != found[1]
+
+
+def test_the_layers_of_a_network_without_logits_are_listed(run_command, tests_folder):
+    code, out, _ = run_command("models", "tiny:two_heads")
+    assert code == 0 and "224×224 pixels, no logits" in out
+    assert [line.split()[0] for line in out.splitlines() if "target_layer" in line]

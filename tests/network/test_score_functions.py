@@ -265,3 +265,24 @@ def test_rise_of_a_function_is_linear_in_it():
         once = rise(network, batch, score=lambda outputs, _: outputs[:, 0], masks=20).numpy()
         twice = rise(network, batch, score=lambda outputs, _: 2 * outputs[:, 0], masks=20).numpy()
     close(twice, 2 * once)
+
+
+def test_a_copy_that_returns_only_the_logits_is_not_used_for_a_function(monkeypatch):
+    """It is not lost either."""
+    monkeypatch.setattr(compiled, "COMPILE_AFTER_SECONDS", 0.0)
+    monkeypatch.setattr(compiled, "WORTH_IT", 1e9)
+
+    class Tuple(Heads):
+        def forward(self, batch):
+            outputs = super().forward(batch)
+            return outputs["classes"], outputs["size"]
+
+    network, batch = Tuple(convolutional()), images(2, 14, 11)
+    with score_function(network) as score_of:
+        score_of(batch, 1)
+    (copy,) = compiled._COPIES[network].values()
+    assert copy.run is not None
+    with score_function(network) as score_of:
+        found, _ = score_of(batch, None, lambda outputs, _: outputs[1])
+    close(found.numpy(), (batch.numpy() ** 2).sum(axis=(1, 2, 3)))
+    assert copy.run is not None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Union
 
@@ -133,13 +134,19 @@ def configured_score(score: Asked, classifier: Classifier) -> Score:
 
 
 def score_fingerprint(score: Callable) -> list:
-    """What decides the values of a score that is a function: its name, its code and its data."""
+    """What decides the values of a score that is a function: its name, its code and its data.
+
+    The data are its attributes, defaults and arguments, and the variables of the function around.
+    """
+    if isinstance(score, partial):
+        return [score_fingerprint(score.func), _plain([score.args, score.keywords])]
     try:
         code = digest(inspect.getsource(score if inspect.isroutine(score) else type(score)))
     except (OSError, TypeError):  # it was made without a file
         code = ""
-    data = sorted(getattr(score, "__dict__", {}).items())
-    return [score_name(score), code, [[key, _plain(value)] for key, value in data]]
+    data = [getattr(score, name, None) for name in ("__dict__", "__defaults__", "__kwdefaults__")]
+    around = [cell.cell_contents for cell in getattr(score, "__closure__", None) or ()]
+    return [score_name(score), code, _plain([*data, around])]
 
 
 def _plain(value: Any) -> Any:
@@ -147,6 +154,10 @@ def _plain(value: Any) -> Any:
         value = value.numpy()
     if isinstance(value, np.ndarray):
         return array_digest(value)
+    if isinstance(value, Mapping):
+        return {str(key): _plain(each) for key, each in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(each) for each in value]
     return value if isinstance(value, (str, int, float, type(None))) else type(value).__name__
 
 
