@@ -11,6 +11,7 @@ look at the outline.
 from __future__ import annotations
 
 import argparse
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -77,7 +78,9 @@ def train(steps: int = 120, batch_size: int = 16, seed: int = 0) -> nn.Layer:
     network.train()
     for _ in tqdm(range(steps), unit="step", desc="training"):
         images, classes = batch_of(batch_size, random)
-        loss = nn.functional.cross_entropy(network(images), classes, axis=1)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Paddle's note on BatchNorm
+            loss = nn.functional.cross_entropy(network(images), classes, axis=1)
         loss.backward()
         optimiser.step()
         optimiser.clear_grad()
