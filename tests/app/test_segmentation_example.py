@@ -25,7 +25,10 @@ def test_the_network_finds_both_shapes(network):
 @pytest.mark.parametrize("kind", [1, 2])
 def test_the_map_of_a_class_lies_on_its_shape_and_not_on_the_other(network, scenes, name, kind):
     images, classes = scenes
-    options = {"occlusion": {"size": 12, "stride": 12}, "integrated_gradients": {"channel": "sum", "steps": 8}}
+    options = {
+        "occlusion": {"size": 12, "stride": 12},
+        "integrated_gradients": {"channel": "sum", "steps": 8},
+    }
     score = scores.segmentation(kind)
     maps = np.abs(METHODS[name](network, images, score=score, **options.get(name, {})).numpy())
     for heat, truth in zip(maps[:, 0], classes.numpy()):
