@@ -14,6 +14,7 @@ from itertools import islice
 from pathlib import Path
 
 import numpy as np
+import paddle
 import pytest
 import tiny
 import yaml
@@ -240,6 +241,51 @@ def test_weights(tmp_path, kind):
             assert all(array.dtype == np.float32 for array in arrays.values())
             fit(arrays, network, path, alexnet.translate)
         assert not mark.exists()
+
+    run()
+    assert peak() - memory < 300
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory):
+    """The program and the weights of an inference model, as this Paddle writes them."""
+    folder, spec = tmp_path_factory.mktemp("exported"), paddle.static.InputSpec([None, 3, 8, 8])
+    paddle.jit.save(tiny.small_net(), str(folder / "inference"), input_spec=[spec])
+    (program,) = (f for f in folder.iterdir() if f.suffix in (".json", ".pdmodel"))
+    return program.name, program.read_bytes(), (folder / "inference.pdiparams").read_bytes()
+
+
+@pytest.mark.parametrize("part", ["program", "weights"])
+def test_inference_models(tmp_path, exported, part):
+    name, program, weights = exported
+    memory = peak()
+
+    @fuzz
+    @hypothesis.given(damaged([program if part == "program" else weights]))
+    def run(content):
+        (tmp_path / name).write_bytes(content if part == "program" else program)
+        (tmp_path / "inference.pdiparams").write_bytes(weights if part == "program" else content)
+        with read_or_refused():
+            path = tmp_path / "inference.pdiparams"
+            fit(read_checkpoint(path), network, path)
+
+    run()
+    assert peak() - memory < 300
+
+
+def test_onnx_files(tmp_path):
+    onnx = pytest.importorskip("onnx")
+    tensors = [onnx.numpy_helper.from_array(array, name) for name, array in ARRAYS.items()]
+    node = onnx.helper.make_node("Conv", ["x", "0.weight"], ["y"])
+    model = onnx.helper.make_model(onnx.helper.make_graph([node], "g", [], [], tensors))
+    memory = peak()
+
+    @fuzz
+    @hypothesis.given(damaged([model.SerializeToString()]))
+    def run(content):
+        (tmp_path / "a.onnx").write_bytes(content)
+        with read_or_refused():
+            fit(read_checkpoint(tmp_path / "a.onnx"), network, tmp_path / "a.onnx")
 
     run()
     assert peak() - memory < 300

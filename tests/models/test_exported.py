@@ -11,6 +11,7 @@ from paddle import nn
 from visualize_pd.core.errors import WeightsError
 from visualize_pd.models.loading import load_model
 from visualize_pd.models.weights.checkpoints import read_checkpoint
+from visualize_pd.models.weights.fitting import load_weights
 
 
 def net(num_classes=3):
@@ -27,6 +28,23 @@ def net(num_classes=3):
 
 
 NAME = f"{__name__}:net"
+
+
+class WithOwnParameters(nn.Layer):
+    """Parameters that belong to no usual layer, twelve convolutions, a buffer, a fixed name."""
+
+    def __init__(self):
+        super().__init__()
+        self.scale = self.create_parameter([1, 8, 1, 1])
+        self.shift = self.create_parameter([1, 8, 1, 1], is_bias=True)
+        self.convs = nn.LayerList([nn.Conv2D(3 if n == 0 else 8, 8, 1) for n in range(12)])
+        self.last = nn.Linear(8, 3, weight_attr=paddle.ParamAttr(name="last_weights"))
+        self.register_buffer("mask", paddle.arange(8).astype("float32"))
+
+    def forward(self, images):
+        for conv in self.convs:
+            images = conv(images)
+        return self.last((images * self.scale + self.shift).mean([2, 3]) * self.mask)
 
 
 @pytest.fixture
@@ -68,6 +86,49 @@ class TestInferenceModels:
     def test_names_do_not_depend_on_networks_built_before(self, inference, trained):
         net()
         assert_loaded(inference, trained)
+
+    def test_numbers_in_the_file_may_begin_anywhere(self, tmp_path, trained):
+        """As if the process that exported it had built other networks before, such as a teacher."""
+        net()
+        state = {name: value.numpy() for name, value in trained.state_dict().items()}
+        later = net()
+        later.set_state_dict(state)
+        later.eval()
+        spec = [paddle.static.InputSpec([None, 3, 8, 8])]
+        paddle.jit.save(later, str(tmp_path / "inference"), input_spec=spec)
+        assert "linear_0.w_0" not in read_checkpoint(tmp_path / "inference.pdiparams")
+        assert_loaded(tmp_path, trained)
+
+    def test_own_parameters_buffers_and_fixed_names(self, tmp_path):
+        network = WithOwnParameters()
+        rng = np.random.default_rng(0)
+        for value in network.state_dict().values():
+            value.set_value(rng.uniform(0.5, 1.5, value.shape).astype("float32"))
+        network.eval()
+        spec = [paddle.static.InputSpec([None, 3, 8, 8])]
+        paddle.jit.save(network, str(tmp_path / "inference"), input_spec=spec)
+        generator, used = paddle.utils.unique_name.switch()
+        paddle.utils.unique_name.switch(generator)  # so that the fixed name is allowed again
+        loaded = WithOwnParameters()
+        paddle.utils.unique_name.switch(generator, used)
+        load_weights(loaded, tmp_path / "inference.pdiparams")
+        for name, value in network.state_dict().items():
+            assert np.array_equal(loaded.state_dict()[name].numpy(), value.numpy()), name
+
+    def test_quantised_weights_are_refused(self, tmp_path):
+        shape = bytes([8, 21, 16, 1])
+        content = bytes(16) + len(shape).to_bytes(4, "little") + shape + b"\x05"
+        (tmp_path / "a.pdiparams").write_bytes(content)
+        operations = [{"#": "p", "A": [0, 1, 1, "conv2d_0.w_0"]}]
+        program = {"program": {"regions": [{"blocks": [{"ops": operations}]}]}}
+        (tmp_path / "a.json").write_text(json.dumps(program))
+        with pytest.raises(WeightsError, match="quantised; export the network in float32"):
+            read_checkpoint(tmp_path / "a.pdiparams")
+
+    def test_a_program_that_is_too_large(self, inference):
+        program_of(inference).write_bytes(b" " * (17 << 20))
+        with pytest.raises(WeightsError, match="too large for a program"):
+            load_model(NAME, str(inference))
 
     @pytest.mark.parametrize("cut", [1, 3, 20, 30, 100])
     def test_a_file_that_is_cut_off(self, inference, cut):
@@ -153,7 +214,8 @@ class TestOnnx:
         arrays = {f"{v.name}_deepcopy_{n}": v.numpy() for n, v in enumerate(state)}
         kept = next(name for name in arrays if name.startswith("conv2d_0.w_0"))
         bias = arrays.pop(next(name for name in arrays if name.startswith("conv2d_0.b_0")))
-        arrays = {"reshaped": bias.reshape(1, -1, 1, 1), "one": np.ones(1, "int64"), **arrays}
+        constants = {"one": np.ones(1, "int64"), "shape": np.array([1, -1])}
+        arrays = {"reshaped": bias.reshape(1, -1, 1, 1), **constants, **arrays}
         nodes = [
             helper.make_node("Conv", ["x", kept], ["convolved"]),
             helper.make_node("Add", ["convolved", "reshaped"], ["y"]),
@@ -202,6 +264,7 @@ class TestTrainings:
             ["backbone.", "head."],
             ["module."],
             ["_layers.module."],
+            ["", "loss_func.0."],
         ],
     )
     def test_prefixes(self, tmp_path, trained, prefixes):

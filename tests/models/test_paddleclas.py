@@ -12,6 +12,7 @@ from visualize_pd.app.commands.main import main
 from visualize_pd.core.errors import ModelError, WeightsMissingError
 from visualize_pd.models.loading import load_model
 from visualize_pd.models.networks import paddleclas as networks
+from visualize_pd.models.weights.finding import find_weights
 
 NAME = "PPLCNet_x0_25"
 
@@ -37,18 +38,28 @@ def test_without_paddleclas_the_line_to_type_is_said(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("name", "size"),
+    ("name", "settings"),
     [
-        (NAME, 224),
-        ("ViT_base_patch16_384", 384),
-        ("SwinTransformerV2_tiny_patch4_window8_256", 256),
-        ("SwinTransformer_tiny_patch4_window7_224_SOLIDER", 224),
-        ("RegNetX_400MF", 224),
-        ("InceptionV3", 299),
+        (NAME, {}),
+        ("RegNetX_400MF", {}),
+        ("SwinTransformer_tiny_patch4_window7_224_SOLIDER", {}),
+        ("SwinTransformer_base_patch4_window12_384", {"image_size": 384, "resize": 438}),
+        ("SwinTransformerV2_tiny_patch4_window8_256", {"image_size": 256, "resize": 292}),
+        ("CLIP_vit_large_patch14_336", {"image_size": 336, "resize": 384}),
+        ("LeViT_384", {"image_size": 224, "resize": 256}),  # 384 are its channels
+        ("EfficientNetB3", {"image_size": 300, "resize": 332}),
+        ("InceptionV3", {"image_size": 299, "resize": 320}),
+        ("MobileViT_S", {"image_size": 256, "resize": 292, "mean": (0.0,) * 3, "std": (1.0,) * 3}),
+        ("ViT_base_patch16_224", {"mean": (0.5,) * 3, "std": (0.5,) * 3}),
+        (
+            "ViT_base_patch16_384",
+            {"image_size": 384, "resize": 438, "mean": (0.5,) * 3, "std": (0.5,) * 3},
+        ),
     ],
 )
-def test_the_name_says_the_size_of_the_input(name, size):
-    assert networks.input_size(name) == size
+def test_input_settings_are_those_of_paddleclas(name, settings):
+    """Numbers of PaddleClas's configs, under `ppcls/configs/ImageNet`."""
+    assert networks.input_of(name) == settings
 
 
 class TestWithPaddleClas:
@@ -79,6 +90,42 @@ class TestWithPaddleClas:
         paddle.save(own.state_dict(), f"weights/{NAME}_pretrained.pdparams")
         found = load_model(f"paddleclas:{NAME}").network
         assert np.array_equal(found.fc.weight.numpy(), own.fc.weight.numpy())
+
+    def test_the_file_of_a_longer_name_is_not_taken(self, tmp_path):
+        for name in ("ResNet18_vd_pretrained", "ResNet18_ssld"):
+            (tmp_path / f"{name}.pdparams").write_bytes(b"")
+        found = find_weights("ResNet18", tmp_path, networks.builders())
+        assert found.name == "ResNet18_ssld.pdparams"
+
+    def test_networks_that_only_a_model_file_has(self):
+        backbone = sys.modules[networks.builders()[NAME].__module__.rpartition(".legendary")[0]]
+        assert "EfficientNetV2_M" in networks.builders()
+        assert "EfficientNetV2_M" not in backbone.__all__
+
+    def test_a_network_of_another_size_runs(self):
+        """LeViT takes no other size than its own, and its name says something else."""
+        model = load_model("paddleclas:LeViT_128S", "random", num_classes=3)
+        assert model.network(paddle.zeros([1, 3, *[model.image_size] * 2])).shape == [1, 3]
+
+    def test_networks_of_faces_have_no_classes(self):
+        model = load_model("paddleclas:AdaFace_IR_18", "random")
+        assert model.labels is None
+        assert model.network(paddle.zeros([1, 3, *[model.image_size] * 2])).shape == [1, 512]
+        with pytest.raises(ModelError, match="cannot build paddleclas:AdaFace_IR_18: TypeError"):
+            load_model("paddleclas:AdaFace_IR_18", "random", num_classes=3)
+
+    def test_nothing_is_downloaded(self, monkeypatch):
+        """UniFormer's builders fetch weights, unless they are told not to."""
+        asked = []
+        module = sys.modules[networks.builders()["UniFormer_small"].__module__]
+        monkeypatch.setattr(module, "load_dygraph_pretrain", lambda *_, **__: asked.append(1))
+        load_model("paddleclas:UniFormer_small", "random", num_classes=3)
+        assert not asked
+
+    def test_parameters_have_names_of_their_own(self):
+        """Also if two networks are the same: compiled programs tell arrays by their names."""
+        one, two = (load_model(f"paddleclas:{NAME}", "random").network for _ in range(2))
+        assert not {p.name for p in one.parameters()} & {p.name for p in two.parameters()}
 
     def test_its_layers_are_listed(self, capsys):
         assert main(["models", f"paddleclas:{NAME}"]) == 0

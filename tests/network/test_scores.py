@@ -287,6 +287,10 @@ class TestOutputsThatAreDicts:
         assert logits_of({**rest, key: self.LOGITS}) is self.LOGITS
         assert logits_of({**rest, key: (self.LOGITS, self.OTHER)}) is self.LOGITS
 
+    def test_the_only_tensor_is_taken_and_what_is_nested_is_opened(self):
+        assert logits_of({"name": "a text", "head": self.LOGITS}) is self.LOGITS
+        assert logits_of(({"logits": [self.LOGITS]}, self.OTHER)) is self.LOGITS
+
     def test_logits_come_before_output(self):
         assert logits_of({"output": self.OTHER, "logits": self.LOGITS}) is self.LOGITS
 

@@ -17,9 +17,8 @@ from ..core.files import expand_home
 from ..network.outputs import ACTIVATIONS, select_output, set_activation
 from .classifier import Classifier
 from .preprocess import CROP, PREPROCESS
-from .registry import Entry, find_entry, is_callable, weights_name
+from .registry import Entry, find_entry, is_callable, names_beside, weights_name
 from .weights.downloading import download_once_a_day, zoo_path, zoo_url
-from .weights.exported import fresh_names
 from .weights.finding import find_weights, weights_folder, weights_in
 from .weights.fitting import load_weights
 
@@ -150,8 +149,7 @@ def _load(name: str, entry: Entry, weights: str) -> tuple[paddle.nn.Layer, str]:
         path = _find(name, entry)
     try:
         options = {} if entry.num_classes is None else {"num_classes": entry.num_classes}
-        with fresh_names(path):
-            network = entry.build(**options)
+        network = entry.build(**options)
     except (Exception, SystemExit) as error:  # the user's own code can raise any error
         raise ModelError(f"cannot build {name}: {type(error).__name__}: {error}") from error
     if not isinstance(network, paddle.nn.Layer):
@@ -166,7 +164,7 @@ def _load(name: str, entry: Entry, weights: str) -> tuple[paddle.nn.Layer, str]:
 
 def _find(name: str, entry: Entry) -> Path:
     """The weight file that `weights: auto` uses."""
-    path = find_weights(weights_name(name))
+    path = find_weights(weights_name(name), others=names_beside(name))
     if path:
         return path
     published = find_entry(name).num_classes
@@ -205,7 +203,7 @@ def weights_source(name: str) -> str:
     """Where `weights: auto` takes the weights of a network from at present."""
     if is_callable(name):
         return "as it is built"
-    path, entry = find_weights(weights_name(name)), find_entry(name)
+    path, entry = find_weights(weights_name(name), others=names_beside(name)), find_entry(name)
     if path:
         return str(path)
     if entry.packaged():

@@ -6,7 +6,7 @@ import importlib
 import inspect
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -103,9 +103,14 @@ def weights_name(name: str) -> str:
 
 
 def _of_paddleclas(name: str) -> Entry:
-    size = paddleclas.input_size(name)
-    resize = round(size * 256 / 224)
-    return Entry(name, paddleclas.find_builder(name), image_size=size, resize=resize)
+    build = paddleclas.find_builder(name)
+    classes = 1000 if paddleclas.takes_classes(name) else None
+    return Entry(name, build, num_classes=classes, **paddleclas.input_of(name))
+
+
+def names_beside(name: str) -> Iterable[str]:
+    """Names of other networks, whose weight files must not be taken for those of this one."""
+    return paddleclas.builders() if name.startswith(paddleclas.PREFIX) else ()
 
 
 def vision_models() -> list[str]:

@@ -141,15 +141,13 @@ def check_weights(file: Path, model: str | None = None, classes: int | None = No
     from ...models.loading import load_model
     from ...models.registry import REGISTRY
     from ...models.weights.checkpoints import read_checkpoint
-    from ...models.weights.exported import fresh_names
     from ...models.weights.fitting import fit
 
     arrays = read_checkpoint(file)
     say(f"{file}: {_count(arrays)}")
     fitting = []
     for name in [model] if model else REGISTRY:
-        with fresh_names(file):
-            network = load_model(name, "random", num_classes=classes).network
+        network = load_model(name, "random", num_classes=classes).network
         try:
             fit(arrays, network, file, REGISTRY[name].translate if name in REGISTRY else None)
             fitting.append(name)

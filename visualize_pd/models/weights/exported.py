@@ -10,8 +10,8 @@ from __future__ import annotations
 import json
 import os
 import re
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import IO, Any
 
@@ -29,32 +29,43 @@ TYPES = {
 BFLOAT16 = 22
 FED = (9, 10)  # variables through which a program gets and returns its tensors
 MOST_BYTES_OF_A_SHAPE = 4096
-
-
-def fresh_names(path: Path | None) -> AbstractContextManager[None]:
-    """Within the block, parameters get the names that they have in a program of their own.
-
-    An exported network has `conv2d_0.w_0` for its first convolution. This is for such a file only.
-    """
-    exported = path is not None and path.suffix.lower() in EXPORTED
-    return paddle.utils.unique_name.guard() if exported else nullcontext()
+LARGEST_PROGRAM = 16 << 20  # bytes; a layer takes about two thousand
 
 
 def by_parameter(arrays: dict[str, Any], network: paddle.nn.Layer) -> dict[str, Any]:
     """Arrays under the names of a network's state, if they have those of Paddle's parameters.
 
-    Numbers that are no parameters, such as a single constant of a program, are left out. Arrays
-    with other names stay as they are.
+    The number in `conv2d_0.w_0` depends on what was built before in the same process. So the n-th
+    convolution in the file is the n-th one of the network, if there are as many, and so on. Arrays
+    that are no parameters, such as constants, are left out. If none is one, all stay as they are.
     """
-    known = {value.name: name for name, value in network.state_dict().items()}
+    state = {value.name: name for name, value in network.state_dict().items()}
+    hidden = [value.name for value in network.buffers() if value.name not in state]
     plain = {re.sub(r"_deepcopy_\d+$", "", name): array for name, array in arrays.items()}
-    if len(plain) < len(arrays) or not plain.keys() & known.keys():
+    stored, own = _kinds(plain), _kinds([*state, *hidden])
+    if len(plain) < len(arrays) or not stored.keys() & own.keys():
         return arrays
-    return {
-        known.get(name, name): array
-        for name, array in plain.items()
-        if name in known or array.size > 1
-    }
+    result = {}
+    for kind, names in stored.items():
+        wanted = own.get(kind, [])
+        if len(wanted) == len(names):
+            result.update({state[w]: plain[n] for w, n in zip(wanted, names) if w in state})
+        elif wanted or kind[1]:  # parameters of other layers: they are refused by their names
+            result.update({name: plain[name] for name in names})
+    return result
+
+
+def _kinds(names: Iterable[str]) -> dict[tuple[str, str], list[str]]:
+    """Names of parameters by the type of their layer and their own name, in the order of building.
+
+    A name that someone chose, such as `conv1_weights`, is a type of its own.
+    """
+    kinds: dict[tuple[str, str], list[tuple[int, str]]] = defaultdict(list)
+    for name in names:
+        match = re.fullmatch(r"(.+?)_(\d+)(\.[a-z]+_\d+)?", name)
+        layer, number, parameter = match.groups() if match else (name, "0", "")
+        kinds[layer, parameter or ""].append((int(number), name))
+    return {kind: [name for _, name in sorted(found)] for kind, found in kinds.items()}
 
 
 def read_exported(path: Path) -> dict[str, np.ndarray]:
@@ -73,11 +84,15 @@ def read_exported(path: Path) -> dict[str, np.ndarray]:
             f"{missing} is not in the same folder; or name the .pdparams of the training, "
             "because an exported network gives no gradient"
         )
+    if program.stat().st_size > LARGEST_PROGRAM:
+        raise Refused(f"{program.name} is too large for a program")
     names = _names_in_json(program) if program.suffix == ".json" else _names_in_pdmodel(program)
     with open(weights, "rb") as file:
         arrays = {name: _read_tensor(file) for name in sorted(names)}
         if file.read(1):
             raise Refused(f"it holds more arrays than {program.name} names")
+    if any(array.dtype == "i1" and ".w_" in name for name, array in arrays.items()):
+        raise Refused("its weights are quantised; export the network in float32")
     return arrays
 
 
@@ -87,12 +102,14 @@ def _read_onnx(path: Path) -> dict[str, np.ndarray]:
         from onnx import numpy_helper
     except ImportError:
         raise Refused("the package onnx is needed for it; type: pip install onnx") from None
+    floats = {getattr(onnx.TensorProto, kind) for kind in ("FLOAT", "FLOAT16", "DOUBLE")}
     graph = onnx.load(str(path), load_external_data=False).graph
     arrays = {}
     for each in graph.initializer:
         if each.data_location == onnx.TensorProto.EXTERNAL:
             raise Refused("its arrays lie in another file; save it as a single file")
-        arrays[each.name] = numpy_helper.to_array(each)
+        if each.data_type in floats:  # the others are shapes and indices
+            arrays[each.name] = numpy_helper.to_array(each)
     for shaped, name in _biases(graph.node):
         if shaped in arrays and name not in arrays:
             arrays[name] = arrays.pop(shaped).reshape(-1)
@@ -114,7 +131,8 @@ def _biases(nodes: Iterable[Any]) -> Iterator[tuple[str, str]]:
 
 def _names_in_json(path: Path) -> list[str]:
     """The parameters of a program of Paddle 3: operations `p`, whose last attribute is a name."""
-    program = json.loads(path.read_text(encoding="utf-8"))
+    text = path.read_text(encoding="utf-8")
+    program = json.loads(text, parse_int=float)  # to read a very long int takes very long
     if not isinstance(program, dict) or "program" not in program:
         raise Refused(f"{path.name} beside it is not the program of an inference model")
     operations = program["program"]["regions"][0]["blocks"][0]["ops"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from pathlib import Path
 
 from ...core.errors import WeightsError
@@ -18,20 +19,25 @@ def weights_folder() -> Path:
     return clone if clone.is_dir() and not Path("weights").is_dir() else Path("weights")
 
 
-def find_weights(name: str, folder: Path | None = None) -> Path | None:
+def find_weights(name: str, folder: Path | None = None, others: Iterable[str] = ()) -> Path | None:
     """The weight file of a network in `weights/`. None if there is none.
 
     Without its suffix, the file is called `name`, or `name` followed by a hyphen, an underscore or
     a dot and more text. Case does not matter. Of several files, one in Paddle's own format is
-    taken first.
+    taken first. Files of `others`, whose longer names begin the same way, are left out.
     """
     folder = folder or weights_folder()
     if not folder.is_dir():
         return None
-    fits = re.compile(rf"{re.escape(name)}([-_.].*)?", re.IGNORECASE)
+    fits = _begins_with(name)
+    longer = [_begins_with(o) for o in others if len(o) > len(name) and fits.fullmatch(o)]
     files = [f for f in folder.iterdir() if f.suffix.lower() in SUFFIXES and fits.fullmatch(f.stem)]
-    files = [f for f in files if f.is_file()]
+    files = [f for f in files if f.is_file() and not any(o.fullmatch(f.stem) for o in longer)]
     return min(files, key=lambda f: (SUFFIXES.index(f.suffix.lower()), f.name), default=None)
+
+
+def _begins_with(name: str) -> re.Pattern[str]:
+    return re.compile(rf"{re.escape(name)}([-_.].*)?", re.IGNORECASE)
 
 
 def weights_in(folder: Path) -> Path:

@@ -19,6 +19,7 @@ EXPORTED_HINT = (
     "; an exported network gives no gradient, and its weights may be renamed or merged; name its "
     "architecture as model.name, and the .pdparams of its training as model.weights"
 )
+LOSS = "loss_func."  # what PaddleClas saves with a network if its loss has weights too
 Translate = Callable[[dict[str, np.ndarray]], dict[str, np.ndarray]]
 
 
@@ -46,7 +47,7 @@ def fit(
     """Convert arrays to the names and shapes of a network's state, or raise `WeightsError`."""
     wanted = {name: tuple(value.shape) for name, value in network.state_dict().items()}
     arrays = {name if name in wanted else _plain(name): a for name, a in arrays.items()}
-    arrays.pop("", None)
+    arrays = {name: a for name, a in arrays.items() if name and not name.startswith(LOSS)}
     exported = path.suffix.lower() in EXPORTED
     if exported:
         arrays = by_parameter(arrays, network)

@@ -24,14 +24,20 @@ CHECKED: WeakSet[paddle.nn.Layer] = WeakSet()
 def logits_of(output: Any) -> paddle.Tensor:
     """The logits `[N, classes]` in the output of a network. Auxiliary outputs are left out.
 
-    Of a dict it is the entry `logits`, or `output`, or its only entry. Raises `ModelError` for an
-    output of another shape.
+    Of a tuple it is the first entry, of a dict the entry `logits`, or `output`, or its only tensor
+    or entry. Raises `ModelError` for an output of another shape.
     """
-    if isinstance(output, dict):
-        own = next((key for key in ("logits", "output") if key in output), None)
-        only = next(iter(output.values())) if len(output) == 1 else output
-        output = output[own] if own else only
-    logits = output[0] if isinstance(output, (tuple, list)) and output else output
+    logits = output
+    while isinstance(logits, (dict, tuple, list)) and logits:
+        if isinstance(logits, dict):
+            tensors = [key for key, each in logits.items() if isinstance(each, paddle.Tensor)]
+            only = next((keys for keys in (tensors, list(logits)) if len(keys) == 1), [])
+            own = [key for key in ("logits", "output") if key in logits] or only
+            if not own:
+                break
+            logits = logits[own[0]]
+        else:
+            logits = logits[0]
     if isinstance(logits, paddle.Tensor) and logits.ndim == 1:
         logits = logits.unsqueeze(1)
     if not isinstance(logits, paddle.Tensor):
