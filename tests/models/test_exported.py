@@ -11,6 +11,7 @@ from paddle import nn
 from visualize_pd.core.errors import WeightsError
 from visualize_pd.models.loading import load_model
 from visualize_pd.models.weights.checkpoints import read_checkpoint
+from visualize_pd.models.weights.exported import by_parameter
 from visualize_pd.models.weights.fitting import load_weights
 
 
@@ -39,12 +40,13 @@ class WithOwnParameters(nn.Layer):
         self.shift = self.create_parameter([1, 8, 1, 1], is_bias=True)
         self.convs = nn.LayerList([nn.Conv2D(3 if n == 0 else 8, 8, 1) for n in range(12)])
         self.last = nn.Linear(8, 3, weight_attr=paddle.ParamAttr(name="last_weights"))
+        self.register_buffer("unsaved", paddle.full([1], 2.0), persistable=False)
         self.register_buffer("mask", paddle.arange(8).astype("float32"))
 
     def forward(self, images):
         for conv in self.convs:
             images = conv(images)
-        return self.last((images * self.scale + self.shift).mean([2, 3]) * self.mask)
+        return self.last((images * self.scale + self.shift).mean([2, 3]) * self.mask * self.unsaved)
 
 
 @pytest.fixture
@@ -114,6 +116,24 @@ class TestInferenceModels:
         load_weights(loaded, tmp_path / "inference.pdiparams")
         for name, value in network.state_dict().items():
             assert np.array_equal(loaded.state_dict()[name].numpy(), value.numpy()), name
+
+    @pytest.mark.parametrize("same", [True, False])
+    def test_buffers_without_an_order(self, same):
+        """The numbers of several buffers tell nothing. It matters only if the buffers differ."""
+        network = nn.Sequential(nn.Linear(3, 3))
+        network.register_buffer("a", paddle.full([4], 1.0))
+        network.register_buffer("b", paddle.full([4], 1.0))
+        arrays = {"linear_0.w_0": np.eye(3, dtype="float32"), "linear_0.b_0": np.ones(3, "float32")}
+        arrays |= {"eager_tmp_0": np.full(4, 5.0), "eager_tmp_1": np.full(4, 5.0 if same else 6.0)}
+        found = by_parameter(arrays, network)
+        assert ("a" in found) == ("b" in found) == same
+        assert ("eager_tmp_0" in found) != same  # so that it is refused by its name
+        assert np.array_equal(found["0.weight"], np.eye(3))
+
+    def test_a_network_with_a_layer_less(self, inference, trained):
+        """Its only linear layer must not get the weights of the first of two."""
+        with pytest.raises(WeightsError, match=r"not known: .*linear_1\.w_0.*gives no gradient"):
+            load_weights(trained[:-1], inference)
 
     def test_quantised_weights_are_refused(self, tmp_path):
         shape = bytes([8, 21, 16, 1])
@@ -197,6 +217,7 @@ def saved_onnx(path, arrays, **options):
 class TestOnnx:
     def test_names_of_the_state(self, tmp_path, trained):
         arrays = {name: value.numpy() for name, value in trained.state_dict().items()}
+        arrays["shape"] = np.array([1, -1])  # a constant, which is no weight
         assert_loaded(saved_onnx(tmp_path / "net.onnx", arrays), trained)
 
     def test_transposed_linears(self, tmp_path, trained):

@@ -92,10 +92,10 @@ class TestWithPaddleClas:
         assert np.array_equal(found.fc.weight.numpy(), own.fc.weight.numpy())
 
     def test_the_file_of_a_longer_name_is_not_taken(self, tmp_path):
-        for name in ("ResNet18_vd_pretrained", "ResNet18_ssld"):
+        for name in ("ResNet18_vd_pretrained", "ResNet18_zoo"):
             (tmp_path / f"{name}.pdparams").write_bytes(b"")
         found = find_weights("ResNet18", tmp_path, networks.builders())
-        assert found.name == "ResNet18_ssld.pdparams"
+        assert found.name == "ResNet18_zoo.pdparams"
 
     def test_networks_that_only_a_model_file_has(self):
         backbone = sys.modules[networks.builders()[NAME].__module__.rpartition(".legendary")[0]]

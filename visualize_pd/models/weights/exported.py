@@ -40,32 +40,43 @@ def by_parameter(arrays: dict[str, Any], network: paddle.nn.Layer) -> dict[str, 
     that are no parameters, such as constants, are left out. If none is one, all stay as they are.
     """
     state = {value.name: name for name, value in network.state_dict().items()}
-    hidden = [value.name for value in network.buffers() if value.name not in state]
+    values = [*network.state_dict().values(), *network.buffers()]
     plain = {re.sub(r"_deepcopy_\d+$", "", name): array for name, array in arrays.items()}
-    stored, own = _kinds(plain), _kinds([*state, *hidden])
+    stored, own = _kinds(plain.items()), _kinds((value.name, value) for value in values)
     if len(plain) < len(arrays) or not stored.keys() & own.keys():
         return arrays
     result = {}
     for kind, names in stored.items():
         wanted = own.get(kind, [])
-        if len(wanted) == len(names):
+        if len(wanted) == len(names) and _is_ordered(kind, [plain[name] for name in names]):
             result.update({state[w]: plain[n] for w, n in zip(wanted, names) if w in state})
-        elif wanted or kind[1]:  # parameters of other layers: they are refused by their names
+        elif wanted or kind[1].startswith("."):  # of other layers: they are refused by their names
             result.update({name: plain[name] for name in names})
     return result
 
 
-def _kinds(names: Iterable[str]) -> dict[tuple[str, str], list[str]]:
-    """Names of parameters by the type of their layer and their own name, in the order of building.
+def _kinds(named: Iterable[tuple[str, Any]]) -> dict[tuple[str, str], list[str]]:
+    """Names by the type of their layer and of the parameter in it, in the order of building.
 
-    A name that someone chose, such as `conv1_weights`, is a type of its own.
+    A buffer has only a number. Its second part here is its shape. A name that someone chose, such
+    as `conv1_weights`, is a type of its own.
     """
-    kinds: dict[tuple[str, str], list[tuple[int, str]]] = defaultdict(list)
-    for name in names:
+    kinds: dict[tuple[str, str], set[tuple[int, str]]] = defaultdict(set)
+    for name, array in named:
         match = re.fullmatch(r"(.+?)_(\d+)(\.[a-z]+_\d+)?", name)
         layer, number, parameter = match.groups() if match else (name, "0", "")
-        kinds[layer, parameter or ""].append((int(number), name))
+        kinds[layer, parameter or (str(list(array.shape)) if match else "")].add(
+            (int(number), name)
+        )
     return {kind: [name for _, name in sorted(found)] for kind, found in kinds.items()}
+
+
+def _is_ordered(kind: tuple[str, str], arrays: list[np.ndarray]) -> bool:
+    """Whether the order of arrays is known, or does not matter.
+
+    Paddle gives a buffer its number when its name is first asked for, and not in building.
+    """
+    return kind[1][:1] != "[" or all(np.array_equal(array, arrays[0]) for array in arrays)
 
 
 def read_exported(path: Path) -> dict[str, np.ndarray]:
