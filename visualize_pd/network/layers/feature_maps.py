@@ -84,7 +84,7 @@ def named_feature_maps(
 ) -> FeatureMaps:
     """The last feature maps that the layer `name` returned in a forward pass.
 
-    Raises `ConfigError` if it returned none. The message gives layers that did.
+    Raises `ConfigError` if it returned none.
     """
     outputs = [output for called, output in passed.calls if called is layer]
     if not outputs:
@@ -189,9 +189,8 @@ def _last_block(layouts: Layouts, passed: ForwardPass, calls: Sequence[Call]) ->
 
 
 def _first_normalised(calls: Sequence[Call], inside: set[int]) -> Any:
-    return next(
-        (c.output for c in calls if id(c.layer) in inside and _is_normalisation(c.layer)), 0
-    )
+    own = (call for call in calls if id(call.layer) in inside)
+    return next((call.output for call in own if _is_normalisation(call.layer)), None)
 
 
 def _tokens(layouts: Layouts, passed: ForwardPass, tensor: Any) -> FeatureMaps | None:
