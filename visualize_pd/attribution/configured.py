@@ -12,10 +12,10 @@ from ..core.checks import did_you_mean, look_up, options_of
 from ..core.errors import ConfigError
 from ..core.files import expand_home
 from ..models.classifier import Classifier
-from ..network.scores import score_name
+from ..network.scores import Contrast, score_name
 from .attention.attention_rollout import HEAD_FUSIONS
 from .baselines import BASELINES
-from .configured_score import check_score, configured_score, is_function
+from .configured_score import check_score, configured_score, is_contrast, is_function
 from .gradient.integrated_gradients import QUADRATURES
 from .gradient.smooth_grad import AVERAGES, GRADIENT_METHODS
 from .methods import METHODS, TITLES
@@ -60,14 +60,20 @@ class ConfiguredMethod(NamedTuple):
         score = self.options.get("score", "logit")
         return score if is_function(score) else None
 
+    @property
+    def contrast(self) -> Contrast | None:
+        """The score of a prepared method, if it is that of a class rather than others."""
+        score = self.options.get("score")
+        return score if isinstance(score, Contrast) else None
+
     def prepared(self, classifier: Classifier) -> ConfiguredMethod:
         """The same method with the images that its options name, and with its score.
 
         Raises `ConfigError` if `baseline` is neither a file nor the name of a baseline.
         """
         options = dict(self.options)
-        if self.function is not None:
-            options["score"] = configured_score(self.function, classifier)
+        if self.function is not None or is_contrast(options.get("score")):
+            options["score"] = configured_score(options["score"], classifier)
         baseline = options.get("baseline")
         if not isinstance(baseline, str) or baseline in (*BASELINES, "random"):
             return self._replace(options=options)
@@ -131,7 +137,7 @@ def _check_option(option: str, value: Any, default: Any, where: str) -> None:
     elif option == "of":
         inner = configure_method(value, f"{where}.of") if isinstance(value, (str, dict)) else None
         look_up("method", inner.name if inner else value, GRADIENT_METHODS)
-        if inner and inner.function is not None:
+        if inner and (inner.function is not None or is_contrast(inner.options.get("score"))):
             raise ConfigError(f"give the score as {where}.score, not as {where}.of.score")
     elif isinstance(default, bool):
         if not isinstance(value, bool):
@@ -147,7 +153,7 @@ def _check_option(option: str, value: Any, default: Any, where: str) -> None:
 
 
 def _shown(option: str, value: Any) -> str:
-    if callable(value):
+    if callable(value) or isinstance(value, Contrast):
         return score_name(value)
     if isinstance(value, Mapping):
         return ", ".join(str(part) for part in value.values())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -18,8 +19,9 @@ from ..core.images import load_image
 from ..models.class_names import parse_target
 from ..models.classifier import Classifier, network_errors
 from ..models.registry import imported
-from ..network.scores import SCORES, HeldScore, Score, score_name
+from ..network.scores import SCORES, Contrast, HeldScore, Score, score_name
 from ..network.scores.ready_made import box, segmentation, similarity
+from ..network.scores.ready_made import contrast as contrast_of
 
 # A name, `package.module:callable`, or a group of keys with a name.
 Asked = Union[str, Mapping[str, Any], Callable]
@@ -73,15 +75,22 @@ READY_MADE: dict[str, Callable[..., HeldScore]] = {
 
 def is_function(score: Any) -> bool:
     """Whether a score, as a config names it, is a function and not the score of a class."""
-    return not isinstance(score, str) or ":" in score
+    return ":" in score if isinstance(score, str) else not is_contrast(score)
+
+
+def is_contrast(score: Any) -> bool:
+    """Whether a score, as a config names it, is that of a class rather than others."""
+    return isinstance(score, Contrast) or (isinstance(score, Mapping) and "contrast" in score)
 
 
 def check_score(score: Any, where: str = "score") -> None:
     """Check what can be checked without a network. Raises `ConfigError` or `ScoreError`."""
-    if callable(score):
+    if callable(score) or isinstance(score, Contrast):
         return
     if isinstance(score, str) and ":" in score:
         _imported(score)
+    elif is_contrast(score):
+        _check_contrast(score, where)
     elif isinstance(score, Mapping):
         name = score.get("name")
         if isinstance(name, str) and ":" in name:
@@ -99,7 +108,7 @@ def check_score(score: Any, where: str = "score") -> None:
         ways = ", ".join((*SCORES, "package.module:callable"))
         groups = ", ".join(READY_MADE)
         raise ConfigError(
-            f"unknown score {score!r}; use {ways}, or a group of keys with the name {groups}"
+            f"unknown score {score!r}; use {ways}, or a group of keys: contrast, or the name {groups}"
         )
 
 
@@ -112,6 +121,8 @@ def configured_score(score: Asked, classifier: Classifier) -> Score:
     check_score(score)
     if isinstance(score, str):
         return _imported(score) if ":" in score else score
+    if isinstance(score, Mapping) and is_contrast(score):
+        return _contrast(classifier, **score)
     if not isinstance(score, Mapping):
         return score
     options = {str(key): value for key, value in score.items() if key != "name"}
@@ -131,6 +142,28 @@ def configured_score(score: Asked, classifier: Classifier) -> Score:
             f"{type(made).__name__}"
         )
     return made
+
+
+def _check_contrast(score: Mapping, where: str) -> None:
+    for key in score:
+        if key not in ("contrast", "weight"):
+            raise ConfigError(
+                f"unknown key '{where}.{key}'; {did_you_mean(str(key), ('contrast', 'weight'))}"
+            )
+    contrast_of("top1", score.get("weight", 1.0))
+    others = score["contrast"]
+    several = others if isinstance(others, list) else [others]
+    if not several or any(type(each) not in (str, int) for each in several):
+        raise ConfigError(
+            f"{where}.contrast must be classes, by their names or indices, or top3, not {others!r}"
+        )
+
+
+def _contrast(classifier: Classifier, *, contrast: Any, weight: float = 1.0) -> Contrast:
+    if isinstance(contrast, str) and re.fullmatch(r"\s*top[0-9]+\s*", contrast):
+        return contrast_of(contrast, weight)
+    several = contrast if isinstance(contrast, list) else [contrast]
+    return contrast_of([_class(each, classifier, "contrast") for each in several], weight)
 
 
 def score_fingerprint(score: Callable) -> list:
@@ -168,12 +201,12 @@ def _imported(name: str) -> Callable:
     return found
 
 
-def _class(target: Any, classifier: Classifier) -> int:
+def _class(target: Any, classifier: Classifier, key: str = "target") -> int:
     index = None
     if isinstance(target, (str, int)) and not isinstance(target, bool):
         index = parse_target(target, classifier.labels)
     if index is None:
-        raise ConfigError(f"score.target must be a class index or a class name, not {target!r}")
+        raise ConfigError(f"score.{key} must be a class index or a class name, not {target!r}")
     return index
 
 

@@ -27,9 +27,9 @@ def summary_line(explained: Explanation, classifier: Classifier) -> str:
     if explained.scores:
         return _scored(explained) + _gaps(explained, " (", ")")
     ranked = ", ".join(_ranked(explained, classifier))
-    if explained.predicted:
+    if explained.predicted and not any(explained.others):
         return ranked + _gaps(explained, " (", ")")
-    asked = ", ".join(_named(explained, classifier, target) for target in explained.targets)
+    asked = ", ".join(_names(explained, classifier))
     return f"{asked} (top 5: {ranked})" + _gaps(explained, " (", ")")
 
 
@@ -51,12 +51,13 @@ def summary_rows(
             "class": str(target),
             "name": classifier.class_name(target),
             "probability": f"{shares[target]:.6g}",
+            "rather_than": "; ".join(map(classifier.class_name, others)),
             "score": "",
             "predicted": str(best),
             "predicted_name": classifier.class_name(best),
             "predicted_probability": f"{shares[best]:.6g}",
         }
-        for target in explained.targets
+        for target, others in zip(explained.targets, explained.others)
     ]
 
 
@@ -161,10 +162,21 @@ def _cell(
 
 
 def _names(explained: Explanation, classifier: Classifier) -> list[str]:
-    """The name of each row: its class with the probability, or the functions with their values."""
+    """The name of each row: its class with the probability, or the functions with their values.
+
+    A class that is compared with others has their names, too.
+    """
     if explained.scores:
         return [_scored(explained)]
-    return [_named(explained, classifier, target) for target in explained.targets]
+    return [
+        _named(explained, classifier, target) + _rather_than(others, classifier)
+        for target, others in zip(explained.targets, explained.others)
+    ]
+
+
+def _rather_than(others: Sequence[int], classifier: Classifier) -> str:
+    names = ", ".join(map(classifier.class_name, others))
+    return f" rather than {names}" if names else ""
 
 
 def _scored(explained: Explanation) -> str:

@@ -20,6 +20,7 @@ from ...network.outputs import activation_of
 from ...network.scores import (
     CHECKED,
     check_distinct,
+    contrasted,
     logits_of,
     probabilities,
     score_name,
@@ -86,7 +87,8 @@ class Explanation(NamedTuple):
     """One image, the predictions for it, and its maps: `maps[t][m]` is of class t by method m.
 
     `digest` is that of the image file. `picture` is that of a figure, `[H, W, 3]` uint8, and `view`
-    says how maps are put on it. If a method has a score that is a function, `scores` has the values
+    says how maps are put on it. `others[t]` are the classes that class t is compared with, if all
+    methods have the same contrast. If a method has a score that is a function, `scores` has the values
     of these functions by their names, and there are no `probabilities` and no `targets`.
     """
 
@@ -96,6 +98,7 @@ class Explanation(NamedTuple):
     probabilities: np.ndarray
     predicted: bool
     targets: list[int]
+    others: list[list[int]]
     maps: list[list[Map]]
     view: View
     scores: dict[str, float]
@@ -125,10 +128,12 @@ def explain_batch(
             maps[0] += [_maps(method, network, images, None) for method in methods[1:]]
             scores = _scores(functions, network, calls[0][1], images)
             targets, shares = np.empty((len(batch), 0), "int64"), np.empty((len(batch), 0))
+            others = np.empty((len(batch), 0, 0), "int64")
         else:
             logits = logits_of(calls[0][1]).detach()
             check_distinct(logits, images)
             targets, scores = wanted.of(logits.numpy()), {}
+            others = _others(methods, targets, logits)
             shares = probabilities(logits, activation_of(network)).numpy()
         for t, classes in enumerate(targets.T.tolist()):
             row = maps[0] if t == 0 else []
@@ -144,12 +149,25 @@ def explain_batch(
             shares[n],
             bool(wanted.top),
             targets[n].tolist(),
+            others[n].tolist(),
             [[of_method[n] for of_method in row] for row in maps],
             view,
             {name: float(values[n]) for name, values in scores.items()},
         )
         for n, (path, view, digest) in enumerate(batch)
     ]
+
+
+def _others(
+    methods: Sequence[ConfiguredMethod], targets: np.ndarray, logits: paddle.Tensor
+) -> np.ndarray:
+    """The classes `[N, T, K]` that each class is compared with by the contrast of all methods."""
+    contrasts = {method.contrast for method in methods}
+    score = contrasts.pop() if len(contrasts) == 1 else None
+    if score is None:
+        return np.empty((*targets.shape, 0), "int64")
+    each = [contrasted(classes, logits, score)[:, 1:].numpy() for classes in targets.T.tolist()]
+    return np.stack(each, axis=1)
 
 
 def check_without_class(score: Any, wanted: TargetClasses) -> None:

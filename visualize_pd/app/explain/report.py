@@ -46,11 +46,16 @@ def _line(rows: Sequence[Row], figures: Sequence[str]) -> list[Cell]:
     """The line of one image in the table. `rows` are its rows in the summary, one for a class."""
     first, figure = rows[0], next((row["figure"] for row in rows if row["figure"]), None)
     link = figure_link("Maps", figures.index(figure)) if figure else None
-    asked = [row for row in rows if row["name"] and row["class"] != row["predicted"]]
+    asked = [
+        row
+        for row in rows
+        if row["name"] and (row["class"] != row["predicted"] or row["rather_than"])
+    ]
     scored = [f"{row['name']} {float(row['score']):.4g}" for row in rows if row["score"]]
     several = len(rows) > 1 and not scored
     names = ", ".join(
-        f"{row['name']} {float(row['probability']):.1%}" if several else row["name"]
+        (f"{row['name']} {float(row['probability']):.1%}" if several else row["name"])
+        + (f" rather than {row['rather_than']}" if row["rather_than"] else "")
         for row in (rows if several else asked)
     )
     share = Percentage(asked[0]["probability"]) if asked and not several else None

@@ -12,7 +12,12 @@ from typing import Any
 import numpy as np
 import paddle
 
-from ...attribution.configured_score import configured_score, is_function, score_fingerprint
+from ...attribution.configured_score import (
+    configured_score,
+    is_contrast,
+    is_function,
+    score_fingerprint,
+)
 from ...core.config import as_dict, build
 from ...core.errors import ConfigError, ModelError, errors_of
 from ...evaluate.generated.transfer import judge_pictures
@@ -57,6 +62,11 @@ def class_images(config: GenerateConfig, classifier: Classifier) -> Task:
 
     If the score is a function, it is one image without a class.
     """
+    if is_contrast(config.score):
+        raise ConfigError(
+            "a contrast explains a picture; for an image of a class without another one, give "
+            "them weights: target={tabby: 1, lynx: -1}"
+        )
     if is_function(config.score):
         return scored_image(config, classifier)
     if isinstance(config.target, dict):

@@ -12,7 +12,7 @@ from ...core.files import write_text
 from ...core.text import read_cell, safe_cell
 
 FIELDS = (
-    *("file", "figure", "class", "name", "probability", "score"),
+    *("file", "figure", "class", "name", "rather_than", "probability", "score"),
     *("predicted", "predicted_name", "predicted_probability", "note", "fingerprint"),
 )
 LONGEST_NOTE = 1000

@@ -57,9 +57,10 @@ SHARED = """\
     transformer the tokens that go into the last block. `aug_smooth` averages over mirrored copies
     of the image and copies × 0.9 and × 1.1.
     `zooms` averages over further sizes, as shares of the image's size. Before an average each map
-    is divided by its maximum, so that all maps have the same weight. `eigen_smooth` projects the
-    contributions on their first principal component before they are summed. `guided` multiplies by
-    guided backprop and returns `[N, C, H, W]`. `score` is what is explained: logit, probability or
+    is divided by its largest size, so that all maps have the same weight. `eigen_smooth` projects the
+    contributions on their first principal component before they are summed. `relu=False` keeps what
+    speaks against the class, as negative values. `guided` multiplies by guided backprop and returns
+    `[N, C, H, W]`. `score` is what is explained: logit, probability or
     log_probability, or a function of the outputs.
 
     Raises `ConfigError` for an unknown layer, `ModelError` for a network without feature maps.
@@ -84,6 +85,7 @@ def cam(rule: Callable | None = None, *, gradients: bool = True) -> Callable:
         eigen_smooth: bool = False,
         aug_smooth: bool = False,
         zooms: float | Sequence[float] = (),
+        relu: bool = True,
         guided: bool = False,
         **options: Any,
     ) -> paddle.Tensor:
@@ -96,7 +98,8 @@ def cam(rule: Callable | None = None, *, gradients: bool = True) -> Callable:
                 contributions = rule(inputs, **options)
                 if eigen_smooth:
                     contributions = principal_component(contributions)
-                small = contributions.sum(axis=1, keepdim=True).clip(min=0)
+                small = contributions.sum(axis=1, keepdim=True)
+                small = small.clip(min=0) if relu else small
                 size = view.shape[2:]
                 heat = functional.interpolate(small, size=size, mode="bilinear").detach()
                 if len(found) * len(views) > 1:
@@ -169,6 +172,6 @@ def _number(found: FeatureMaps, calls: Calls) -> int:
 
 
 def _to_one(heat: paddle.Tensor) -> paddle.Tensor:
-    """Divide each map by its maximum, so that all maps have the same weight in an average."""
-    high = heat.max(axis=[1, 2, 3], keepdim=True)
+    """Divide each map by its largest size, so that all maps have the same weight in an average."""
+    high = heat.abs().max(axis=[1, 2, 3], keepdim=True)
     return heat / paddle.where(high > 0, high, paddle.ones_like(high))

@@ -15,12 +15,14 @@ from .class_scores import (
     read_logits,
     resolve_targets,
 )
+from .contrast import Contrast, contrasted
 from .functions import HeldScore, Score, score_name
 from .scoring import Scored, score_function, score_outputs
 
 __all__ = [
     "CHECKED",
     "SCORES",
+    "Contrast",
     "HeldScore",
     "Score",
     "Scored",
@@ -30,6 +32,7 @@ __all__ = [
     "check_images",
     "check_or_warn",
     "class_scores",
+    "contrasted",
     "log_probabilities",
     "logits_of",
     "probabilities",

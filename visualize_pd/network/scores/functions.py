@@ -9,9 +9,11 @@ from typing import Any, Union
 import paddle
 
 from ...core.errors import ScoreError, TargetError, VisualizeError
+from .contrast import Contrast
 
-# logit, probability or log_probability of a class; or a function `(outputs, images) → [N]`.
-Score = Union[str, Callable[[Any, paddle.Tensor], paddle.Tensor]]
+# logit, probability or log_probability of a class; a class rather than others; or a function
+# `(outputs, images) → [N]`.
+Score = Union[str, Contrast, Callable[[Any, paddle.Tensor], paddle.Tensor]]
 
 
 class HeldScore:

@@ -1,4 +1,4 @@
-"""Scores for networks that are no classifiers: of a segment, of a box, of a similarity.
+"""Scores ready to use: a contrast of classes, and those of a segment, a box, a similarity.
 
 Each function returns a score, which every method takes as its option `score`.
 """
@@ -16,6 +16,7 @@ from ...core.checks import check_count, look_up
 from ...core.errors import ScoreError
 from ..hooks import frozen
 from .class_scores import check_class
+from .contrast import contrast as contrast
 from .functions import HeldScore
 
 

@@ -19,14 +19,16 @@ from .class_scores import (
     read_logits,
     resolve_targets,
 )
+from .contrast import Contrast, contrast_scores, contrasted
 from .functions import Score, function_scores
 
 
 class Scored(NamedTuple):
     """The scores `[N]`, what is held fixed for each image, and the logits of a score of a class.
 
-    `targets` are the classes, `[N]`. For a score that is a function they are what it holds, `[N,
-    …]`, with at least two dimensions. Both are the `targets` of changed copies of the images.
+    `targets` are the classes, `[N]`. For a contrast they are each class and the others, `[N, 1 +
+    K]`. For a score that is a function they are what it holds, `[N, …]`, with at least two
+    dimensions. All are the `targets` of changed copies of the images.
     """
 
     scores: paddle.Tensor
@@ -49,6 +51,9 @@ def score_outputs(
         return Scored(*function_scores(score, outputs, images, targets), None)
     logits = read_logits(outputs, images)
     check_or_warn(network, logits, images)
+    if isinstance(score, Contrast):
+        classes = contrasted(targets, logits, score)
+        return Scored(contrast_scores(logits, classes, score.weight), classes, logits)
     chosen = resolve_targets(targets, logits)
     return Scored(class_scores(logits, chosen, score, activation_of(network)), chosen, logits)
 
