@@ -18,7 +18,7 @@ from .baselines import BASELINES
 from .configured_score import check_score, configured_score, is_contrast, is_function
 from .gradient.integrated_gradients import QUADRATURES
 from .gradient.smooth_grad import AVERAGES, GRADIENT_METHODS
-from .methods import METHODS, TITLES
+from .methods import METHODS, TITLES, WITHOUT_CLASS
 from .reduction import reduce
 
 TABLES: dict[str, Mapping[str, Any]] = {
@@ -117,6 +117,8 @@ def configure_method(method: str | Mapping, where: str = "method") -> Configured
         raise ConfigError(f"unknown method '{name}'; {did_you_mean(str(name), METHODS)}")
     known = options_of(METHODS[name])
     known.pop("return_gap", None)
+    if name in WITHOUT_CLASS and is_contrast(options.get("score")):
+        raise ConfigError(f"{name} gives every class the same map, so leave out the contrast")
     for option, value in options.items():
         if option not in known:
             raise ConfigError(f"unknown key '{where}.{option}'; {did_you_mean(str(option), known)}")
@@ -161,4 +163,6 @@ def _shown(option: str, value: Any) -> str:
         return value
     if isinstance(value, (list, tuple)):
         return " + ".join(map(str, value))
-    return option if value is True else f"{option} {value}"
+    if isinstance(value, bool):
+        return option if value else f"without {option}"
+    return f"{option} {value}"

@@ -87,8 +87,8 @@ class Explanation(NamedTuple):
     """One image, the predictions for it, and its maps: `maps[t][m]` is of class t by method m.
 
     `digest` is that of the image file. `picture` is that of a figure, `[H, W, 3]` uint8, and `view`
-    says how maps are put on it. `others[t]` are the classes that class t is compared with, if all
-    methods have the same contrast. If a method has a score that is a function, `scores` has the values
+    says how maps are put on it. `others[t]` are the classes that class t is compared with, if a
+    single contrast is among the scores. If a method has a score that is a function, `scores` has the values
     of these functions by their names, and there are no `probabilities` and no `targets`.
     """
 
@@ -161,11 +161,11 @@ def explain_batch(
 def _others(
     methods: Sequence[ConfiguredMethod], targets: np.ndarray, logits: paddle.Tensor
 ) -> np.ndarray:
-    """The classes `[N, T, K]` that each class is compared with by the contrast of all methods."""
-    contrasts = {method.contrast for method in methods}
-    score = contrasts.pop() if len(contrasts) == 1 else None
-    if score is None:
+    """The classes `[N, T, K]` that each class is compared with, if there is a single contrast."""
+    contrasts = {method.contrast for method in methods if method.contrast is not None}
+    if len(contrasts) != 1:
         return np.empty((*targets.shape, 0), "int64")
+    (score,) = contrasts
     each = [contrasted(classes, logits, score)[:, 1:].numpy() for classes in targets.T.tolist()]
     return np.stack(each, axis=1)
 

@@ -61,7 +61,7 @@ SHARED = """\
     contributions on their first principal component before they are summed. `relu=False` keeps what
     speaks against the class, as negative values. `guided` multiplies by guided backprop and returns
     `[N, C, H, W]`. `score` is what is explained: logit, probability or
-    log_probability, or a function of the outputs.
+    log_probability, a contrast of classes, or a function of the outputs.
 
     Raises `ConfigError` for an unknown layer, `ModelError` for a network without feature maps.
     """

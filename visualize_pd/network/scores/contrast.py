@@ -27,7 +27,8 @@ class Contrast(NamedTuple):
 
     @property
     def title(self) -> str:
-        of = f"top{self.top}" if self.top else ", ".join(map(str, self.others))
+        nearest = "the next" if self.top == 1 else f"the next {self.top}"
+        of = nearest if self.top else ", ".join(map(str, self.others))
         return f"rather than {of}" + (f" × {self.weight:g}" if self.weight != 1 else "")
 
 
