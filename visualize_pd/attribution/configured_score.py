@@ -108,7 +108,8 @@ def check_score(score: Any, where: str = "score") -> None:
         ways = ", ".join((*SCORES, "package.module:callable"))
         groups = ", ".join(READY_MADE)
         raise ConfigError(
-            f"unknown score {score!r}; use {ways}, or a group of keys: contrast, or the name {groups}"
+            f"unknown score {score!r}; use {ways}, or a group of keys: contrast, or the name "
+            f"{groups}"
         )
 
 

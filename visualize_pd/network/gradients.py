@@ -40,8 +40,8 @@ def record_forward(
     """Do a forward pass from which gradients can be taken. Keep the outputs of `layers`.
 
     `score`: logit, probability or log_probability of the class, a contrast of classes, or a
-    function `(outputs, images) → [N]` of what the network returns. `relu`: None, guided or deconvnet. The score itself follows
-    the usual derivative.
+    function `(outputs, images) → [N]` of what the network returns. `relu`: None, guided or
+    deconvnet. The score itself follows the usual derivative.
 
     Raises `ImageError` for images that are not a batch, and `TargetError` for a class that the
     network does not have. Raises `ModelError` if the output is not logits, and if the rule `relu`

@@ -88,8 +88,8 @@ class Explanation(NamedTuple):
 
     `digest` is that of the image file. `picture` is that of a figure, `[H, W, 3]` uint8, and `view`
     says how maps are put on it. `others[t]` are the classes that class t is compared with, if a
-    single contrast is among the scores. If a method has a score that is a function, `scores` has the values
-    of these functions by their names, and there are no `probabilities` and no `targets`.
+    single contrast is among the scores. If a method has a score that is a function, `scores` has
+    the values of these functions by their names, and there are no `probabilities` and no `targets`.
     """
 
     path: Path

@@ -57,10 +57,10 @@ SHARED = """\
     transformer the tokens that go into the last block. `aug_smooth` averages over mirrored copies
     of the image and copies × 0.9 and × 1.1.
     `zooms` averages over further sizes, as shares of the image's size. Before an average each map
-    is divided by its largest size, so that all maps have the same weight. `eigen_smooth` projects the
-    contributions on their first principal component before they are summed. `relu=False` keeps what
-    speaks against the class, as negative values. `guided` multiplies by guided backprop and returns
-    `[N, C, H, W]`. `score` is what is explained: logit, probability or
+    is divided by its largest size, so that all maps have the same weight. `eigen_smooth` projects
+    the contributions on their first principal component before they are summed. `relu=False` keeps
+    what speaks against the class, as negative values. `guided` multiplies by guided backprop and
+    returns `[N, C, H, W]`. `score` is what is explained: logit, probability or
     log_probability, a contrast of classes, or a function of the outputs.
 
     Raises `ConfigError` for an unknown layer, `ModelError` for a network without feature maps.
