@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from statistics import NormalDist
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -22,13 +23,13 @@ class Interval(NamedTuple):
 
 
 class Difference(NamedTuple):
-    """The mean difference over `count` images, its confidence interval and its p-value."""
+    """The mean difference over so many `images`, its confidence interval and its p-value."""
 
     mean: float
     low: float
     high: float
     p_value: float
-    count: int
+    images: int
 
     @property
     def significant(self) -> bool:
@@ -47,10 +48,10 @@ def bootstrap_interval(
     """The mean of numbers over images, with a confidence interval (bootstrap, Efron 1979).
 
     `values`: one for each image; NaN means that the image has none. `samples` times as many images
-    are drawn with replacement. The interval holds the `level` in the middle of their means; it is
-    √(n / (n − 1)) times as wide, since the plain one is too narrow for few images. `average`: mean
-    or median. For a single image it is that image's value. Raises `ConfigError` for wrong options
-    and without any image.
+    are drawn with replacement. The interval holds the `level` in the middle of their means. For
+    few images this is too narrow, so it is widened as Student's t is over the normal distribution
+    (Hesterberg 2015). `average`: mean or median. For a single image it is that image's value.
+    Raises `ConfigError` for wrong options and without any image.
     """
     check_count("seed", seed, 0)
     check_count("samples", samples, 100)
@@ -66,7 +67,7 @@ def bootstrap_interval(
     )
     tail = 50 * (1 - level)
     low, high = np.percentile(found - middle, [tail, 100 - tail])
-    wider = np.sqrt(count / max(1, count - 1))
+    wider = _widening(count, level)
     return Interval(float(middle), float(middle + wider * low), float(middle + wider * high))
 
 
@@ -108,6 +109,17 @@ def _sign_changes(differences: np.ndarray, samples: int, random: np.random.Gener
         for rows in _rows(samples, count)
     )
     return (far + 1) / (samples + 1)
+
+
+def _widening(count: int, level: float) -> float:
+    """The half width of an interval of Student's t over that of σ / √n, with σ divided by n.
+
+    The quantile of t is that of Cornish and Fisher, to the second order.
+    """
+    freedom = max(1, count - 1)
+    z = NormalDist().inv_cdf((1 + level) / 2)
+    t = z + (z**3 + z) / (4 * freedom) + (5 * z**5 + 16 * z**3 + 3 * z) / (96 * freedom**2)
+    return t / z * (count / freedom) ** 0.5
 
 
 def _known(values: Any) -> np.ndarray:

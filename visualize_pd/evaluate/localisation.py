@@ -58,12 +58,12 @@ def relevance_mass_accuracy(maps: Any, truth: Sequence[np.ndarray | Sequence[Box
     """The share of the relevance that lies on the object, `[N]` (Arras et al. 2022).
 
     `maps` and `truth` are as for `pointing_game`. The relevance is the sum over channels, cut at 0.
-    Higher is better. NaN for a map without relevance. Raises as `pointing_game` does.
+    Higher is better. NaN without relevance or without an object. Raises as `pointing_game` does.
     """
     shares = []
     for plane, mask in _with_masks(maps, truth):
         relevance = np.maximum(plane, 0)
-        total = relevance.sum()
+        total = relevance.sum() if mask.any() else 0
         shares.append(relevance[mask].sum() / total if total > 0 else np.nan)
     return np.array(shares)
 

@@ -23,7 +23,7 @@ def planes(maps: Any) -> np.ndarray:
         raise ImageError(f"maps must be [N, C, H, W], not {list(values.shape)}")
     if not np.isfinite(values).all():
         raise ImageError("a map holds NaN or infinite values")
-    return values.sum(axis=1, dtype="float64")
+    return values.sum(axis=1)
 
 
 def planes_of(maps: Maps, images: paddle.Tensor) -> np.ndarray:
@@ -49,11 +49,11 @@ def check_shares(shares: Any) -> None:
 
 
 def _is_share(value: Any) -> bool:
-    return isinstance(value, (float, np.floating)) and 0 < value < 1
+    return isinstance(value, (float, np.floating)) and bool(0 < value < 1)
 
 
 def _array(maps: Any) -> np.ndarray:
     try:
-        return np.asarray(maps, dtype="float32")
+        return np.asarray(maps, dtype="float64")
     except (TypeError, ValueError):
         raise ImageError("maps must be a tensor or an array [N, C, H, W]") from None

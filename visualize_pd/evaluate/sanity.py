@@ -113,12 +113,15 @@ def random_logit(
         raise ConfigError("a network with a single class has no other class to compare with")
     chosen = resolve_targets(targets, logits)
     # A draw for each class, so that a batch gives what single images give.
-    steps = [int(np.random.default_rng([seed, c]).integers(1, classes)) for c in chosen.tolist()]
-    others = (chosen + paddle.to_tensor(steps, dtype="int64")) % classes
-    of_class, of_other = (method(network, images, each).numpy() for each in (chosen, others))
+    own = chosen.numpy()
+    steps = [np.random.default_rng([seed, int(c)]).integers(1, classes) for c in own]
+    others = (own + np.array(steps)) % classes
+    of_class, of_other = (
+        method(network, images, paddle.to_tensor(each)).numpy() for each in (own, others)
+    )
     compared = _compared("", of_other, of_class)
     return RandomLogit(
-        others.numpy(), compared.rank_correlation, compared.rank_correlation_abs, compared.ssim
+        others, compared.rank_correlation, compared.rank_correlation_abs, compared.ssim
     )
 
 

@@ -51,7 +51,7 @@ class Run(NamedTuple):
 
 
 def configured(config: EvaluateConfig) -> list[ConfiguredMethod]:
-    """The methods of a config. Raises a `VisualizeError` for what needs no network to be refused."""
+    """The methods of a config. Raises a `VisualizeError` for what can be refused at once."""
     methods = [configure_method(method, "methods") for method in config.methods]
     for name in config.measures:
         look_up("measure", name, MEASURES)
@@ -82,6 +82,7 @@ def measure_pictures(config: EvaluateConfig, name: str, complain: Say, least: in
     _check_other_classes(config, named.values())
     function = next(iter(named.values())).function
     others = configured_score({"contrast": config.contrast}, classifier)
+    assert isinstance(others, Contrast)
     rows: list[dict[str, Any]] = []
     curves: dict[str, dict[str, list[Curve]]] = {}
     done = 0
