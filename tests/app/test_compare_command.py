@@ -107,7 +107,7 @@ def test_pictures_without_the_number_are_left_out(compare, made_up, capsys):
         ("saliency", "saliency", "both methods are saliency with the same options"),
         ("gradient", "{name: gradient, sign: signed}", "both methods are gradient"),
         ("saliency", "nothing", "unknown method 'nothing'"),
-        ("saliency", "[grad_cam", "a method is not valid YAML"),
+        ("saliency", "[grad_cam", "a method, line 1 is not valid YAML"),
         ("saliency", "3", "methods must be a list"),
     ],
 )

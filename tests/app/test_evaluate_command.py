@@ -138,16 +138,14 @@ def test_interrupt_keeps_the_finished_rows(evaluate, monkeypatch):
 def test_methods_runs_every_measure(evaluate):
     """Each measure has a column. `integrated_gradients` is complete for its own score."""
     of_all = f"[{', '.join(MAP_MEASURES)}]"
-    methods = "[{name: integrated_gradients, score: probability, baseline: mean}, rise]"
+    methods = "[{name: integrated_gradients, score: probability, baseline: mean}, grad_cam]"
     changes = {"measures": of_all, "steps": 3, "samples": 5, "methods": methods}
     folder = evaluate("methods", contrast="top2", **changes)
     means, other = json.loads((folder / "results.json").read_text())["means"].values()
     assert means["infidelity"] > 0 and 0 < means["max_sensitivity"] < 5
     assert 0 <= means["relevance_mass"] <= 1 and 0 <= means["relevance_rank"] <= 1
     assert means["completeness"] < 1e-3 and other["completeness"] > 1
-    assert (
-        0.5 < means["sensitivity_n"] <= 1 and abs(other["sensitivity_n"]) < means["sensitivity_n"]
-    )
+    assert abs(other["sensitivity_n"]) < means["sensitivity_n"] <= 1
     with open(folder / "summary.csv", encoding="utf-8") as file:
         columns = file.readline().strip().split(",")
     names = [key for key in means if key != "passes"]
