@@ -153,6 +153,13 @@ def test_methods_runs_every_measure(evaluate):
     assert {*HIGH_IS_GOOD} < {*names} and len(columns) == 1 + 3 * len(means)
 
 
+def test_random_baseline_has_no_completeness(evaluate):
+    methods = "[{name: integrated_gradients, steps: 2, baseline: random}]"
+    folder = evaluate("methods", methods=methods, measures="[completeness, sensitivity_n]")
+    (means,) = json.loads((folder / "results.json").read_text())["means"].values()
+    assert means["completeness"] is None and means["sensitivity_n"] is None
+
+
 def test_means_have_intervals(evaluate, capsys):
     folder = evaluate("methods", methods="[saliency]", measures="[insertion]", steps=4)
     values = [float(row["insertion"]) for row in read_csv(folder / "results.csv")]
