@@ -37,7 +37,7 @@ setup(
         "cpu": ["paddlepaddle>=2.6.2", "setuptools"],
         "mp4": ["imageio[ffmpeg]"],
         "localise": ["opencv-python-headless>=4.5"],
-        "evaluate": ["matplotlib>=3.5"],
+        "evaluate": ["matplotlib>=3.5", "scipy>=1.7"],
         "tif": ["tifffile"],
         "onnx": ["onnx>=1.14"],
         # What PaddleClas needs; itself it pins an old NumPy: pip install --no-deps paddleclas

@@ -127,10 +127,20 @@ class EvaluateConfig(RunConfig):
         "some of the measures in [Measure](measure.md)",
     )
     steps: int = key(50, "steps of an insertion or a deletion", minimum=1, maximum=100_000)
-    samples: int = key(50, "number of squares for the infidelity", minimum=1, maximum=100_000)
+    samples: int = key(
+        50,
+        "number of squares for the infidelity, and of sets of pixels for sensitivity-n",
+        minimum=1,
+        maximum=100_000,
+    )
+    contrast: Union[str, int, list[Union[str, int]]] = key(
+        "top3",
+        "for `contrast_insertion`: the other classes, by their names or indices, or `top3` for the "
+        "three most likely ones of each image",
+    )
     model: ModelConfig = key(ModelConfig, MODEL)
     batch_size: int = key(32, "versions of an image in one pass", minimum=1)
-    seed: int = key(0, "the seed of the squares and of the noise", minimum=0)
+    seed: int = key(0, "the seed of everything that is random in the measures", minimum=0)
 
 
 @dataclass(frozen=True)
