@@ -38,6 +38,7 @@ setup(
         "mp4": ["imageio[ffmpeg]"],
         "localise": ["opencv-python-headless>=4.5"],
         "evaluate": ["matplotlib>=3.5", "scipy>=1.7"],
+        "concepts": ["scikit-learn>=1.0", "scipy>=1.7"],
         "tif": ["tifffile"],
         "onnx": ["onnx>=1.14"],
         # What PaddleClas needs; itself it pins an old NumPy: pip install --no-deps paddleclas

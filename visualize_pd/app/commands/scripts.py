@@ -1,4 +1,4 @@
-"""The two scripts, `method_1_pp.py` and `method_2_pp.py`."""
+"""The two scripts, `method_1_pp.py` and `method_2_pp.py`, and `visualize-pd concepts`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ...core.errors import VisualizeError
-from ..config.schema import ExplainConfig, GenerateConfig
+from ..config.schema import ConceptsConfig, ExplainConfig, GenerateConfig
 from .parser import config_parser, run_command
 from .terminal import DONE, INTERRUPTED, PARTLY, complain, say
 
@@ -26,6 +26,12 @@ examples:
   {command} --config configs/class_image_paper.yaml -o lambda=0.01
   {command} -o target="[flamingo, toucan]" -o animation.score=true
   {command} -o init=dog.jpg -o priors.shift=0 --resume
+"""
+CONCEPTS_EXAMPLES = """\
+examples:
+  {command}
+  {command} -o images=photos/zebras -o target=zebra -o new_images=zebra.jpg
+  {command} -o images=photos/zebras -o target=zebra -o concepts=10 -o image=null
 """
 
 
@@ -69,3 +75,20 @@ def generate_command(
     )
     parser.add_argument("--resume", action="store_true", help="continue a run that was interrupted")
     return run_command(parser, GenerateConfig, run, arguments)
+
+
+def concepts_command(
+    default: Path, arguments: Sequence[str] | None = None, command: str = "visualize-pd concepts"
+) -> int:
+    """Find the concepts of a class. The exit code is 1 if some pictures could not be used."""
+
+    def run(config: ConceptsConfig, _options: argparse.Namespace) -> int:
+        from ..concepts.run import report_concepts
+
+        return DONE if report_concepts(config, say, complain) else PARTLY
+
+    description = "Find the parts by which the network recognises a class: its concepts."
+    parser = config_parser(
+        default, ConceptsConfig, description, CONCEPTS_EXAMPLES.format(command=command), command
+    )
+    return run_command(parser, ConceptsConfig, run, arguments)

@@ -150,7 +150,7 @@ def _target(singles: Singles, target: int | None, score: Score, score_of: Callab
         score_of(singles.whole(0), target, score)  # refuses a class that does not exist
         return target
     classes = [
-        int(score_of(singles.whole(part.start), None, score)[1].numpy()[0])
+        int(score_of(singles.whole(part.start), None, score)[1].numpy().flat[0])
         for part in batches(len(singles), 1, "finding the class")
     ]
     return max(sorted(set(classes)), key=classes.count)
