@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from ...attribution.concepts.craft import Concepts
 from ...core.checks import did_you_mean
-from ...core.config import as_dict, build
+from ...core.config import build
 from ...core.errors import ConfigError
 from ...models.classifier import Classifier, network_errors
 from ...network.batching import images_per_pass

@@ -31,7 +31,7 @@ from .sheet import Shown, draw_sheet, save_parts, shown_concepts
 
 # The largest pictures in the page.
 SHEET = (1600, 8000)
-PARTS = {"image": (160, 160), "crops": (480, 160), "maps": (480, 160)}
+PARTS = {"image": (128, 128), "crops": (384, 128), "maps": (384, 128)}
 
 
 def report_concepts(config: ConceptsConfig, say: Say, complain: Say) -> bool:

@@ -9,13 +9,11 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
-from ...attribution.concepts.crops import Crop, Singles
 from ...attribution.concepts.craft import Concepts
+from ...attribution.concepts.crops import Crop, Singles
 from ...models.classifier import Classifier
 from .. import drawing
 from .pictures import LazyImages
-
-FAINTEST, STRONGEST = 0.25, 0.95  # brightness of a picture where a concept is not, and where it is
 
 
 class Shown(NamedTuple):
