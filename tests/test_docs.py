@@ -108,6 +108,8 @@ def quick(arguments, kind):
         if kind in ("explain", "measure") and not given(arguments, "images"):
             images = f"[{CAT}, {DOG}]" if "compare" in arguments[:1] else CAT
             keys.append(f"images={images}")
+    if kind == "concepts":
+        keys += ["samples=4"] if given(arguments, "image") else ["samples=4", "image.iterations=2"]
     if kind == "generate" and config != "first_layer.yaml" and not given(arguments, "objective"):
         keys += ["iterations=2", "frames.every=1"]
     if given(arguments, "candidates"):  # the judge of the default has no weights in the tests
@@ -167,7 +169,7 @@ def run(command, monkeypatch):
     if program == "evaluate":
         return evaluate_command(measured(arguments))
     assert program == "visualize-pd", command
-    if arguments[:1] in (["explain"], ["generate"]) and "--help" not in arguments:
+    if arguments[:1] in (["explain"], ["generate"], ["concepts"]) and "--help" not in arguments:
         arguments = [arguments[0], *quick(arguments[1:], arguments[0])]
     if arguments[:1] == ["evaluate"]:
         arguments = ["evaluate", *measured(arguments[1:])]

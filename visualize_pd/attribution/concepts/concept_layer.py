@@ -22,12 +22,16 @@ from ...network.layers.feature_maps import (
 
 
 class ConceptLayer(NamedTuple):
-    """A layer of a network. `call` is the number of the call that returns its feature maps."""
+    """A layer of a network. `call` is the number of the call that returns its feature maps.
+
+    `channels` is the number of channels that they have.
+    """
 
     network: paddle.nn.Layer
     name: str
     layer: paddle.nn.Layer
     call: int
+    channels: int
 
     def activations(self, images: paddle.Tensor) -> np.ndarray:
         """The feature maps of images, one row of channels for each position: `[N, h, w, C]`.
@@ -66,7 +70,7 @@ def concept_layer(
         raise ConfigError(f"{_negative(names[id(layer)])}{hint and '; ' + hint}")
     own = [output for called, output in passed.calls if called is layer]
     call = max(number for number, output in enumerate(own) if output is maps)
-    return ConceptLayer(network, names[id(layer)], layer, call)
+    return ConceptLayer(network, names[id(layer)], layer, call, maps.shape[1])
 
 
 def _negative(name: str) -> str:

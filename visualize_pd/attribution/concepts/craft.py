@@ -16,7 +16,7 @@ from ...network.partial_forward import PartialForward
 from ...network.scores import Score, check_images, score_function, score_outputs
 from .concept_layer import ConceptLayer, concept_layer
 from .crops import Crop, Images, Singles, crops_of, overlap
-from .nonnegative import check_extra, coefficients_of, factorise
+from .nonnegative import check_extra, check_factors, coefficients_of, factorise
 from .sobol_indices import total_indices
 
 
@@ -85,74 +85,100 @@ def concepts(
 
     Square crops of the images, enlarged to the network's input, go up to a layer, where they are
     averaged over all positions: A `[M, C]`. Non-negative factors of A ≈ U V are the concepts. Their
-    importance for the score of the class `target` is the total Sobol index of each, the mean over
-    the images: the coefficients of one concept at all positions of an image are multiplied by the
+    importance is the total Sobol index of each for the score of the class `target`, the mean over
+    the images: at all positions of an image the coefficients of a concept are multiplied by the
     same random number in [0, 1], and the rest of the network sees U V in place of the activations.
 
-    `images`: images of the class, `[N, C, H, W]`, or a sequence of such tensors. They may be
-    larger than the network's input; then give its side, or `(height, width)`, as `size`, and crops
-    are sharper. A sequence that loads its items when they are asked for keeps memory small.
-    `target`: by default the class that the network predicts for most of them. `layer`: a layer with
-    feature maps that are not negative; by default that of the CAMs. `count`: the number of
-    concepts. `crop`: the side of a crop as a share of the shorter side of its image. Crops overlap
-    by half. Of more than `most_crops`, some are drawn at random. `samples`: the points for
-    the importance; it takes `samples` · (`count` + 2) passes through the rest of the network for
-    each image.
+    `images`: images of the class, `[N, C, H, W]`, or a sequence of single ones, `[1, C, H, W]`,
+    that may read each when it is asked for. If they are larger than the network's input, which
+    makes crops sharper, give its side, or `(height, width)`, as `size`. `target`: by default the
+    class that is predicted for most images. `layer`: one with feature maps ≥ 0; by default that of
+    the CAMs. `count`: how many concepts. `crop`: the side of a crop as a share of the shorter side
+    of its image. Of more than `most_crops` crops, some are drawn at random. `samples`: the points
+    for the importance, `samples` · (`count` + 2) passes through the rest of the network.
 
-    Needs scikit-learn. Raises `ConfigError` for a layer that is unknown or does not fit, for more
-    concepts than crops or channels, and if scikit-learn is missing. Raises `ImageError` for images
-    that are too small, `TargetError` for a class that does not exist, and `ModelError` if the score
-    does not depend on the concepts.
+    Raises `ConfigError` for a layer that does not fit, for more concepts than crops or channels,
+    and without scikit-learn; `ImageError` for images that are too small; `TargetError` for a class
+    that does not exist; and `ModelError` if the score does not depend on the concepts.
     """
+    _check_options(count, crop, most_crops, samples, seed)
+    singles = Singles(images, size)
+    where = concept_layer(network, singles.whole(0), layer)
+    crops = crops_of(singles, crop, most_crops, seed)
+    check_factors(count, len(crops), where.channels)
+    chosen = _target(network, singles, target, score)
+    pooled = _pooled(where, singles, crops, batch_size)
+    factors = factorise(pooled, count, seed)
+    shares = _importance(where, singles, factors, chosen, samples, seed, batch_size, score)
+    return _sorted(chosen, factors, shares, pooled, crops, where)
+
+
+def _check_options(count: int, crop: float, most_crops: int, samples: int, seed: int) -> None:
     check_extra()
     for what, value in (("count", count), ("most_crops", most_crops), ("samples", samples)):
         check_count(what, value)
     check_count("seed", seed, 0)
     if isinstance(crop, bool) or not isinstance(crop, (int, float)) or not 0 < crop <= 1:
         raise ConfigError(f"crop must be a share over 0 and at most 1, not {crop!r}")
-    singles = Singles(images, size)
-    where = concept_layer(network, singles.whole(0), layer)
-    crops = crops_of(singles, crop, most_crops, seed)
-    with score_function(network) as score_of:
-        chosen = _target(singles, target, score, score_of)
-        pooled = _pooled(where, singles, crops, batch_size)
-        factors = factorise(pooled, count, seed)
-        shares = np.zeros(count)
+
+
+def _importance(
+    where: ConceptLayer,
+    singles: Singles,
+    factors: np.ndarray,
+    target: int | None,
+    samples: int,
+    seed: int,
+    batch_size: int,
+    score: Score,
+) -> np.ndarray:
+    """The total Sobol index of each factor, the mean over all images: `[K]`."""
+    total = np.zeros(len(factors))
+    with score_function(where.network) as score_of:
         for part in batches(len(singles), 1, "weighing concepts"):
             image = singles.whole(part.start)
-            _, held = score_of(image, chosen, score)
+            _, held = score_of(image, target, score)
             function = _score_of_shares(where, image, factors, held, batch_size, score)
-            shares += total_indices(function, count, samples, seed)
-    if not shares.any():
+            total += total_indices(function, len(factors), samples, seed)
+    if not total.any():
         raise ModelError(
             f"the score does not depend on the concepts of layer '{where.name}'; name another layer"
         )
-    order = np.argsort(-shares, kind="stable")
+    return total / len(singles)
+
+
+def _sorted(
+    target: int | None,
+    factors: np.ndarray,
+    importance: np.ndarray,
+    pooled: np.ndarray,
+    crops: list[Crop],
+    where: ConceptLayer,
+) -> Concepts:
+    """The concepts in the order of their importance."""
+    order = np.argsort(-importance, kind="stable")
     factors = factors[order]
     found = coefficients_of(pooled, factors)
-    return Concepts(
-        chosen,
-        paddle.to_tensor(factors.astype("float32")),
-        paddle.to_tensor((shares[order] / len(singles)).astype("float32")),
-        paddle.to_tensor(found.astype("float32")),
-        crops,
-        float(np.linalg.norm(pooled - found @ factors) / max(np.linalg.norm(pooled), 1e-30)),
-        where,
-    )
+    error = np.linalg.norm(pooled - found @ factors) / max(np.linalg.norm(pooled), 1e-30)
+    arrays = (paddle.to_tensor(a.astype("float32")) for a in (factors, importance[order], found))
+    return Concepts(target, *arrays, crops, float(error), where)
 
 
-def _target(singles: Singles, target: int | None, score: Score, score_of: Callable) -> int | None:
+def _target(
+    network: paddle.nn.Layer, singles: Singles, target: int | None, score: Score
+) -> int | None:
     """The class to explain: the one that most images are predicted as, if none is given.
 
     It is None for a score that is a function.
     """
-    if target is not None or callable(score):
-        score_of(singles.whole(0), target, score)  # refuses a class that does not exist
-        return target
-    classes = [
-        int(score_of(singles.whole(part.start), None, score)[1].numpy().flat[0])
-        for part in batches(len(singles), 1, "finding the class")
-    ]
+    with score_function(network) as score_of:
+        if target is not None or callable(score):
+            score_of(singles.whole(0), target, score)  # refuses a class that does not exist
+            return target
+        classes = [
+            int(score_of(singles.whole(part.start), None, score)[1].numpy().flat[0])
+            for part in batches(len(singles), 1, "finding the class")
+        ]
     return max(sorted(set(classes)), key=classes.count)
 
 

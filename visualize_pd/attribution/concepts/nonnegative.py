@@ -21,6 +21,13 @@ def check_extra() -> None:
         ) from None
 
 
+def check_factors(count: int, crops: int, channels: int) -> None:
+    """Raise `ConfigError` for more factors than crops or channels."""
+    for what, most in (("crops", crops), ("channels of the layer", channels)):
+        if count > most:
+            raise ConfigError(f"{count} concepts are more than the {most} {what}; take fewer")
+
+
 def factorise(activations: np.ndarray, count: int, seed: int = 0) -> np.ndarray:
     """The factors V `[count, C]` of arg min ‖A − U V‖² with U, V ≥ 0, for A `[M, C]` ≥ 0.
 
@@ -30,9 +37,7 @@ def factorise(activations: np.ndarray, count: int, seed: int = 0) -> np.ndarray:
     check_extra()
     from sklearn.decomposition import NMF
 
-    for what, most in zip(("crops", "channels of the layer"), activations.shape):
-        if count > most:
-            raise ConfigError(f"{count} concepts are more than the {most} {what}; take fewer")
+    check_factors(count, *activations.shape)
     nmf = NMF(count, init="nndsvda", random_state=seed, tol=TOLERANCE, max_iter=MOST_STEPS)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the last steps change next to nothing
