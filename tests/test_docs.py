@@ -109,7 +109,8 @@ def quick(arguments, kind):
             images = f"[{CAT}, {DOG}]" if "compare" in arguments[:1] else CAT
             keys.append(f"images={images}")
     if kind == "concepts":
-        keys += ["samples=4"] if given(arguments, "image") else ["samples=4", "image.iterations=2"]
+        keys += ["samples=4", "crop=0.5"]
+        keys += [] if given(arguments, "image") else ["image.iterations=2", "image.size=48"]
     if kind == "generate" and config != "first_layer.yaml" and not given(arguments, "objective"):
         keys += ["iterations=2", "frames.every=1"]
     if given(arguments, "candidates"):  # the judge of the default has no weights in the tests

@@ -29,7 +29,7 @@ def test_planted_parts_are_found():
 def test_importance_of_a_linear_head_is_known():
     """With shares m_k the score is Σ m_k · ā_k (v_k · w_c): S_Tk is the share of its square."""
     planted = amounts()
-    found = concepts(Colours(), coloured(planted), 0, samples=4096, **OPTIONS)
+    found = concepts(Colours(), coloured(planted), 0, samples=4096, batch_size=2048, **OPTIONS)
     slopes = planted.mean(axis=(1, 2)) * (PARTS @ WEIGHTS[0])  # [N, 3]
     each = slopes**2 / (slopes**2).sum(axis=1, keepdims=True)
     expected = each.mean(axis=0)
@@ -113,7 +113,7 @@ def test_the_class_of_most_images_is_taken():
 def test_a_contrast_weighs_the_difference_of_two_classes():
     planted = amounts()
     score = vp.scores.contrast([1])
-    found = concepts(Colours(), coloured(planted), 0, samples=4096, score=score, **OPTIONS)
+    found = concepts(Colours(), coloured(planted), 0, samples=4096, batch_size=2048, score=score, **OPTIONS)
     slopes = planted.mean(axis=(1, 2)) * (PARTS @ (WEIGHTS[0] - WEIGHTS[1]))
     expected = (slopes**2 / (slopes**2).sum(axis=1, keepdims=True)).mean(axis=0)
     np.testing.assert_allclose(found.importance.numpy()[order_of(found)], expected, atol=1e-3)

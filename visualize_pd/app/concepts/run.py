@@ -131,7 +131,7 @@ def _save(
         for number, (each, paths) in enumerate(zip(shown, files), 1)
     ]
     headings = ["concept", "importance", "image", "best crops", "maps"]
-    parts = {
+    parts: dict[str, Table | Figures] = {
         "Concepts": Table(headings, table),
         "Sheet": Figures([(about, Picture(sheet, SHEET, sheet.name))]),
     }

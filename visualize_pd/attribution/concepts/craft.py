@@ -160,8 +160,15 @@ def _sorted(
     factors = factors[order]
     found = coefficients_of(pooled, factors)
     error = np.linalg.norm(pooled - found @ factors) / max(np.linalg.norm(pooled), 1e-30)
-    arrays = (paddle.to_tensor(a.astype("float32")) for a in (factors, importance[order], found))
-    return Concepts(target, *arrays, crops, float(error), where)
+    return Concepts(
+        target,
+        paddle.to_tensor(factors.astype("float32")),
+        paddle.to_tensor(importance[order].astype("float32")),
+        paddle.to_tensor(found.astype("float32")),
+        crops,
+        float(error),
+        where,
+    )
 
 
 def _target(
