@@ -225,7 +225,7 @@ class ConceptsConfig(RunConfig):
         0.3, "the side of a crop, as a share of the picture's square", above=0, maximum=1
     )
     most_crops: int = key(
-        4000, "of more crops than this some are drawn at random", minimum=1, maximum=1_000_000
+        2000, "of more crops than this some are drawn at random", minimum=1, maximum=1_000_000
     )
     samples: int = key(
         128,

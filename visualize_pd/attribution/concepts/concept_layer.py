@@ -69,7 +69,7 @@ def concept_layer(
     if bool((maps < 0).any()):
         raise ConfigError(f"{_negative(names[id(layer)])}{hint and '; ' + hint}")
     own = [output for called, output in passed.calls if called is layer]
-    call = max(number for number, output in enumerate(own) if output is maps)
+    call = next(number for number, output in enumerate(own) if output is maps)
     return ConceptLayer(network, names[id(layer)], layer, call, maps.shape[1])
 
 

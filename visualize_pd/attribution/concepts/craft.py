@@ -74,7 +74,7 @@ def concepts(
     layer: str | None = None,
     count: int = 6,
     crop: float = 0.3,
-    most_crops: int = 4000,
+    most_crops: int = 2000,
     size: int | Sequence[int] | None = None,
     samples: int = 128,
     seed: int = 0,
