@@ -112,8 +112,8 @@ def test_the_class_of_most_images_is_taken():
 
 def test_a_contrast_weighs_the_difference_of_two_classes():
     planted = amounts()
-    score = vp.scores.contrast([1])
-    found = concepts(Colours(), coloured(planted), 0, samples=4096, batch_size=2048, score=score, **OPTIONS)
+    options = {**OPTIONS, "samples": 4096, "batch_size": 2048, "score": vp.scores.contrast([1])}
+    found = concepts(Colours(), coloured(planted), 0, **options)
     slopes = planted.mean(axis=(1, 2)) * (PARTS @ (WEIGHTS[0] - WEIGHTS[1]))
     expected = (slopes**2 / (slopes**2).sum(axis=1, keepdims=True)).mean(axis=0)
     np.testing.assert_allclose(found.importance.numpy()[order_of(found)], expected, atol=1e-3)

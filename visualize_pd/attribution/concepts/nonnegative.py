@@ -8,7 +8,7 @@ import numpy as np
 
 from ...core.errors import ConfigError
 
-TOLERANCE, MOST_STEPS = 1e-5, 4000  # where the steps of the factorisation end
+TOLERANCE, MOST_STEPS = 1e-6, 4000  # where the steps of the factorisation end
 
 
 def check_extra() -> None:
