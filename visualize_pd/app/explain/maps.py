@@ -156,9 +156,7 @@ def explain_batch(
     ]
 
 
-def _others(
-    methods: Sequence[ConfiguredMethod], targets: np.ndarray, outputs: Any
-) -> np.ndarray:
+def _others(methods: Sequence[ConfiguredMethod], targets: np.ndarray, outputs: Any) -> np.ndarray:
     """The classes `[N, T, K]` that each class is compared with, if there is a single contrast."""
     contrasts = {method.contrast for method in methods if method.contrast is not None}
     if len(contrasts) != 1 or not targets.size:
