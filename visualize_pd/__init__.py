@@ -12,6 +12,7 @@ from .attribution.cam.grad_cam import (
     grad_cam,
     grad_cam_pp,
     guided_grad_cam,
+    hires_cam,
     layer_cam,
     xgrad_cam,
 )
@@ -20,9 +21,9 @@ from .attribution.concepts.craft import Concepts, concepts
 from .attribution.gradient.activation_gradient import activation_gradient
 from .attribution.gradient.gradient import grad_times_input, gradient, saliency
 from .attribution.gradient.guided_backprop import deconvnet, guided_backprop
-from .attribution.gradient.integrated_gradients import integrated_gradients
 from .attribution.gradient.smooth_grad import smooth_grad
 from .attribution.methods import METHODS
+from .attribution.path.integrated_gradients import integrated_gradients
 from .attribution.perturbation.occlusion import occlusion
 from .attribution.perturbation.rise import rise
 from .core.errors import VisualizeError
@@ -90,6 +91,7 @@ __all__ = [
     "gradient",
     "guided_backprop",
     "guided_grad_cam",
+    "hires_cam",
     "input_gradient",
     "integrated_gradients",
     "inversion",

@@ -16,9 +16,9 @@ from ..network.scores import Contrast, score_name
 from .attention.attention_rollout import HEAD_FUSIONS
 from .baselines import BASELINES
 from .configured_score import check_score, configured_score, is_contrast, is_function
-from .gradient.integrated_gradients import QUADRATURES
 from .gradient.smooth_grad import AVERAGES, GRADIENT_METHODS
 from .methods import METHODS, TITLES, WITHOUT_CLASS
+from .path.integrated_gradients import QUADRATURES
 from .reduction import reduce
 
 TABLES: dict[str, Mapping[str, Any]] = {

@@ -7,13 +7,13 @@ from .attention.legrad import legrad
 from .attention.transformer_attribution import transformer_attribution
 from .cam.ablation_cam import ablation_cam
 from .cam.eigen_cam import eigen_cam, eigen_grad_cam
-from .cam.grad_cam import grad_cam, grad_cam_pp, guided_grad_cam, layer_cam, xgrad_cam
+from .cam.grad_cam import grad_cam, grad_cam_pp, guided_grad_cam, hires_cam, layer_cam, xgrad_cam
 from .cam.score_cam import score_cam
 from .gradient.activation_gradient import activation_gradient
 from .gradient.gradient import grad_times_input, gradient, saliency
 from .gradient.guided_backprop import deconvnet, guided_backprop
-from .gradient.integrated_gradients import integrated_gradients
 from .gradient.smooth_grad import smooth_grad
+from .path.integrated_gradients import integrated_gradients
 from .perturbation.occlusion import occlusion
 from .perturbation.rise import rise
 
@@ -32,6 +32,7 @@ METHODS = {
     "grad_cam_pp": grad_cam_pp,
     "xgrad_cam": xgrad_cam,
     "layer_cam": layer_cam,
+    "hires_cam": hires_cam,
     "eigen_cam": eigen_cam,
     "eigen_grad_cam": eigen_grad_cam,
     "score_cam": score_cam,
@@ -56,6 +57,7 @@ TITLES = {
     "grad_cam_pp": "Grad-CAM++",
     "xgrad_cam": "XGrad-CAM",
     "layer_cam": "Layer-CAM",
+    "hires_cam": "HiResCAM",
     "eigen_cam": "Eigen-CAM",
     "eigen_grad_cam": "Eigen-Grad-CAM",
     "score_cam": "Score-CAM",
