@@ -16,6 +16,7 @@ from .attribution.cam.grad_cam import (
     layer_cam,
     xgrad_cam,
 )
+from .attribution.cam.refine_cam import refine_cam
 from .attribution.cam.score_cam import score_cam
 from .attribution.concepts.craft import Concepts, concepts
 from .attribution.gradient.activation_gradient import activation_gradient
@@ -102,6 +103,7 @@ __all__ = [
     "noise",
     "occlusion",
     "overlay",
+    "refine_cam",
     "render",
     "rise",
     "runtime",

@@ -8,6 +8,7 @@ from .attention.transformer_attribution import transformer_attribution
 from .cam.ablation_cam import ablation_cam
 from .cam.eigen_cam import eigen_cam, eigen_grad_cam
 from .cam.grad_cam import grad_cam, grad_cam_pp, guided_grad_cam, hires_cam, layer_cam, xgrad_cam
+from .cam.refine_cam import refine_cam
 from .cam.score_cam import score_cam
 from .gradient.activation_gradient import activation_gradient
 from .gradient.gradient import grad_times_input, gradient, saliency
@@ -33,6 +34,7 @@ METHODS = {
     "xgrad_cam": xgrad_cam,
     "layer_cam": layer_cam,
     "hires_cam": hires_cam,
+    "refine_cam": refine_cam,
     "eigen_cam": eigen_cam,
     "eigen_grad_cam": eigen_grad_cam,
     "score_cam": score_cam,
@@ -58,6 +60,7 @@ TITLES = {
     "xgrad_cam": "XGrad-CAM",
     "layer_cam": "Layer-CAM",
     "hires_cam": "HiResCAM",
+    "refine_cam": "RefineCAM",
     "eigen_cam": "Eigen-CAM",
     "eigen_grad_cam": "Eigen-Grad-CAM",
     "score_cam": "Score-CAM",
