@@ -18,7 +18,7 @@ from .baselines import BASELINES
 from .configured_score import check_score, configured_score, is_contrast, is_function
 from .gradient.smooth_grad import AVERAGES, GRADIENT_METHODS
 from .methods import METHODS, TITLES, WITHOUT_CLASS
-from .path.integrated_gradients import QUADRATURES
+from .path.integral import QUADRATURES
 from .reduction import reduce
 
 TABLES: dict[str, Mapping[str, Any]] = {

@@ -84,7 +84,8 @@ def test_it_is_sharper_than_grad_cam():
     )
     network = nn.Sequential(network, nn.Flatten())
     sharp, coarse = (
-        method(network, paddle.to_tensor(image), 0).numpy()[0, 0] for method in (refine_cam, grad_cam)
+        method(network, paddle.to_tensor(image), 0).numpy()[0, 0]
+        for method in (refine_cam, grad_cam)
     )
     assert np.unravel_index(sharp.argmax(), sharp.shape) == (13, 21)
     assert (sharp > 0).sum() == 1 and (coarse > coarse.max() / 2).sum() > 32

@@ -1,53 +1,19 @@
-"""Gradients along a path from a baseline to the image."""
+"""Gradients along the straight path from a baseline to the image."""
 
 from __future__ import annotations
 
-import logging
 from typing import Any
 
 import numpy as np
 import paddle
 
 from ...core.checks import check_count, look_up
-from ...core.errors import ConfigError
-from ...network.batching import MOST_VERSIONS, batches, repeat, scores_and_versions
-from ...network.gradients import input_gradient
+from ...network.batching import MOST_VERSIONS, scores_and_versions
 from ...network.scores import Score, score_function
 from ..baselines import make_baseline, uniform
+from ..completeness import warn_of_gap
 from ..reduction import reduce
-
-logger = logging.getLogger("visualize_pd")
-MOST_NODES = 5_000  # Gauss-Legendre nodes are the eigenvalues of a matrix of this size
-
-
-def _gauss_legendre(steps: int) -> tuple[np.ndarray, np.ndarray]:
-    if steps > MOST_NODES:
-        raise ConfigError(
-            f"gauss_legendre takes at most {MOST_NODES:,} steps, not {steps}; "
-            "for more, use quadrature=midpoint"
-        )
-    nodes, weights = np.polynomial.legendre.leggauss(steps)
-    return (nodes + 1) / 2, weights / 2
-
-
-def _midpoint(steps: int) -> tuple[np.ndarray, np.ndarray]:
-    return (np.arange(steps) + 0.5) / steps, np.full(steps, 1 / steps)
-
-
-def _trapezoid(steps: int) -> tuple[np.ndarray, np.ndarray]:
-    if steps < 2:
-        raise ConfigError("the trapezoid rule needs at least 2 steps")
-    weights = np.full(steps, 1 / (steps - 1))
-    weights[[0, -1]] /= 2
-    return np.linspace(0, 1, steps), weights
-
-
-# Functions of the steps. They return nodes on [0, 1], and weights that sum to 1.
-QUADRATURES = {
-    "gauss_legendre": _gauss_legendre,
-    "midpoint": _midpoint,
-    "trapezoid": _trapezoid,
-}
+from .integral import QUADRATURES, integrate
 
 
 def integrated_gradients(
@@ -90,43 +56,15 @@ def integrated_gradients(
         start = uniform(images, random) if is_random else make_baseline(baseline, images)
         with score_function(network) as score_of:
             expected += (scores - score_of(start, chosen, score)[0]) / draws
-        path = images - start
-        mean_gradient = _mean_gradient(
-            network, start, path, chosen, score, nodes_and_weights, versions
-        )
-        total += path * mean_gradient / draws
+        path = _straight(start, images)
+        total += integrate(network, path, chosen, score, nodes_and_weights, versions) / draws
     gap = total.sum(axis=[1, 2, 3]) - expected
-    _warn(gap, expected)
+    told = {"of": "S(I) - S(I')", "advice": "take more steps"}
+    warn_of_gap("integrated gradients", gap, expected, **told)
     attribution = reduce(total, channel, sign)
     return (attribution, gap) if return_gap else attribution
 
 
-def _mean_gradient(
-    network: paddle.nn.Layer,
-    start: paddle.Tensor,
-    path: paddle.Tensor,
-    targets: paddle.Tensor,
-    score: Score,
-    nodes_and_weights: tuple[np.ndarray, np.ndarray],
-    versions: int,
-) -> paddle.Tensor:
-    """∫₀¹ ∂S_c(start + α · path)/∂I dα, with at most `versions` points of each image in a pass."""
-    nodes, weights = nodes_and_weights
-    mean_gradient = paddle.zeros_like(path)
-    for part in batches(len(nodes), versions, "integrating"):
-        count = part.stop - part.start
-        points = paddle.concat([start + float(alpha) * path for alpha in nodes[part]])
-        gradients = input_gradient(network, points, repeat(targets, count), score=score)
-        for weight, at_one_point in zip(weights[part], gradients.split(count)):
-            mean_gradient += float(weight) * at_one_point
-    return mean_gradient
-
-
-def _warn(gap: paddle.Tensor, expected: paddle.Tensor) -> None:
-    for missing, whole in zip(gap.numpy().tolist(), expected.numpy().tolist()):
-        if abs(missing) > 0.01 * abs(whole):
-            logger.warning(
-                "integrated gradients: completeness gap %.2g, over 1 %% of S(I) - S(I') = %.4g; "
-                "take more steps",
-                *(missing, whole),
-            )
+def _straight(start: paddle.Tensor, end: paddle.Tensor) -> Any:
+    way = end - start
+    return lambda alpha: (start + alpha * way, way)
