@@ -48,7 +48,7 @@ def layer_cam(inputs: CamInputs) -> paddle.Tensor:
 
 @cam
 def hires_cam(inputs: CamInputs) -> paddle.Tensor:
-    """HiResCAM (Draelos & Carin 2020, equation 5): Σ_k A_k · ∂S_c/∂A_k, place by place.
+    """HiResCAM (Draelos & Carin 2020): Σ_k A_k · ∂S_c/∂A_k, place by place.
 
     After a ReLU, as for all CAMs here. On the maps before global pooling and one linear layer it is
     exact: it shows how much each place adds to the score.

@@ -32,7 +32,7 @@ def blur_ig(
     sign: str = "signed",
     return_gap: bool = False,
 ) -> paddle.Tensor | tuple[paddle.Tensor, paddle.Tensor]:
-    """−∫ ∂S_c(I_σ)/∂I · ∂I_σ/∂σ dσ, I_σ the image blurred by σ (Blur IG, Xu et al. 2020, eq. 4).
+    """−∫ ∂S_c(I_σ)/∂I · ∂I_σ/∂σ dσ, I_σ the image blurred by σ (Blur IG, Xu et al. 2020).
 
     `[N, C, H, W]`. σ goes from `max_sigma` pixels, by default a sixth of the longer side, down to
     0. The path needs no baseline colour, and it makes no new edges. The map should sum to S_c(I) −

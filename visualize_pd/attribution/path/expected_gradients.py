@@ -59,7 +59,7 @@ def expected_gradients(
     channel: str = "none",
     sign: str = "signed",
 ) -> paddle.Tensor:
-    """E[(I − I′) · ∂S_c(I′ + α(I − I′))/∂I], I′ a random picture (Erion et al. 2021, equation 4).
+    """E[(I − I′) · ∂S_c(I′ + α(I − I′))/∂I], I′ a random picture (Erion et al. 2021).
 
     `[N, C, H, W]`. It is `gradient_shap` without noise. `baselines` are pictures of the user, such
     as training data: in a config a folder, a file or a list of them, in Python a tensor

@@ -31,7 +31,7 @@ def guided_ig(
     sign: str = "signed",
     return_gap: bool = False,
 ) -> paddle.Tensor | tuple[paddle.Tensor, paddle.Tensor]:
-    """Σ Δx · ∂S_c(x)/∂I along an adaptive path (Guided IG, Kapishnikov et al. 2021, algorithm 1).
+    """Σ Δx · ∂S_c(x)/∂I along an adaptive path (Guided IG, Kapishnikov et al. 2021).
 
     `[N, C, H, W]`. The path x goes from the `baseline` I′ to the image I. In each of the `steps`,
     ‖I − x‖₁ gets smaller by the same amount. Only the `fraction` of the values (colours of pixels)
