@@ -122,7 +122,7 @@ def _drawing(
     if isinstance(baselines, str) and baselines == "random":
         return lambda: uniform(images, random)
     if not isinstance(baselines, paddle.Tensor):
-        if baselines not in BASELINES:
+        if not isinstance(baselines, str) or baselines not in BASELINES:
             known = ", ".join((*BASELINES, "random"))
             raise ConfigError(
                 f"baselines must be pictures, a tensor [B, C, H, W] or one of {known}, "

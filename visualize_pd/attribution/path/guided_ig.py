@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -26,6 +27,7 @@ def guided_ig(
     steps: int = 100,
     fraction: float = 0.25,
     max_distance: float = 0.02,
+    trapezoid: bool = True,
     score: Score = "logit",
     channel: str = "none",
     sign: str = "signed",
@@ -40,7 +42,9 @@ def guided_ig(
     straight path, or behind it, by more than `max_distance`, as a share of the way: 0 gives
     integrated gradients, and 1 leaves the path free. The map should sum to S_c(I) − S_c(I′), and
     comes nearer to it with more steps. `return_gap` also returns what is missing, `[N]`. A gap over
-    1 % is logged as a warning. `baseline`: zero, mean, blurred, or a tensor.
+    1 % is logged as a warning. `trapezoid`: the gradient of a step is the mean of those at its two
+    ends. Without it, it is that at its start, as published; then the gap is about three times as
+    large. `baseline`: zero, mean, blurred, or a tensor.
 
     Each step needs the gradient at the end of the step before, so every image goes through the
     network alone, and memory does not grow with `steps`.
@@ -54,12 +58,16 @@ def guided_ig(
     start = make_baseline(baseline, images)
     with score_function(network) as score_of:
         expected = scores - score_of(start, chosen, score)[0]
-    maps = [
-        _along_path(
-            network, start[n], images[n], chosen[n : n + 1], score, (fraction, max_distance), steps
-        )
-        for n in range(len(images))
-    ]
+    maps = []
+    for n in range(len(images)):
+        begin = start[n].numpy().astype("float64")
+        way = images[n].numpy().astype("float64") - begin
+
+        def slope_at(alpha: np.ndarray, n: int = n, begin: Any = begin, way: Any = way) -> Any:
+            point = paddle.to_tensor((begin + alpha * way)[None], dtype=images.dtype)
+            return input_gradient(network, point, chosen[n : n + 1], score=score).numpy()[0]
+
+        maps.append(_along_path(slope_at, way, steps, fraction, max_distance, trapezoid))
     total = paddle.to_tensor(np.stack(maps), dtype=images.dtype)
     gap = total.sum(axis=[1, 2, 3]) - expected
     told = {"of": "S(I) - S(I')", "advice": "take more steps"}
@@ -69,28 +77,25 @@ def guided_ig(
 
 
 def _along_path(
-    network: paddle.nn.Layer,
-    start: paddle.Tensor,
-    end: paddle.Tensor,
-    target: paddle.Tensor,
-    score: Score,
-    limits: tuple[float, float],
+    slope_at: Callable[[np.ndarray], np.ndarray],
+    way: np.ndarray,
     steps: int,
+    fraction: float,
+    max_distance: float,
+    trapezoid: bool,
 ) -> np.ndarray:
     """The attribution of one image `[C, H, W]`. α is how far each value is on its way, 0 to 1."""
-    fraction, max_distance = limits
-    begin = start.numpy().astype("float64")
-    way = end.numpy().astype("float64") - begin
     length = np.abs(way)
     alpha, total = np.zeros_like(way), np.zeros_like(way)
+    slope = slope_at(alpha)
     for part in batches(steps, 1, "following the path"):
-        point = paddle.to_tensor((begin + alpha * way)[None], dtype=start.dtype)
-        gradient = input_gradient(network, point, target, score=score).numpy()[0]
         share = part.stop / steps
-        low, high = max(share - max_distance, 0.0), min(share + max_distance, 1.0)
-        moved = _moved(alpha, length, np.abs(gradient), share, (low, high), fraction)
-        total += (moved - alpha) * way * gradient
-        alpha = moved
+        bounds = max(share - max_distance, 0.0), min(share + max_distance, 1.0)
+        moved = _moved(alpha, length, np.abs(slope), share, bounds, fraction)
+        last = part.stop == steps and not trapezoid
+        following = slope if last else slope_at(moved)
+        total += (moved - alpha) * way * ((slope + following) / 2 if trapezoid else slope)
+        alpha, slope = moved, following
     return total
 
 
