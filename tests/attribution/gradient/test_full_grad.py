@@ -104,9 +104,8 @@ class Explicit(nn.Layer):
 
 
 def enlarged(maps):
-    return functional.interpolate(
-        paddle.to_tensor(maps[None]), size=[9, 11], mode="bilinear"
-    ).numpy()[0]
+    small = paddle.to_tensor(maps[None])
+    return functional.interpolate(small, size=[9, 11], mode="bilinear").numpy()[0]
 
 
 PSI = {
