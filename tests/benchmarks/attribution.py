@@ -78,7 +78,7 @@ def cases(channels: int) -> dict:
     """Method → (options, forwards and gradients that it needs, the goal for its ratio)."""
     with_gradient = """
         gradient saliency grad_times_input guided_backprop deconvnet activation_gradient
-        grad_cam grad_cam_pp xgrad_cam layer_cam eigen_grad_cam
+        grad_cam grad_cam_pp xgrad_cam layer_cam hires_cam refine_cam eigen_grad_cam full_grad
     """
     windows = 13 * 13  # squares of 45 px every 15 px on 224 px
     return {
@@ -86,6 +86,13 @@ def cases(channels: int) -> dict:
         "eigen_cam": ({}, 1, 0, None),
         "guided_grad_cam": ({}, 0, 2, 1.10),
         "integrated_gradients": ({"steps": SAMPLES}, 2, SAMPLES, 1.10),
+        "gradient_shap": ({"samples": SAMPLES}, 1, SAMPLES, 1.10),
+        "expected_gradients": (
+            {"samples": SAMPLES, "baselines": paddle.randn([8, 3, 224, 224])},
+            *(1, SAMPLES, 1.10),
+        ),
+        "guided_ig": ({"steps": SAMPLES}, 2, SAMPLES + 1, 1.10),
+        "blur_ig": ({"steps": SAMPLES}, 2, SAMPLES, 1.10),
         "smooth_grad": ({"samples": SAMPLES}, 1, SAMPLES, 1.10),
         "score_cam": ({}, 2 + channels, 0, 1.10),
         "ablation_cam": ({}, 2 + channels, 0, 0.5),
