@@ -60,13 +60,7 @@ def guided_ig(
         expected = scores - score_of(start, chosen, score)[0]
     maps = []
     for n in range(len(images)):
-        begin = start[n].numpy().astype("float64")
-        way = images[n].numpy().astype("float64") - begin
-
-        def slope_at(alpha: np.ndarray, n: int = n, begin: Any = begin, way: Any = way) -> Any:
-            point = paddle.to_tensor((begin + alpha * way)[None], dtype=images.dtype)
-            return input_gradient(network, point, chosen[n : n + 1], score=score).numpy()[0]
-
+        slope_at, way = _straight(network, start[n], images[n], chosen[n : n + 1], score)
         maps.append(_along_path(slope_at, way, steps, fraction, max_distance, trapezoid))
     total = paddle.to_tensor(np.stack(maps), dtype=images.dtype)
     gap = total.sum(axis=[1, 2, 3]) - expected
@@ -74,6 +68,24 @@ def guided_ig(
     warn_of_gap("guided IG", gap, expected, **told)
     attribution = reduce(total, channel, sign)
     return (attribution, gap) if return_gap else attribution
+
+
+def _straight(
+    network: paddle.nn.Layer,
+    start: paddle.Tensor,
+    end: paddle.Tensor,
+    target: paddle.Tensor,
+    score: Score,
+) -> tuple[Callable[[np.ndarray], np.ndarray], np.ndarray]:
+    """α → ∂S_c/∂I at start + α · way of one image, with an α for each value; and the way."""
+    begin = start.numpy().astype("float64")
+    way = end.numpy().astype("float64") - begin
+
+    def slope_at(alpha: np.ndarray) -> np.ndarray:
+        point = paddle.to_tensor((begin + alpha * way)[None], dtype=end.dtype)
+        return input_gradient(network, point, target, score=score).numpy()[0]
+
+    return slope_at, way
 
 
 def _along_path(
