@@ -5,10 +5,12 @@ import paddle
 import pytest
 from integral_toys import TARGETS, Power, W, assert_exact
 from oracle_toys import Tanh, baselines, image, sampled
+from PIL import Image
 from toys import Linear, Quadratic, counting, images
 
-from visualize_pd import VisualizeError, expected_gradients, gradient_shap
+from visualize_pd import VisualizeError, expected_gradients, gradient_shap, load_model
 from visualize_pd.attribution.baselines import uniform
+from visualize_pd.attribution.configured import configure_method
 
 PICTURES = images(3, seed=8)
 # From Captum 0.9.0 with torch 2.13 in float64: GradientShap(f).attribute(image, baselines,
@@ -104,6 +106,19 @@ def test_channel_and_sign():
         Linear(W), images(), TARGETS, **options, channel="sum", sign="positive"
     )
     assert_exact(reduced.numpy(), maps.clip(0).sum(1, keepdims=True))
+
+
+@pytest.mark.parametrize("count", [3, 600])
+def test_folder_with_pictures(tmp_path, count):
+    """A config names a folder. Of 600 pictures every third is taken, so that at most 256 are."""
+    for n in range(count):
+        Image.new("RGB", (32, 32), (n % 256, n // 256, 7)).save(tmp_path / f"{n:03}.png")
+    classifier = load_model("tiny:small_net", weights="random", image_size=32)
+    method = configure_method({"name": "expected_gradients", "baselines": str(tmp_path)})
+    found = method.prepared(classifier).options["baselines"]
+    taken = range(0, count, 3 if count == 600 else 1)
+    colours = np.array([(n % 256, n // 256, 7) for n in taken])
+    np.testing.assert_array_equal(classifier.to_pixels(found)[:, 5, 9], colours)
 
 
 @pytest.mark.parametrize(
