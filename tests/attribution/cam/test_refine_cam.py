@@ -12,18 +12,20 @@ from visualize_pd import VisualizeError, grad_cam, layer_cam, refine_cam
 
 RANDOM = np.random.default_rng(4)
 W = RANDOM.standard_normal((2, 3, 2, 3)).astype("float32")
+MIX = RANDOM.random((3, 3)).astype("float32")
 IMAGES = RANDOM.random((2, 3, 8, 12)).astype("float32")
 
 
 class Halved(nn.Layer):
-    """Three convolutions that keep every pixel, every second and every fourth. S_c = Σ w_c · A²/2.
+    """Convolutions that keep every pixel, every second and every fourth. S_c = Σ w_c · A²/2.
 
-    A larger map has the gradient w_c · A where a pixel is kept, and 0 elsewhere.
+    The second one mixes the channels: the first one is not the last of its size. A larger map has the gradient w_c · A where a pixel is kept, and 0 elsewhere.
     """
 
     def __init__(self):
         super().__init__()
-        self.convs = nn.LayerList([identity_conv(3, stride) for stride in (1, 2, 2)])
+        self.convs = nn.LayerList([identity_conv(3, stride) for stride in (1, 1, 2, 2)])
+        self.convs[1].weight.set_value(MIX[:, :, None, None])
         self.unused = nn.Conv2D(3, 3, 1, stride=3)
 
     def forward(self, batch):
@@ -34,6 +36,7 @@ class Halved(nn.Layer):
 
 
 def equation(image, target, strides, power):
+    image = np.einsum("jk,khw->jhw", MIX, image)
     product = 1.0
     for stride in strides:
         gradient = np.zeros_like(image)
@@ -51,8 +54,8 @@ def equation(image, target, strides, power):
         ({"levels": 1}, [4], 0.5),
         ({"levels": 9, "power": 1}, [4, 2, 1], 1),
         ({"levels": 2, "power": 0.25}, [4, 2], 0.25),
-        ({"target_layer": ["convs.2", "convs.0"]}, [4, 1], 0.5),
-        ({"target_layer": "convs.1", "power": 1}, [2], 1),
+        ({"target_layer": ["convs.3", "convs.1"]}, [4, 1], 0.5),
+        ({"target_layer": "convs.2", "power": 1}, [2], 1),
     ],
     ids=str,
 )

@@ -160,6 +160,21 @@ def test_a_signed_map_of_a_linear_network_sums_to_the_score():
     assert maps.std() > 0
 
 
+def test_each_part_is_stretched_from_its_lowest_value():
+    """Every bias of a linear network has one value b · w at all places, and none of them is 0."""
+    network, batch = ChannelsLast(), images(1, 6, 5)
+    biases = np.float32([1, -2, 4, 3])
+    network.conv.bias.set_value(biases)
+    mix = network.mix.weight.numpy()[:, 0]
+    share = np.abs(biases * mix)
+    slope = np.einsum("kc,k->c", network.conv.weight.numpy()[:, :, 0, 0], mix)
+    part = np.abs(batch.numpy()[0] * slope[:, None, None])
+    expected = ((part - part.min()) / (part.max() - part.min())).sum(0)
+    expected += ((share - share.min()) / (share.max() - share.min())).sum()
+    expected += 1  # the biases of `mix`: one of the class, and 0 of the other
+    close(full_grad(network, batch, 0).numpy()[0, 0], expected)
+
+
 def test_the_gap_of_a_sigmoid_is_reported(caplog, monkeypatch):
     """S = σ(z) with z linear in the image: the parts sum to z · σ′(z)."""
     monkeypatch.setattr(logging.getLogger("visualize_pd"), "propagate", True)

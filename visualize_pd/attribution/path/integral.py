@@ -63,8 +63,8 @@ def integrate(
     for part in batches(len(nodes), versions, "integrating"):
         count = part.stop - part.start
         points, slopes = zip(*(path(float(alpha)) for alpha in nodes[part]))
-        points = paddle.concat(points) if count > 1 else points[0]
-        gradients = input_gradient(network, points, repeat(targets, count), score=score)
+        batch = paddle.concat(list(points))
+        gradients = input_gradient(network, batch, repeat(targets, count), score=score)
         for weight, slope, gradient in zip(weights[part], slopes, gradients.split(count)):
             total += float(weight) * slope * gradient
     return total
