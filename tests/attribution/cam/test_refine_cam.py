@@ -19,7 +19,8 @@ IMAGES = RANDOM.random((2, 3, 8, 12)).astype("float32")
 class Halved(nn.Layer):
     """Convolutions that keep every pixel, every second and every fourth. S_c = Σ w_c · A²/2.
 
-    The second one mixes the channels: the first one is not the last of its size. A larger map has the gradient w_c · A where a pixel is kept, and 0 elsewhere.
+    The second one mixes the channels, so the first one is not the last of its size. A larger map
+    has the gradient w_c · A where a pixel is kept, and 0 elsewhere.
     """
 
     def __init__(self):
