@@ -11,7 +11,7 @@ from paddle.nn import functional
 from ...core.checks import look_up
 from ...network.gradients import differentiate, record_forward
 from ...network.hooks import Calls
-from ...network.layers.tokens import Layouts
+from ...network.layers.tokens import Grid, Layouts
 from ...network.scores import Score
 from ..completeness import warn_of_gap
 
@@ -19,17 +19,26 @@ LAST = (paddle.nn.Linear, paddle.nn.LayerNorm)  # their channels come last
 
 
 def _rescaled(maps: paddle.Tensor, area: int) -> paddle.Tensor:
-    """|maps|, stretched so that the lowest value of each image is 0 and the highest is 1."""
+    """Σ |maps|, each stretched so that the lowest value of an image is 0 and the highest is 1."""
     size = maps.abs()
     low, high = (f(size, axis=[1, 2, 3], keepdim=True) for f in (paddle.min, paddle.max))
-    return (size - low) / paddle.where(high > low, high - low, paddle.ones_like(high))
+    total = size.sum(axis=1, keepdim=True) - size.shape[1] * low
+    return total / paddle.where(high > low, high - low, paddle.ones_like(high))
 
 
-# Functions `(maps [N, K, h, w], the number of pixels of an image)`.
+def _absolute(maps: paddle.Tensor, area: int) -> paddle.Tensor:
+    return _signed(maps.abs(), area)
+
+
+def _signed(maps: paddle.Tensor, area: int) -> paddle.Tensor:
+    return maps.sum(axis=1, keepdim=True) * (maps.shape[2] * maps.shape[3] / area)
+
+
+# Functions `(maps [N, K, h, w], the number of pixels of an image)` → their sum `[N, 1, h, w]`.
 POST_PROCESSING: dict[str, Callable[[paddle.Tensor, int], paddle.Tensor]] = {
     "rescaled": _rescaled,
-    "absolute": lambda maps, area: maps.abs() * (maps.shape[2] * maps.shape[3] / area),
-    "signed": lambda maps, area: maps * (maps.shape[2] * maps.shape[3] / area),
+    "absolute": _absolute,
+    "signed": _signed,
 }
 
 
@@ -64,8 +73,8 @@ def full_grad(
     sums, maps = _biases(passed.calls, Layouts(network, passed.images, passed.calls), psi, size)
     (gradient,) = differentiate(passed.scores, [passed.images])
     whole = gradient * images.detach()
-    total = psi(whole, size[0] * size[1]).sum(axis=1, keepdim=True)
-    for part in maps:
+    total = psi(whole, size[0] * size[1])
+    for part in maps.values():
         total += functional.interpolate(part, size=size, mode="bilinear")
     scores = passed.scores.detach()
     explained = paddle.add_n([_sum(whole, len(images)), *sums])
@@ -77,13 +86,13 @@ def full_grad(
 
 def _biases(
     calls: Calls, layouts: Layouts, psi: Callable, size: tuple[int, int]
-) -> tuple[list[paddle.Tensor], list[paddle.Tensor]]:
-    """Two lists, which the backward pass fills: the sums `[N]` of bias · gradient, and the maps.
+) -> tuple[list[paddle.Tensor], dict[Grid, paddle.Tensor]]:
+    """The sums `[N]` of bias · gradient, and the maps of each size. The backward pass fills both.
 
     A layer's gradient is used as soon as it is there, and is not kept.
     """
     sums: list[paddle.Tensor] = []
-    maps: list[paddle.Tensor] = []
+    maps: dict[Grid, paddle.Tensor] = {}
 
     def listen(output: paddle.Tensor, added: paddle.Tensor, layout: Any) -> None:
         def add(slope: paddle.Tensor) -> None:
@@ -92,7 +101,8 @@ def _biases(
                 sums.append(_sum(part, layouts.count))
                 places = None if layout is None else layout.maps(part)
                 if places is not None and places.shape[2] * places.shape[3] > 1:
-                    maps.append(psi(places, size[0] * size[1]).sum(axis=1, keepdim=True))
+                    grid = (places.shape[2], places.shape[3])
+                    maps[grid] = maps.get(grid, 0.0) + psi(places, size[0] * size[1])
 
         output.register_hook(add)
 
@@ -133,4 +143,5 @@ def _second(bias: paddle.Tensor, output: paddle.Tensor) -> paddle.Tensor:
 
 def _sum(part: paddle.Tensor, count: int) -> paddle.Tensor:
     """The sum for each image, `[N]`."""
-    return part.astype("float64").reshape([count, -1]).sum(axis=1)
+    rows = part.reshape([count, part.shape[0] // count * part.shape[1], -1]).sum(axis=2)
+    return rows.astype("float64").sum(axis=1)
