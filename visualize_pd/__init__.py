@@ -12,17 +12,23 @@ from .attribution.cam.grad_cam import (
     grad_cam,
     grad_cam_pp,
     guided_grad_cam,
+    hires_cam,
     layer_cam,
     xgrad_cam,
 )
+from .attribution.cam.refine_cam import refine_cam
 from .attribution.cam.score_cam import score_cam
 from .attribution.concepts.craft import Concepts, concepts
 from .attribution.gradient.activation_gradient import activation_gradient
+from .attribution.gradient.full_grad import full_grad
 from .attribution.gradient.gradient import grad_times_input, gradient, saliency
 from .attribution.gradient.guided_backprop import deconvnet, guided_backprop
-from .attribution.gradient.integrated_gradients import integrated_gradients
 from .attribution.gradient.smooth_grad import smooth_grad
 from .attribution.methods import METHODS
+from .attribution.path.blur_ig import blur_ig
+from .attribution.path.expected_gradients import expected_gradients, gradient_shap
+from .attribution.path.guided_ig import guided_ig
+from .attribution.path.integrated_gradients import integrated_gradients
 from .attribution.perturbation.occlusion import occlusion
 from .attribution.perturbation.rise import rise
 from .core.errors import VisualizeError
@@ -74,6 +80,7 @@ __all__ = [
     "accentuation",
     "activation_gradient",
     "ascend",
+    "blur_ig",
     "class_image",
     "concepts",
     "crop",
@@ -81,15 +88,20 @@ __all__ = [
     "deep_dream",
     "eigen_cam",
     "eigen_grad_cam",
+    "expected_gradients",
     "explain_image",
     "find_class",
     "find_images",
+    "full_grad",
     "grad_cam",
     "grad_cam_pp",
     "grad_times_input",
     "gradient",
+    "gradient_shap",
     "guided_backprop",
     "guided_grad_cam",
+    "guided_ig",
+    "hires_cam",
     "input_gradient",
     "integrated_gradients",
     "inversion",
@@ -100,6 +112,7 @@ __all__ = [
     "noise",
     "occlusion",
     "overlay",
+    "refine_cam",
     "render",
     "rise",
     "runtime",

@@ -11,12 +11,13 @@ import numpy as np
 import paddle
 import pytest
 from convnet import convolutional
+from every_method import METHODS
 from network_state import state_of
 from paddle import nn
 from toys import Linear, images, weights
 from transformers import ATTENTION_METHODS
 
-from visualize_pd import METHODS, VisualizeError
+from visualize_pd import VisualizeError
 
 ANY_NETWORK = {name: method for name, method in METHODS.items() if name not in ATTENTION_METHODS}
 pytestmark = [
@@ -199,6 +200,10 @@ FEW = {
     "occlusion": {"size": 400, "stride": 400},
     "smooth_grad": {"samples": 2},
     "integrated_gradients": {"steps": 2},
+    "gradient_shap": {"samples": 2},
+    "expected_gradients": {"samples": 2},
+    "guided_ig": {"steps": 2},
+    "blur_ig": {"steps": 2},
 }
 
 
