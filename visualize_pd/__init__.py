@@ -24,6 +24,8 @@ from .attribution.gradient.smooth_grad import smooth_grad
 from .attribution.methods import METHODS
 from .attribution.perturbation.occlusion import occlusion
 from .attribution.perturbation.rise import rise
+from .attribution.relevance.deep_lift import deep_lift
+from .attribution.relevance.lrp import lrp
 from .core.errors import VisualizeError
 from .core.images import (
     crop,
@@ -76,6 +78,7 @@ __all__ = [
     "crop",
     "deconvnet",
     "deep_dream",
+    "deep_lift",
     "eigen_cam",
     "eigen_grad_cam",
     "explain_image",
@@ -94,6 +97,7 @@ __all__ = [
     "load_image",
     "load_model",
     "load_photograph",
+    "lrp",
     "noise",
     "occlusion",
     "overlay",

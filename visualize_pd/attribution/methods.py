@@ -16,6 +16,8 @@ from .gradient.integrated_gradients import integrated_gradients
 from .gradient.smooth_grad import smooth_grad
 from .perturbation.occlusion import occlusion
 from .perturbation.rise import rise
+from .relevance.deep_lift import deep_lift
+from .relevance.lrp import lrp
 
 # The keys are the names used in YAML. A new method needs a function, a line here, a test and a
 # YAML file.
@@ -27,6 +29,8 @@ METHODS = {
     "deconvnet": deconvnet,
     "integrated_gradients": integrated_gradients,
     "smooth_grad": smooth_grad,
+    "lrp": lrp,
+    "deep_lift": deep_lift,
     "activation_gradient": activation_gradient,
     "grad_cam": grad_cam,
     "grad_cam_pp": grad_cam_pp,
@@ -51,6 +55,8 @@ TITLES = {
     "grad_times_input": "gradient x input",
     "deconvnet": "deconvnet signal",
     "smooth_grad": "SmoothGrad",
+    "lrp": "relevance",
+    "deep_lift": "DeepLIFT",
     "activation_gradient": "filter gradients",
     "grad_cam": "Grad-CAM",
     "grad_cam_pp": "Grad-CAM++",
