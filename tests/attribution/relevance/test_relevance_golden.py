@@ -1,0 +1,57 @@
+"""Relevance by zennit, and DeepLIFT by Captum, of a network with the same weights."""
+
+from pathlib import Path
+
+import numpy as np
+import paddle
+import pytest
+from relevance_network import Residual, images
+
+from visualize_pd import deep_lift, lrp
+
+GOLDEN = Path(__file__).parents[2] / "golden/relevance.npz"  # made by make_relevance.py there
+TARGETS, BOX = [1, 3], {"low": -4.0, "high": 4.0}
+OPTIONS = {
+    "epsilon_gamma_box": BOX,
+    "epsilon": {"epsilon": 0.25},
+    "gamma": {"gamma": 0.5},
+    "alpha_beta": {"alpha": 3.0},
+}
+COMPOSITES = """epsilon_plus_flat epsilon_plus epsilon_gamma_box epsilon_alpha_beta_flat epsilon
+gamma alpha_beta z_plus""".split()
+
+pytestmark = pytest.mark.usefixtures("fast_and_plain")
+
+
+@pytest.fixture(scope="module")
+def golden():
+    with np.load(GOLDEN, allow_pickle=False) as found:
+        return dict(found)
+
+
+def near(found, expected, tolerance):
+    assert np.abs(found.numpy() - expected).max() <= tolerance * np.abs(expected).max()
+
+
+def test_network_is_the_same(golden):
+    near(Residual()(paddle.to_tensor(images())), golden["logits"], 1e-6)
+
+
+@pytest.mark.parametrize("again", [False, True])
+@pytest.mark.parametrize("composite", COMPOSITES)
+def test_relevance_equals_zennit(golden, composite, again):
+    """A second call knows which layers have a BatchNorm after them, and computes less."""
+    network, batch, options = Residual(), paddle.to_tensor(images()), OPTIONS.get(composite, {})
+    for _ in range(1 + again):
+        maps = lrp(network, batch, TARGETS, composite=composite, **options)
+    # zennit adds 1e-6 to each denominator, which counts where contributions of one sign are few
+    near(maps, golden[composite], 1e-4 if "alpha" in composite else 2e-5)
+
+
+@pytest.mark.parametrize("name", ["zero", "tensor"])
+def test_rescale_rule_equals_captum(golden, name):
+    batch = paddle.to_tensor(images())
+    baseline = "zero" if name == "zero" else paddle.flip(batch, [2]) / 2
+    maps, gap = deep_lift(Residual(), batch, TARGETS, baseline=baseline, return_gap=True)
+    near(maps, golden[f"deep_lift_{name}"], 2e-5)
+    assert np.abs(gap.numpy()).max() < 2e-6
