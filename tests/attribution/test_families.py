@@ -144,7 +144,7 @@ def built(request):
 
 IN_COLOUR = {
     *("gradient", "grad_times_input", "guided_backprop", "deconvnet", "integrated_gradients"),
-    *("smooth_grad", "activation_gradient", "guided_grad_cam"),
+    *("smooth_grad", "activation_gradient", "guided_grad_cam", "lrp", "deep_lift"),
 }
 FEW = {
     "integrated_gradients": {"steps": 2},
@@ -185,9 +185,9 @@ ALONE = {
     "resnet18": ["guided_backprop", "rise"],
     "densenet121": ["deconvnet", "grad_cam"],
     "googlenet": ["layer_cam"],
-    "mobilenet_v1": ["occlusion"],
+    "mobilenet_v1": ["occlusion", "lrp"],
     "mobilenet_v2": ["integrated_gradients", "xgrad_cam"],
-    "mobilenet_v3_small": ["guided_grad_cam", "eigen_cam"],
+    "mobilenet_v3_small": ["guided_grad_cam", "eigen_cam", "deep_lift"],
     "shufflenet_v2_x0_25": ["smooth_grad", "eigen_grad_cam"],
     "squeezenet1_1": ["activation_gradient", "ablation_cam"],
     "LeNet": [each for each in METHODS if each not in ATTENTION_METHODS],

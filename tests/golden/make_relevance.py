@@ -83,6 +83,7 @@ def main():
         with Gradient(network, composite) as attributor:
             _, relevance = attributor(images.clone().requires_grad_(), chosen)
         found[name] = relevance.numpy()
+    network.pool = nn.AvgPool2d(2)  # Captum's maxima differ from the definition
     deep_lift.SUPPORTED_NON_LINEAR[nn.ReLU6] = deep_lift.nonlinear  # Captum leaves it out
     for name, start in (("zero", torch.zeros_like(images)), ("tensor", images.flip(2) / 2)):
         found[f"deep_lift_{name}"] = (

@@ -20,11 +20,13 @@ from .gradient.integrated_gradients import QUADRATURES
 from .gradient.smooth_grad import AVERAGES, GRADIENT_METHODS
 from .methods import METHODS, TITLES
 from .reduction import reduce
+from .relevance.rules import COMPOSITES
 
 TABLES: dict[str, Mapping[str, Any]] = {
     "quadrature": QUADRATURES,
     "average": AVERAGES,
     "head_fusion": HEAD_FUSIONS,
+    "composite": COMPOSITES,
 }
 
 

@@ -32,7 +32,7 @@ def lrp(
     sign: str = "signed",
     return_gap: bool = False,
 ) -> paddle.Tensor | tuple[paddle.Tensor, paddle.Tensor]:
-    """The score, sent back layer by layer to the pixels (Bach et al. 2015): `[N, C, H, W]`.
+    """The score is sent back layer by layer to the pixels (Bach et al. 2015): `[N, C, H, W]`.
 
     `composite` (Montavon et al. 2019): the rules of the first layer, the convolutions and the
     linear layers: epsilon_plus_flat, epsilon_plus, epsilon_gamma_box, epsilon_alpha_beta_flat, or

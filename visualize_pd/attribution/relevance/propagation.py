@@ -43,7 +43,7 @@ class Propagation:
         self.followed: dict[int, paddle.Tensor] = {}
         self.alone: dict[int, paddle.Tensor] = {}
         self.begun = self.gated = False
-        self.waiting = 0
+        self.waiting: set[int] = set()
 
     @contextmanager
     def rules(self) -> Iterator[None]:
@@ -95,7 +95,7 @@ class Propagation:
             z = layer.run(x.detach(), layer.weight, layer.bias)
         key = id(layer.weight)
         if key in self.merged:
-            self.waiting += 1
+            self.waiting.add(key)
         else:
             self.alone[key] = layer.weight
             z = carried(z, rule(x, layer, z, self.settings))
@@ -104,15 +104,14 @@ class Propagation:
 
     def _batch_norm(self, original: Callable) -> Callable:
         def batch_norm(y: Any, *parameters: Any, **options: Any) -> Any:
-            found = next((each for each in self.recent if each[0] is y), None)
+            found = next((each for each in self.recent if each[0] is y), ())
             if not (found or is_live(y)):
                 return original(y, *parameters, **options)
             with paddle.no_grad():
                 outputs = original(y.detach(), *parameters, **options)
             factor, shift = _diagonal(*parameters[:4], parameters[6])
             if found:
-                x, layer, rule = found[1:]
-                self.recent.remove(found)
+                _, x, layer, rule = found
                 self._note_merged(layer.weight)
                 layer = _merged(layer, factor, shift)
             else:
@@ -126,9 +125,9 @@ class Propagation:
     def _note_merged(self, weight: paddle.Tensor) -> None:
         self.followed[id(weight)] = weight
         if id(weight) in self.merged:
-            self.waiting -= 1
+            self.waiting.discard(id(weight))
         else:
-            del self.alone[id(weight)]
+            self.alone.pop(id(weight), None)
 
     def _gate(self, original: Callable) -> Callable:
         def gate(x: Any, *others: Any, **options: Any) -> Any:
