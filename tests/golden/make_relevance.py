@@ -23,9 +23,10 @@ from zennit.types import Convolution, Linear
 
 HERE = Path(__file__).parent
 TEXT = (HERE.parent / "helpers/relevance_network.py").read_text(encoding="utf-8")
-TEXT = re.sub(r"^(import paddle|from paddle).*$", "", TEXT[: TEXT.index("class Residual")], flags=re.M)
+TEXT = TEXT[: TEXT.index("class Residual")]
+TEXT = re.sub(r"^(import paddle|from paddle).*$", "", TEXT, flags=re.MULTILINE)
 SHARED = {}
-exec(TEXT, SHARED)  # noqa: S102
+exec(TEXT, SHARED)
 TARGETS, LOW, HIGH = [1, 3], -4.0, 4.0
 
 
@@ -55,7 +56,8 @@ class Residual(nn.Module):
 
 
 def composites():
-    base, merge = layer_map_base(), [NamedMergeBatchNorm([([c], n) for c, n in SHARED["PAIRS"].items()])]
+    base = layer_map_base()
+    merge = [NamedMergeBatchNorm([([conv], norm) for conv, norm in SHARED["PAIRS"].items()])]
 
     def one(convolution, linear, first=None):
         rules = [*base, (Convolution, convolution), (Linear, linear)]

@@ -1,11 +1,11 @@
-"""Relevance by its definitions: every layer is a matrix of float64, and nothing is differentiated."""
+"""Relevance by its definitions: layers are matrices of float64, and nothing is differentiated."""
 
 import numpy as np
 
 
 def convolution_matrix(weight, shape, padding):
     """The matrix of a convolution of flat maps of `shape` `[C, H, W]`, and its output's shape."""
-    outputs, channels, kernel, _ = weight.shape
+    outputs, _, kernel, _ = weight.shape
     _, height, width = shape
     size = outputs, height + 2 * padding - kernel + 1, width + 2 * padding - kernel + 1
     matrix = np.zeros((*size, *shape))
@@ -27,7 +27,9 @@ def merged(arrays, layer, norm):
 def windows(shape):
     """The places, in a flat map of `shape`, of the numbers of each 2 × 2 window."""
     places = np.arange(np.prod(shape)).reshape(shape)
-    corners = [places[:, i::2, j::2][:, : shape[1] // 2, : shape[2] // 2] for i in (0, 1) for j in (0, 1)]
+    height, width = shape[1] // 2, shape[2] // 2
+    starts = [(i, j) for i in (0, 1) for j in (0, 1)]
+    corners = [places[:, i::2, j::2][:, :height, :width] for i, j in starts]
     return np.stack([corner.ravel() for corner in corners], 1)
 
 
@@ -91,3 +93,38 @@ class Slow:
                     before[winner] += multiplier * share / (v["b"][winner] - w["b"][winner])
         m = self.conv.T @ (before * chord("a", "b", 0, np.inf))
         return ((v["image"] - w["image"]) * m).reshape(image.shape)
+
+
+def shares(rule, x, weight, bias, settings):
+    """The share of each output's relevance that goes to each input, `[outputs, inputs]`."""
+    c = weight * x
+    z = c.sum(1) + bias
+    if rule == "epsilon":
+        return c / (z + np.where(z < 0, -1, 1) * settings["epsilon"])[:, None]
+    if rule == "flat":
+        return np.full_like(c, 1 / len(x))
+    if rule == "z_box":
+        c = c - settings["low"] * weight.clip(0) - settings["high"] * weight.clip(max=0)
+        return c / c.sum(1, keepdims=True)
+    up, down = c.clip(0), c.clip(max=0)
+    positive, negative = up.sum(1) + bias.clip(0), down.sum(1) + bias.clip(max=0)
+    if rule == "gamma":
+        more = np.where((z > 0)[:, None], up, down)
+        total = z + settings["gamma"] * np.where(z > 0, positive, negative)
+        return (c + settings["gamma"] * more) / total[:, None]
+    up = np.divide(up, positive[:, None], out=np.zeros_like(c), where=positive[:, None] > 0)
+    down = np.divide(down, negative[:, None], out=np.zeros_like(c), where=negative[:, None] < 0)
+    alpha = settings["alpha"] if rule == "alpha_beta" else 1
+    return alpha * up - (alpha - 1) * down
+
+
+def slow_lrp(layers, rules, image, target, settings):
+    """The relevance of pixels in a network of affine layers `(weight, bias)` with ReLUs between."""
+    inputs, values = [], image
+    for number, (weight, bias) in enumerate(layers):
+        inputs.append(values.clip(0) if number else values)
+        values = weight @ inputs[-1] + bias
+    relevance = np.where(np.arange(len(values)) == target, values, 0)
+    for rule, x, (weight, bias) in list(zip(rules, inputs, layers))[::-1]:
+        relevance = relevance @ shares(rule, x, weight, bias, settings)
+    return relevance

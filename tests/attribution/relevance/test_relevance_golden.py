@@ -8,6 +8,7 @@ import pytest
 from relevance_network import Residual, images
 
 from visualize_pd import deep_lift, lrp
+from visualize_pd.attribution.relevance.rules import COMPOSITES
 
 GOLDEN = Path(__file__).parents[2] / "golden/relevance.npz"  # made by make_relevance.py there
 TARGETS, BOX = [1, 3], {"low": -4.0, "high": 4.0}
@@ -17,8 +18,6 @@ OPTIONS = {
     "gamma": {"gamma": 0.5},
     "alpha_beta": {"alpha": 3.0},
 }
-COMPOSITES = """epsilon_plus_flat epsilon_plus epsilon_gamma_box epsilon_alpha_beta_flat epsilon
-gamma alpha_beta z_plus""".split()
 
 pytestmark = pytest.mark.usefixtures("fast_and_plain")
 

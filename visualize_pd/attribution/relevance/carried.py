@@ -87,14 +87,15 @@ def operations(*names: str) -> list[tuple[Any, str]]:
 
 # Operations that are linear, or pick one of their inputs. Their gradient shares out the relevance.
 # With an asterisk: only if a single one of the inputs depends on the image.
-LINEAR = set(
-    """accumulation add addn subtract scale concat stack split splitwithnum slice stridedslice
+_LINEAR = """
+    accumulation add addn subtract scale concat stack split splitwithnum slice stridedslice
     reshape flatten flattencontiguousrange viewshape transpose squeeze unsqueeze mean meanall sum
-    pool2d pad pad3d dropout cast assign clone expand expandas tile matmul* matmulwithflatten*
-    einsum* multiply* bilinearinterp nearestinterp bicubicinterp roll flip unbind channelshuffle
-    pixelshuffle gather gathernd indexselect takealongaxis divide* conv2d depthwiseconv2d
-    maxpool2dwithindex""".split()
-)
+    pool2d maxpool2dwithindex pad pad3d dropout cast assign clone expand expandas tile
+    matmul* matmulwithflatten* einsum* multiply* divide* divscale conv2d depthwiseconv2d
+    bilinearinterp nearestinterp bicubicinterp roll flip unbind channelshuffle pixelshuffle
+    gather gathernd indexselect takealongaxis
+"""
+LINEAR = set(_LINEAR.split())
 
 # For each network, the methods whose rules are known to reach every operation of it.
 REACHED: weakref.WeakKeyDictionary = weakref.WeakKeyDictionary()

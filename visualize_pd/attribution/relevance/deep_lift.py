@@ -15,9 +15,11 @@ from ..baselines import make_baseline
 from ..reduction import reduce
 from .carried import carried, check_reach, is_live, operations, replaced
 
-ACTIVATIONS = """relu relu6 leaky_relu prelu elu selu celu silu swish hardswish hardsigmoid sigmoid
-tanh gelu mish softplus hardtanh softsign softshrink hardshrink thresholded_relu logsigmoid clip
-""".split()
+_ACTIVATIONS = """
+    relu relu6 leaky_relu prelu elu selu celu silu swish hardswish hardsigmoid sigmoid tanh gelu
+    mish softplus hardtanh softsign softshrink hardshrink thresholded_relu logsigmoid clip
+"""
+ACTIVATIONS = _ACTIVATIONS.split()
 EQUAL = 1e-6  # numbers that differ less, relative to their size, differ by rounding
 
 
@@ -64,7 +66,11 @@ def _rescaled() -> Iterator[None]:
     """Inside the block a batch holds images and then their baselines, and all has its rule."""
     functions = dict.fromkeys(operations(*ACTIVATIONS), _activation)
     functions.update(dict.fromkeys(operations("pool2d", "max_pool2d_with_index"), _maximum))
-    products = [(paddle._C_ops, "multiply"), (paddle.Tensor, "__mul__"), (paddle.Tensor, "__rmul__")]
+    products = [
+        (paddle._C_ops, "multiply"),
+        (paddle.Tensor, "__mul__"),
+        (paddle.Tensor, "__rmul__"),
+    ]
     functions.update(dict.fromkeys(products, _product))
     with replaced(functions):
         yield

@@ -18,7 +18,8 @@ from .rules import Affine, Composite, Rule, Settings
 
 # Activations with f(0) = 0. All relevance passes: R / x = R / f(x) · f(x) / x. For a ReLU and a
 # leaky ReLU that is the gradient.
-PASSED = "relu6 hardswish swish silu mish gelu elu celu selu tanh hardtanh softsign".split()
+_PASSED = "relu6 hardswish swish silu mish gelu elu celu selu tanh hardtanh softsign"
+PASSED = _PASSED.split()
 GATES = ["sigmoid", "hardsigmoid"]  # they are constants: the signal that they weight gets all
 BY_GRADIENT = ["relu", "leakyrelu", "prelu", "max", "amax"]
 
@@ -109,7 +110,7 @@ class Propagation:
                 return original(y, *parameters, **options)
             with paddle.no_grad():
                 outputs = original(y.detach(), *parameters, **options)
-            factor, shift = _diagonal(*parameters[:4], parameters[6])
+            factor, shift = _diagonal(parameters[:4], parameters[6])
             if found:
                 _, x, layer, rule = found
                 self._note_merged(layer.weight)
@@ -159,10 +160,9 @@ def _sigmoid_error() -> ModelError:
     )
 
 
-def _diagonal(
-    mean: paddle.Tensor, variance: paddle.Tensor, scale: Any, bias: Any, epsilon: float
-) -> tuple[paddle.Tensor, paddle.Tensor]:
+def _diagonal(parameters: Sequence[Any], epsilon: float) -> tuple[paddle.Tensor, paddle.Tensor]:
     """A BatchNorm in evaluation mode as factor · y + shift, each `[C]`."""
+    mean, variance, scale, bias = parameters
     factor = paddle.rsqrt(variance.detach() + epsilon)
     factor = factor if scale is None else factor * scale.detach()
     shift = -mean.detach() * factor

@@ -117,13 +117,16 @@ def z_box(x: paddle.Tensor, layer: Affine, z: Any, settings: Settings) -> list[T
 
 def _contributions(x: paddle.Tensor, layer: Affine, sign: int) -> paddle.Tensor:
     """The sum of all x_i w_ij, and of the bias, that have this sign."""
-    bounds = ({"min": 0}, {"max": 0}) if sign > 0 else ({"max": 0}, {"min": 0})
-    same, other = (layer.weight.clip(**bound) for bound in bounds)
-    bias = None if layer.bias is None else layer.bias.clip(**bounds[0])
+    same, other = _part(layer.weight, sign), _part(layer.weight, -sign)
+    bias = None if layer.bias is None else _part(layer.bias, sign)
     if float(x.detach().min()) >= 0:
         return layer.run(x, same, bias)
     above = (x.detach() > 0).astype(x.dtype)
     return layer.run(x * above, same, bias) + layer.run(x * (1 - above), other, None)
+
+
+def _part(values: paddle.Tensor, sign: int) -> paddle.Tensor:
+    return values.clip(min=0) if sign > 0 else values.clip(max=0)
 
 
 class Composite(NamedTuple):
