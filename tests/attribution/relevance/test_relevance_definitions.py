@@ -35,7 +35,7 @@ def linear(inputs, outputs, seed):
 def test_every_composite_has_the_shares_of_its_rules(composite, target):
     """Three layers with biases. The last BatchNorm stands alone, because a ReLU is before it."""
     first, affine = linear(12, 7, 1)
-    last, affine_last = linear(7, 3, 3)
+    last, affine_last = linear(7, 3, 43)
     norm = nn.BatchNorm1D(7)
     norm.weight.set_value(1 + random(7, 5, 0.3))
     norm.bias.set_value(random(7, 6))
