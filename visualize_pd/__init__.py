@@ -31,6 +31,8 @@ from .attribution.path.guided_ig import guided_ig
 from .attribution.path.integrated_gradients import integrated_gradients
 from .attribution.perturbation.occlusion import occlusion
 from .attribution.perturbation.rise import rise
+from .attribution.relevance.deep_lift import deep_lift
+from .attribution.relevance.lrp import lrp
 from .core.errors import VisualizeError
 from .core.images import (
     crop,
@@ -86,6 +88,7 @@ __all__ = [
     "crop",
     "deconvnet",
     "deep_dream",
+    "deep_lift",
     "eigen_cam",
     "eigen_grad_cam",
     "expected_gradients",
@@ -109,6 +112,7 @@ __all__ = [
     "load_image",
     "load_model",
     "load_photograph",
+    "lrp",
     "noise",
     "occlusion",
     "overlay",

@@ -145,7 +145,7 @@ def built(request):
 
 IN_COLOUR = {
     *("gradient", "grad_times_input", "guided_backprop", "deconvnet", "integrated_gradients"),
-    *("smooth_grad", "activation_gradient", "guided_grad_cam"),
+    *("smooth_grad", "activation_gradient", "guided_grad_cam", "lrp", "deep_lift"),
     *("gradient_shap", "expected_gradients", "guided_ig", "blur_ig"),
 }
 FEW = {
@@ -191,9 +191,9 @@ ALONE = {
     "resnet18": ["guided_backprop", "rise", "refine_cam"],
     "densenet121": ["deconvnet", "grad_cam"],
     "googlenet": ["layer_cam"],
-    "mobilenet_v1": ["occlusion"],
+    "mobilenet_v1": ["occlusion", "lrp"],
     "mobilenet_v2": ["integrated_gradients", "xgrad_cam", "full_grad"],
-    "mobilenet_v3_small": ["guided_grad_cam", "eigen_cam"],
+    "mobilenet_v3_small": ["guided_grad_cam", "eigen_cam", "deep_lift"],
     "shufflenet_v2_x0_25": ["smooth_grad", "eigen_grad_cam"],
     "squeezenet1_1": ["activation_gradient", "ablation_cam"],
     "LeNet": [each for each in METHODS if each not in ATTENTION_METHODS],

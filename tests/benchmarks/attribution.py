@@ -95,6 +95,8 @@ def cases(channels: int) -> dict:
         "guided_ig": ({"steps": SAMPLES}, 2, SAMPLES + 1, 1.10),
         "blur_ig": ({"steps": SAMPLES}, 2, SAMPLES, 1.10),
         "smooth_grad": ({"samples": SAMPLES}, 1, SAMPLES, 1.10),
+        "lrp": ({}, 1, 1, 1.10),
+        "deep_lift": ({}, 1, 2, 1.10),
         "score_cam": ({}, 2 + channels, 0, 1.10),
         "ablation_cam": ({}, 2 + channels, 0, 0.5),
         "occlusion": ({}, 1 + windows, 0, None),

@@ -22,12 +22,14 @@ from .gradient.smooth_grad import AVERAGES, GRADIENT_METHODS
 from .methods import METHODS, TITLES, WITHOUT_CLASS, WITHOUT_SUM
 from .path.integral import QUADRATURES
 from .reduction import reduce
+from .relevance.rules import COMPOSITES
 
 TABLES: dict[str, Mapping[str, Any]] = {
     "quadrature": QUADRATURES,
     "average": AVERAGES,
     "post_processing": POST_PROCESSING,
     "head_fusion": HEAD_FUSIONS,
+    "composite": COMPOSITES,
 }
 SEVERAL = ("target_layer", "attention_layer", "zooms", "baselines")  # may be lists
 MOST_BASELINES = 256  # of more pictures, every second, third … is taken

@@ -21,6 +21,8 @@ from .path.guided_ig import guided_ig
 from .path.integrated_gradients import integrated_gradients
 from .perturbation.occlusion import occlusion
 from .perturbation.rise import rise
+from .relevance.deep_lift import deep_lift
+from .relevance.lrp import lrp
 
 # The keys are the names used in YAML. A new method needs a function, a line here, a test and a
 # YAML file.
@@ -37,6 +39,8 @@ METHODS = {
     "blur_ig": blur_ig,
     "smooth_grad": smooth_grad,
     "full_grad": full_grad,
+    "lrp": lrp,
+    "deep_lift": deep_lift,
     "activation_gradient": activation_gradient,
     "grad_cam": grad_cam,
     "grad_cam_pp": grad_cam_pp,
@@ -67,6 +71,8 @@ TITLES = {
     "blur_ig": "blur IG",
     "smooth_grad": "SmoothGrad",
     "full_grad": "FullGrad",
+    "lrp": "relevance",
+    "deep_lift": "DeepLIFT",
     "activation_gradient": "filter gradients",
     "grad_cam": "Grad-CAM",
     "grad_cam_pp": "Grad-CAM++",
