@@ -39,6 +39,7 @@ setup(
         "localise": ["opencv-python-headless>=4.5"],
         "evaluate": ["matplotlib>=3.5"],
         "tif": ["tifffile"],
+        "segments": ["scikit-image>=0.19"],
         "onnx": ["onnx>=1.14"],
         # What PaddleClas needs; itself it pins an old NumPy: pip install --no-deps paddleclas
         "paddleclas": ["requests", "scikit-learn", "scipy", "six"],
@@ -54,6 +55,7 @@ setup(
             "opencv-python-headless>=4.5",
             "matplotlib>=3.5",
             "tifffile",
+            "scikit-image>=0.19",
             "onnx>=1.14",
             "requests",
             "scikit-learn",

@@ -22,8 +22,13 @@ from .attribution.gradient.guided_backprop import deconvnet, guided_backprop
 from .attribution.gradient.integrated_gradients import integrated_gradients
 from .attribution.gradient.smooth_grad import smooth_grad
 from .attribution.methods import METHODS
+from .attribution.perturbation.hsic import hsic
 from .attribution.perturbation.occlusion import occlusion
 from .attribution.perturbation.rise import rise
+from .attribution.perturbation.sobol import sobol
+from .attribution.superpixels.kernel_shap import kernel_shap
+from .attribution.superpixels.lime import lime
+from .attribution.superpixels.xrai import xrai
 from .core.errors import VisualizeError
 from .core.images import (
     crop,
@@ -87,10 +92,13 @@ __all__ = [
     "gradient",
     "guided_backprop",
     "guided_grad_cam",
+    "hsic",
     "input_gradient",
     "integrated_gradients",
     "inversion",
+    "kernel_shap",
     "layer_cam",
+    "lime",
     "load_image",
     "load_model",
     "load_photograph",
@@ -106,9 +114,11 @@ __all__ = [
     "select_output",
     "set_activation",
     "smooth_grad",
+    "sobol",
     "to_pixels",
     "to_tensor",
     "use_device",
     "use_fast",
     "xgrad_cam",
+    "xrai",
 ]

@@ -20,11 +20,13 @@ from .gradient.integrated_gradients import QUADRATURES
 from .gradient.smooth_grad import AVERAGES, GRADIENT_METHODS
 from .methods import METHODS, TITLES, WITHOUT_CLASS
 from .reduction import reduce
+from .superpixels.segments import SEGMENTATIONS, SEVERAL
 
 TABLES: dict[str, Mapping[str, Any]] = {
     "quadrature": QUADRATURES,
     "average": AVERAGES,
     "head_fusion": HEAD_FUSIONS,
+    "segments": {**SEGMENTATIONS, **SEVERAL},
 }
 
 

@@ -14,8 +14,13 @@ from .gradient.gradient import grad_times_input, gradient, saliency
 from .gradient.guided_backprop import deconvnet, guided_backprop
 from .gradient.integrated_gradients import integrated_gradients
 from .gradient.smooth_grad import smooth_grad
+from .perturbation.hsic import hsic
 from .perturbation.occlusion import occlusion
 from .perturbation.rise import rise
+from .perturbation.sobol import sobol
+from .superpixels.kernel_shap import kernel_shap
+from .superpixels.lime import lime
+from .superpixels.xrai import xrai
 
 # The keys are the names used in YAML. A new method needs a function, a line here, a test and a
 # YAML file.
@@ -42,6 +47,11 @@ METHODS = {
     "legrad": legrad,
     "occlusion": occlusion,
     "rise": rise,
+    "sobol": sobol,
+    "hsic": hsic,
+    "lime": lime,
+    "kernel_shap": kernel_shap,
+    "xrai": xrai,
 }
 
 # What the panels of a method show, if the name of the method does not say it.
@@ -63,5 +73,10 @@ TITLES = {
     "guided_grad_cam": "guided Grad-CAM",
     "legrad": "LeGrad",
     "rise": "RISE",
+    "sobol": "Sobol indices",
+    "hsic": "HSIC",
+    "lime": "LIME",
+    "kernel_shap": "Kernel SHAP",
+    "xrai": "XRAI",
 }
 WITHOUT_CLASS = {"eigen_cam", "activation_gradient", "attention_rollout"}

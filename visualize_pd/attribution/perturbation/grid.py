@@ -24,7 +24,9 @@ def check_cells(cells: int | None, usual: int, images: paddle.Tensor) -> int:
         return min(usual, side)
     check_count("cells", cells)
     if cells > side:
-        raise ConfigError(f"{cells:,} cells are more than the {side:,} pixels of a side of an image")
+        raise ConfigError(
+            f"{cells:,} cells are more than the {side:,} pixels of a side of an image"
+        )
     return cells
 
 

@@ -30,10 +30,10 @@ def sobol(
 
     `[N, 1, H, W]`, not negative: the share of the variance of S_c that would be left if only this
     cell were not fixed. A mask has `cells` × `cells` numbers from 0, the baseline, to 1, the image;
-    by default 8 × 8. With d = `cells`², rows A_j and B_j of a Latin hypercube of `samples` rows, and
-    A_j with the number i of B_j in place of its own, S_i = Σ_j (S_c(A_j) − S_c(A_j^i))² / (2 ·
-    `samples` · Var S_c(A)). That takes `samples` · (d + 1) passes. `baseline`: zero (the training
-    set's mean colour), mean, blurred, or a tensor. All images get the same masks.
+    by default 8 × 8. A_j and B_j are the rows of a Latin hypercube, and A_j^i is A_j with number i
+    of B_j. The index of cell i is Σ_j (S_c(A_j) − S_c(A_j^i))² / (2 · `samples` · Var S_c(A)). That
+    takes `samples` · (`cells`² + 1) passes. `baseline`: zero (the training set's mean colour),
+    mean, blurred, or a tensor. All images get the same masks.
     """
     cells = check_cells(cells, 8, images)
     count = cells**2 + 1

@@ -33,12 +33,13 @@ def lime(
     """The weights φ of a linear model Σ φ_k z_k of the score (Ribeiro et al. 2016, equation 2).
 
     `[N, 1, H, W]`, signed: each pixel has the φ of its segment. z_k is 1 where segment k is
-    visible. Of each of `samples` coalitions first the number of visible segments is drawn, then the
-    segments. The loss is Σ π(z) (S_c(z) − φ₀ − Σ φ_k z_k)² + `ridge` · Σ φ_k² with the kernel π(z) =
-    exp(−D²/`width`²), and D is the cosine distance of z from 1. `segments`: slic (scikit-image),
-    grid, or a tensor of whole numbers `[N, H, W]`; `segment_count`: about how many, by default 50.
-    `baseline` fills hidden segments: zero (the training set's mean colour), mean, blurred, or a
-    tensor. Raises `ConfigError` for more segments than pixels, and without scikit-image.
+    visible. For each of `samples` coalitions, first the number of visible segments is drawn, and
+    then which ones. The loss is Σ π(z) (S_c(z) − φ₀ − Σ φ_k z_k)² + `ridge` · Σ φ_k². The kernel
+    π(z) is exp(−D²/`width`²), and D is the cosine distance of z from 1. `segments`: slic
+    (scikit-image), grid, or a tensor of whole numbers `[N, H, W]`. `segment_count`: about how many,
+    by default 50. `baseline` fills hidden segments: zero (the training set's mean colour), mean,
+    blurred, or a tensor. Raises `ConfigError` for more segments than pixels, and without
+    scikit-image.
     """
     check_count("samples", samples, 1, MOST_VERSIONS)
     check_count("seed", seed, 0)

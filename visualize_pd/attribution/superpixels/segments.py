@@ -30,7 +30,7 @@ def _slic(pixels: np.ndarray, count: int) -> np.ndarray:
 
 def _grid(pixels: np.ndarray, count: int) -> np.ndarray:
     height, width = pixels.shape[:2]
-    rows = min(height, max(1, round((count * height / width) ** 0.5)))
+    rows = min(height, count, max(1, round((count * height / width) ** 0.5)))
     columns = min(width, max(1, round(count / rows)))
     down, across = np.arange(height) * rows // height, np.arange(width) * columns // width
     return down[:, None] * columns + across

@@ -28,13 +28,14 @@ def xrai(
 ) -> paddle.Tensor:
     """Regions in the order of their mean attribution (Kapishnikov et al. 2019, algorithm 1).
 
-    `[N, 1, H, W]`, signed. Overlapping segments are taken one after another, always the one whose
-    pixels that no other has taken have the largest mean of integrated gradients, over the largest
-    channel. These pixels get that mean. `segments`: felzenszwalb (scikit-image, at six scales, each
-    segment grown by 5 pixels on an image of 224 × 224), grid (of five sizes, grown too), or a tensor
-    of whole numbers `[N, H, W]`. `baseline`: by default the mean of two maps, with the lowest
-    value of each channel (black) and with the highest one (white); or one, as for integrated
-    gradients. `steps`: points on the path from each baseline. `batch_size`: points in one pass.
+    `[N, 1, H, W]`, signed. The attribution of a pixel is the largest channel of integrated
+    gradients. Overlapping segments are taken one after another: always the one with the largest
+    mean over the pixels that no segment before has taken. These pixels get that mean. `segments`:
+    felzenszwalb (scikit-image, at six scales, each segment grown by 5 pixels on an image of 224 ×
+    224), grid (of five sizes, grown too), or a tensor of whole numbers `[N, H, W]`. `baseline`: by
+    default the mean over two, the lowest value of each channel (black) and the highest one (white);
+    or one, as for integrated gradients. `steps`: points on the path from each baseline.
+    `batch_size`: points in one pass. Raises `ConfigError` without scikit-image.
     """
     labels = segment_often(images, segments)
     images = images.detach()
