@@ -73,11 +73,15 @@ def region_map(attribution: np.ndarray, regions: list[np.ndarray], fewest: int) 
     """
     values = attribution.ravel()
     result, free = np.zeros(values.shape), np.ones(values.shape, dtype=bool)
-    while regions := [new for each in regions if len(new := each[free[each]]) >= fewest]:
-        means = [values[each].mean() for each in regions]
-        best = int(np.argmax(means))
-        result[regions[best]] = means[best]
-        free[regions[best]] = False
+    pixels = np.concatenate(regions)
+    owners = np.repeat(np.arange(len(regions)), [len(each) for each in regions])
+    while (areas := np.bincount(owners, minlength=len(regions))).max() >= fewest:
+        means = np.bincount(owners, values[pixels], len(regions)) / np.maximum(areas, 1)
+        best = int(np.where(areas >= fewest, means, -np.inf).argmax())
+        new = pixels[owners == best]
+        result[new], free[new] = means[best], False
+        left = free[pixels]
+        pixels, owners = pixels[left], owners[left]
     if free.any():
         result[free] = values[free].mean()
     return result.reshape(attribution.shape)
