@@ -28,6 +28,7 @@ QUICK = {
     "integrated_gradients.yaml": ["method.steps=4"],
     "smooth_grad.yaml": ["method.samples=2"],
     "rise.yaml": ["method.masks=16"],
+    "lime.yaml": ["method.samples=32"],
     "similarity.yaml": [
         "compare=[{name: grad_cam, score: {name: similarity, image: images/similarity/macaw.png}}]"
     ],

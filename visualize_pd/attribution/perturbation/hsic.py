@@ -28,7 +28,7 @@ def hsic(
     batch_size: int = 32,
     score: Score = "logit",
 ) -> paddle.Tensor:
-    """The dependence of the score on each cell of a mask (Novello et al. 2022, equation 5).
+    """The dependence of the score on each cell of a mask (Novello et al. 2022).
 
     `[N, 1, H, W]`, not negative: the Hilbert-Schmidt independence criterion tr(K H L H) /
     (`samples` − 1)². K is 1 where two masks both show or both hide the cell, and else 0. L is

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import isqrt
 from typing import Any
 
 import numpy as np
@@ -73,15 +74,22 @@ def region_map(attribution: np.ndarray, regions: list[np.ndarray], fewest: int) 
     """
     values = attribution.ravel()
     result, free = np.zeros(values.shape), np.ones(values.shape, dtype=bool)
+    areas = np.array([len(each) for each in regions])
+    sums = np.array([values[each].sum() for each in regions])
+    # Which regions have a pixel: `counts` of them, from `starts` in `owners`.
     pixels = np.concatenate(regions)
-    owners = np.repeat(np.arange(len(regions)), [len(each) for each in regions])
-    while (areas := np.bincount(owners, minlength=len(regions))).max() >= fewest:
-        means = np.bincount(owners, values[pixels], len(regions)) / np.maximum(areas, 1)
-        best = int(np.where(areas >= fewest, means, -np.inf).argmax())
-        new = pixels[owners == best]
-        result[new], free[new] = means[best], False
-        left = free[pixels]
-        pixels, owners = pixels[left], owners[left]
+    owners = np.repeat(np.arange(len(regions)), areas)[np.argsort(pixels, kind="stable")]
+    counts = np.bincount(pixels, minlength=len(values))
+    starts = counts.cumsum() - counts
+    while areas.max() >= fewest:
+        best = np.where(areas >= fewest, sums / np.maximum(areas, 1), -np.inf).argmax()
+        new = regions[best][free[regions[best]]]
+        result[new], free[new] = values[new].mean(), False
+        times = counts[new]
+        within = np.arange(times.sum()) - np.repeat(times.cumsum() - times, times)
+        losers = owners[np.repeat(starts[new], times) + within]
+        areas -= np.bincount(losers, minlength=len(regions))
+        sums -= np.bincount(losers, np.repeat(values[new], times), len(regions))
     if free.any():
         result[free] = values[free].mean()
     return result.reshape(attribution.shape)
@@ -98,11 +106,18 @@ def regions_of(labels: np.ndarray, radius: int) -> list[np.ndarray]:
 
 def _grown(mask: np.ndarray, radius: int) -> np.ndarray:
     """A mask with all pixels that are at most `radius` from it."""
-    height, width = mask.shape
-    padded, grown = np.pad(mask, radius), np.zeros_like(mask)
-    for y in range(-radius, radius + 1):
-        for x in range(-radius, radius + 1):
-            if x * x + y * y <= radius * radius:
-                rows, columns = radius + y, radius + x
-                grown |= padded[rows : rows + height, columns : columns + width]
+    rows, columns = np.nonzero(mask)
+    top, left = max(0, rows.min() - radius), max(0, columns.min() - radius)
+    box = mask[top : rows.max() + radius + 1, left : columns.max() + radius + 1]
+    height, width = box.shape
+    counts = np.pad(box, radius).cumsum(axis=1)
+    counts = np.pad(counts, ((0, 0), (1, 0)))  # of the pixels before each one, in its row
+    near = np.zeros_like(box)
+    for y in range(2 * radius + 1):
+        half = isqrt(radius**2 - (y - radius) ** 2)
+        first, last = radius - half, radius + half + 1
+        in_row = counts[y : y + height]
+        near |= in_row[:, last : last + width] > in_row[:, first : first + width]
+    grown = np.zeros_like(mask)
+    grown[top : top + height, left : left + width] = near
     return grown
