@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -20,12 +21,12 @@ GRIDS = (256, 128, 64, 32, 16)
 
 
 def _slic(pixels: np.ndarray, count: int) -> np.ndarray:
-    """SLIC (Achanta et al. 2012), in Lab if there are three channels."""
+    """SLIC (Achanta et al. 2012) of slightly blurred pixels, in Lab if there are three channels."""
     is_rgb = pixels.shape[2] == 3
-    compactness = 10 if is_rgb else 0.1  # as a share of the range of the colours
-    return _skimage("slic").slic(
-        pixels, count, compactness=compactness, convert2lab=is_rgb, start_label=0, channel_axis=-1
-    )
+    compactness = 20 if is_rgb else 0.2  # as a share of the range of the colours
+    cut = _skimage("slic").slic
+    options = {"sigma": 1, "start_label": 0, "channel_axis": -1}
+    return cut(pixels, count, compactness, convert2lab=is_rgb, **options)
 
 
 def _grid(pixels: np.ndarray, count: int) -> np.ndarray:
@@ -41,10 +42,12 @@ def _felzenszwalb(pixels: np.ndarray) -> list[np.ndarray]:
     unit = sidelength(pixels.shape[:2])
     smallest = max(1, round(150 * unit**2))
     cut = _skimage("felzenszwalb").felzenszwalb
-    return [
-        cut(2 * pixels - 1, scale * unit**2, 0.8 * unit, smallest, channel_axis=-1)
-        for scale in SCALES
-    ]
+    with warnings.catch_warnings():  # of images that have not three channels
+        warnings.simplefilter("ignore", RuntimeWarning)
+        return [
+            cut(2 * pixels - 1, scale * unit**2, 0.8 * unit, smallest, channel_axis=-1)
+            for scale in SCALES
+        ]
 
 
 def _grids(pixels: np.ndarray) -> list[np.ndarray]:
