@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from itertools import islice
 from typing import Any
 
@@ -80,13 +81,16 @@ def map_of_segments(
     with score_function(network) as score_of:
         whole, chosen = score_of(images, targets, score)
         for n, each in enumerate(labels):
-
-            def score_of_one(hidden: paddle.Tensor, target: paddle.Tensor = chosen[n : n + 1]):
-                return score_of(hidden, repeat(target, len(hidden)), score)[0]
-
             one = images[n : n + 1], fill[n : n + 1], each, float(whole[n])
+            score_of_one = partial(_score_of, score_of, target=chosen[n : n + 1], score=score)
             maps[n, 0] = values_of(Game(*one, score_of_one, batch_size))[each]
     return paddle.to_tensor(maps).astype(images.dtype)
+
+
+def _score_of(
+    score_of: Callable, hidden: paddle.Tensor, target: paddle.Tensor, score: Score
+) -> paddle.Tensor:
+    return score_of(hidden, repeat(target, len(hidden)), score)[0]
 
 
 def normal_equations(

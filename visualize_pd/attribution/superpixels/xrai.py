@@ -44,24 +44,18 @@ def xrai(
     if baseline is None:
         extremes = (f(images, axis=[2, 3], keepdim=True) for f in (paddle.min, paddle.max))
         starts = [extreme.expand_as(images) for extreme in extremes]
-    each = [
-        integrated_gradients(
-            network,
-            images,
-            targets,
-            baseline=start,
-            steps=steps,
-            batch_size=batch_size,
-            score=score,
-        )
-        for start in starts
-    ]
-    attributions = paddle.add_n(each).max(axis=1).numpy().astype("float64") / len(each)
+    options: dict = {"steps": steps, "batch_size": batch_size, "score": score}
+    total = np.zeros(tuple(images.shape))
+    for start in starts:
+        one: Any = integrated_gradients(network, images, targets, baseline=start, **options)
+        total += one.numpy()
+    attributions = total.max(axis=1) / len(starts)
     unit = sidelength(tuple(images.shape[2:]))
     radius = 0 if isinstance(segments, paddle.Tensor) else round(DILATION * unit)
     fewest = max(1, round(FEWEST * unit**2))
     maps = [
-        region_map(one, regions_of(cuts, radius), fewest) for one, cuts in zip(attributions, labels)
+        region_map(each, regions_of(cuts, radius), fewest)
+        for each, cuts in zip(attributions, labels)
     ]
     return paddle.to_tensor(np.stack(maps)[:, None]).astype(images.dtype)
 
