@@ -11,6 +11,7 @@ from fills import FILLS
 from toys import Linear, close, images
 
 from visualize_pd import VisualizeError, kernel_shap, lime
+from visualize_pd.attribution.superpixels.kernel_shap import drawn
 from visualize_pd.attribution.superpixels.lime import neighbours
 
 TARGETS = [2, 0]
@@ -94,6 +95,17 @@ def test_kernel_shap_of_two_images_with_exact_and_drawn_coalitions():
         z = np.bincount(each.ravel(), parts.ravel())
         expected.append((z + z * z.sum() / 8)[each])
     close(maps, np.stack(expected)[:, None], 1e-4)
+
+
+def test_coalitions_are_drawn_as_the_shapley_kernel_weights_them():
+    """Of five segments: all coalitions of 1, 2, 3, 4 have weights as 1/4, 1/6, 1/6, 1/4."""
+    draws = drawn(5, np.random.default_rng(0))
+    coalitions = np.stack([next(draws) for _ in range(12000)])
+    np.testing.assert_array_equal(coalitions[::2], ~coalitions[1::2])
+    shares = np.bincount(coalitions.sum(1), minlength=6) / 12000
+    assert np.abs(shares - [0, 0.3, 0.2, 0.2, 0.3, 0]).max() < 0.02
+    alone = coalitions[coalitions.sum(1) == 1].mean(0)
+    assert np.abs(alone - 1 / 5).max() < 0.03
 
 
 @pytest.mark.parametrize("samples", [2, 9, 60])

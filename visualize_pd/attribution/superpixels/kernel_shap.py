@@ -66,7 +66,7 @@ def shapley_values(game: Game, samples: int, random: np.random.Generator) -> np.
     gain = game.whole - empty
 
     def rounds() -> Iterator:
-        coalitions, count = _drawn(players, random), samples
+        coalitions, count = drawn(players, random), samples
         if players <= EXACT:
             coalitions, count = _all(players), 2**players - 2
         for visible, scores in game.play(coalitions, count) if count else ():
@@ -94,7 +94,7 @@ def _kernel(visible: np.ndarray) -> np.ndarray:
     return np.array([(players - 1) / (comb(players, s) * s * (players - s)) for s in sizes])
 
 
-def _drawn(players: int, random: np.random.Generator) -> Iterator[np.ndarray]:
+def drawn(players: int, random: np.random.Generator) -> Iterator[np.ndarray]:
     """Coalitions without end, as often as the Shapley kernel weights them, in pairs."""
     sizes = np.arange(1, players)
     shares = 1 / (sizes * (players - sizes))  # of all coalitions of a size together
