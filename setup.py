@@ -40,6 +40,7 @@ setup(
         "evaluate": ["matplotlib>=3.5", "scipy>=1.7"],
         "concepts": ["scikit-learn>=1.0", "scipy>=1.7"],
         "tif": ["tifffile"],
+        "segments": ["scikit-image>=0.19"],
         "onnx": ["onnx>=1.14"],
         # What PaddleClas needs; itself it pins an old NumPy: pip install --no-deps paddleclas
         "paddleclas": ["requests", "scikit-learn", "scipy", "six"],
@@ -55,6 +56,7 @@ setup(
             "opencv-python-headless>=4.5",
             "matplotlib>=3.5",
             "tifffile",
+            "scikit-image>=0.19",
             "onnx>=1.14",
             "requests",
             "scikit-learn",

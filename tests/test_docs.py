@@ -32,6 +32,7 @@ QUICK = {
     "expected_gradients.yaml": ["method.samples=2"],
     "smooth_grad.yaml": ["method.samples=2"],
     "rise.yaml": ["method.masks=16"],
+    "lime.yaml": ["method.samples=32"],
     "similarity.yaml": [
         "compare=[{name: grad_cam, score: {name: similarity, image: images/similarity/macaw.png}}]"
     ],

@@ -29,10 +29,15 @@ from .attribution.path.blur_ig import blur_ig
 from .attribution.path.expected_gradients import expected_gradients, gradient_shap
 from .attribution.path.guided_ig import guided_ig
 from .attribution.path.integrated_gradients import integrated_gradients
+from .attribution.perturbation.hsic import hsic
 from .attribution.perturbation.occlusion import occlusion
 from .attribution.perturbation.rise import rise
+from .attribution.perturbation.sobol import sobol
 from .attribution.relevance.deep_lift import deep_lift
 from .attribution.relevance.lrp import lrp
+from .attribution.superpixels.kernel_shap import kernel_shap
+from .attribution.superpixels.lime import lime
+from .attribution.superpixels.xrai import xrai
 from .core.errors import VisualizeError
 from .core.images import (
     crop,
@@ -105,10 +110,13 @@ __all__ = [
     "guided_grad_cam",
     "guided_ig",
     "hires_cam",
+    "hsic",
     "input_gradient",
     "integrated_gradients",
     "inversion",
+    "kernel_shap",
     "layer_cam",
+    "lime",
     "load_image",
     "load_model",
     "load_photograph",
@@ -126,9 +134,11 @@ __all__ = [
     "select_output",
     "set_activation",
     "smooth_grad",
+    "sobol",
     "to_pixels",
     "to_tensor",
     "use_device",
     "use_fast",
     "xgrad_cam",
+    "xrai",
 ]

@@ -156,6 +156,11 @@ FEW = {
     "blur_ig": {"steps": 2},
     "smooth_grad": {"samples": 2},
     "rise": {"masks": 2},
+    "sobol": {"samples": 2, "cells": 2},
+    "hsic": {"samples": 8, "cells": 2},
+    "lime": {"samples": 8},
+    "kernel_shap": {"samples": 8},
+    "xrai": {"steps": 2},
 }
 
 

@@ -23,6 +23,7 @@ from .methods import METHODS, TITLES, WITHOUT_CLASS, WITHOUT_SUM
 from .path.integral import QUADRATURES
 from .reduction import reduce
 from .relevance.rules import COMPOSITES
+from .superpixels.segments import SEGMENTATIONS, SEVERAL_SCALES
 
 TABLES: dict[str, Mapping[str, Any]] = {
     "quadrature": QUADRATURES,
@@ -30,8 +31,9 @@ TABLES: dict[str, Mapping[str, Any]] = {
     "post_processing": POST_PROCESSING,
     "head_fusion": HEAD_FUSIONS,
     "composite": COMPOSITES,
+    "segments": {**SEGMENTATIONS, **SEVERAL_SCALES},
 }
-SEVERAL = ("target_layer", "attention_layer", "zooms", "baselines")  # may be lists
+LISTS = ("target_layer", "attention_layer", "zooms", "baselines")  # may be lists
 MOST_BASELINES = 256  # of more pictures, every second, third … is taken
 
 
@@ -166,7 +168,7 @@ def _check_option(option: str, value: Any, default: Any, where: str) -> None:
         if isinstance(value, bool) or not isinstance(value, (int, float)):
             raise ConfigError(f"{where}.{option} must be a number, not {value!r}")
     else:
-        several = isinstance(value, list) and option in SEVERAL
+        several = isinstance(value, list) and option in LISTS
         for item in value if several else [value]:
             if isinstance(item, bool) or not isinstance(item, (str, int, float, type(None))):
                 raise ConfigError(f"{where}.{option} must be a single value, not {value!r}")

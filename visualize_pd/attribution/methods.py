@@ -19,10 +19,15 @@ from .path.blur_ig import blur_ig
 from .path.expected_gradients import expected_gradients, gradient_shap
 from .path.guided_ig import guided_ig
 from .path.integrated_gradients import integrated_gradients
+from .perturbation.hsic import hsic
 from .perturbation.occlusion import occlusion
 from .perturbation.rise import rise
+from .perturbation.sobol import sobol
 from .relevance.deep_lift import deep_lift
 from .relevance.lrp import lrp
+from .superpixels.kernel_shap import kernel_shap
+from .superpixels.lime import lime
+from .superpixels.xrai import xrai
 
 # The keys are the names used in YAML. A new method needs a function, a line here, a test and a
 # YAML file.
@@ -58,6 +63,11 @@ METHODS = {
     "legrad": legrad,
     "occlusion": occlusion,
     "rise": rise,
+    "sobol": sobol,
+    "hsic": hsic,
+    "lime": lime,
+    "kernel_shap": kernel_shap,
+    "xrai": xrai,
 }
 
 # What the panels of a method show, if the name of the method does not say it.
@@ -87,6 +97,11 @@ TITLES = {
     "guided_grad_cam": "guided Grad-CAM",
     "legrad": "LeGrad",
     "rise": "RISE",
+    "sobol": "Sobol indices",
+    "hsic": "HSIC",
+    "lime": "LIME",
+    "kernel_shap": "Kernel SHAP",
+    "xrai": "XRAI",
 }
 # Methods whose map, as it is drawn, does not sum to the score. A gap would say nothing about it.
 WITHOUT_SUM = {"full_grad"}
