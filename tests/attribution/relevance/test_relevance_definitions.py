@@ -10,7 +10,7 @@ from slow_relevance import Slow, slow_lrp
 from toys import Quadratic
 from toys import weights as class_weights
 
-from visualize_pd import deep_lift, lrp
+from visualize_pd import deep_lift, lrp, scores
 from visualize_pd.attribution.relevance.rules import COMPOSITES
 
 pytestmark = pytest.mark.usefixtures("fast_and_plain")
@@ -118,9 +118,9 @@ def test_relevance_is_conserved_without_biases(composite):
     network = Gated()
     options = {"composite": composite, "epsilon": 0.0}
     maps, gap = lrp(network, batch, [1, 3], **options, return_gap=True)
-    scores = network(batch).numpy()[[0, 1], [1, 3]]
-    close(maps.sum([1, 2, 3]).numpy(), scores, 1e-4)
-    assert np.abs(gap.numpy()).max() <= 1e-4 * np.abs(scores).max()
+    logits = network(batch).numpy()[[0, 1], [1, 3]]
+    close(maps.sum([1, 2, 3]).numpy(), logits, 1e-4)
+    assert np.abs(gap.numpy()).max() <= 1e-4 * np.abs(logits).max()
 
 
 def test_gate_is_a_constant():
@@ -143,7 +143,20 @@ def test_gap_is_what_biases_take():
 
 
 @pytest.mark.parametrize("method", [lrp, deep_lift])
-def test_contrast_is_the_difference_of_the_maps(method):
+def test_contrast_of_classes_is_the_difference_of_their_maps(method):
+    """The second class stays the same for the baseline, where another one may be the likeliest."""
+    batch, network = paddle.to_tensor(images()), Residual()
+    ranked = (-network(batch).numpy()).argsort(1)
+    maps, gap = method(network, batch, score=scores.contrast("top1"), return_gap=True)
+    (one, gap_one), (two, gap_two) = (
+        method(network, batch, ranked[:, place], return_gap=True) for place in (0, 1)
+    )
+    close(maps.numpy(), (one - two).numpy())
+    np.testing.assert_allclose(gap.numpy(), (gap_one - gap_two).numpy(), atol=2e-6)
+
+
+@pytest.mark.parametrize("method", [lrp, deep_lift])
+def test_function_of_the_output_is_the_start(method):
     batch, network = paddle.to_tensor(images()), Residual()
 
     def contrast(outputs, images):

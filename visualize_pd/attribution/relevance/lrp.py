@@ -41,8 +41,9 @@ def lrp(
 
     A BatchNorm is merged into the layer before it. A sum shares out the relevance by its parts,
     average pooling too; a maximum gives all to its winner, an activation all to its input, and a
-    gate (sigmoid) nothing to itself. The relevance starts as score · 1 of a class, in general as
-    ∂score/∂output · output. `return_gap` also returns Σ R − S_c, `[N]`: what biases have taken.
+    gate (sigmoid) nothing to itself. What is linear but no layer shares by its contributions. The
+    relevance starts as ∂score/∂output · output, which for a logit is the logit. `return_gap` also
+    returns Σ R − S_c, `[N]`. Without biases it is 0; with them it is large in deep networks.
     Raises `ModelError` for a network that has an operation without a rule, as transformers have.
     """
     rules = look_up("composite", composite, COMPOSITES)
