@@ -201,7 +201,7 @@ FEW = {
     "hsic": {"samples": 2},
     "lime": {"samples": 2, "segments": "grid"},
     "kernel_shap": {"samples": 2, "segments": "grid"},
-    "xrai": {"steps": 1, "segments": "grid"},
+    "xrai": {"steps": 1, "segments": paddle.zeros([1, 560, 560], dtype="int64")},
     "occlusion": {"size": 400, "stride": 400},
     "smooth_grad": {"samples": 2},
     "integrated_gradients": {"steps": 2},

@@ -90,20 +90,26 @@ def region_map(attribution: np.ndarray, regions: list[np.ndarray], fewest: int) 
 
 
 def regions_of(labels: np.ndarray, radius: int) -> list[np.ndarray]:
-    """The flat indices of the pixels of each segment of some segmentations `[cuts, H, W]`."""
+    """The flat indices of the pixels of each segment of some segmentations `[cuts, H, W]`.
+
+    Those of all pixels at most `radius` from a segment belong to it.
+    """
     return [
-        np.flatnonzero(_grown(one == number, radius))
+        _grown(pixels, one.shape, radius)
         for one in labels
-        for number in range(one.max() + 1)
+        for pixels in np.split(
+            np.argsort(one, axis=None, kind="stable"), np.bincount(one.ravel()).cumsum()[:-1]
+        )
     ]
 
 
-def _grown(mask: np.ndarray, radius: int) -> np.ndarray:
-    """A mask with all pixels that are at most `radius` from it."""
-    rows, columns = np.nonzero(mask)
+def _grown(pixels: np.ndarray, shape: tuple[int, ...], radius: int) -> np.ndarray:
+    rows, columns = np.divmod(pixels, shape[1])
     top, left = max(0, rows.min() - radius), max(0, columns.min() - radius)
-    box = mask[top : rows.max() + radius + 1, left : columns.max() + radius + 1]
-    height, width = box.shape
+    height = min(shape[0], rows.max() + radius + 1) - top
+    width = min(shape[1], columns.max() + radius + 1) - left
+    box = np.zeros((height, width), dtype=bool)
+    box[rows - top, columns - left] = True
     counts = np.pad(box, radius).cumsum(axis=1)
     counts = np.pad(counts, ((0, 0), (1, 0)))  # of the pixels before each one, in its row
     near = np.zeros_like(box)
@@ -112,6 +118,5 @@ def _grown(mask: np.ndarray, radius: int) -> np.ndarray:
         first, last = radius - half, radius + half + 1
         in_row = counts[y : y + height]
         near |= in_row[:, last : last + width] > in_row[:, first : first + width]
-    grown = np.zeros_like(mask)
-    grown[top : top + height, left : left + width] = near
-    return grown
+    rows, columns = np.nonzero(near)
+    return (rows + top) * shape[1] + columns + left
