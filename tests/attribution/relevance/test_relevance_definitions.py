@@ -91,6 +91,28 @@ def test_a_product_has_the_mean_of_the_other_factor():
     close(maps.numpy(), w[1] * (batch.numpy() ** 2 - start**2) / 2)
 
 
+def test_factors_of_a_product_get_half_of_the_relevance_each():
+    """z = Σ v (W x) (U x): half of it is shared by the contributions to W x, half by those to U x.
+
+    Without the halves the map would sum to twice the score.
+    """
+    first, second, last = (random((12, 5), seed) for seed in (1, 2, 3))
+    last = last[:5, :1]
+    x = random((1, 3, 2, 2), 4)
+
+    class Product(nn.Layer):
+        def forward(self, batch):
+            flat = batch.flatten(1)
+            one, two = (functional.linear(flat, paddle.to_tensor(w)) for w in (first, second))
+            return functional.linear(one * two, paddle.to_tensor(last))
+
+    maps = lrp(Product(), paddle.to_tensor(x), 0, composite="epsilon", epsilon=0.0)
+    flat = x.ravel().astype("float64")
+    one, two = flat @ first, flat @ second
+    shared = (first * two + second * one) @ last[:, 0] / 2
+    close(maps.numpy().ravel(), flat * shared, 1e-4)
+
+
 class Gated(nn.Layer):
     """Squeeze and excitation, with max and average pooling, a hardswish and a residual sum."""
 

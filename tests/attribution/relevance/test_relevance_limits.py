@@ -32,8 +32,8 @@ class Net(nn.Layer):
 @pytest.mark.parametrize(
     "method, function, sentence",
     [
-        (lrp, lambda maps: maps * maps, "lrp has no rule for a product of two feature maps"),
-        (lrp, lambda maps: 1 / (maps * 0 + 2), "a quotient of two feature maps"),
+        (lrp, lambda maps: 1 / (maps * 0 + 2), "lrp has no rule for a quotient of feature maps"),
+        (deep_lift, lambda maps: maps / (maps * 0 + 2), "a quotient of feature maps"),
         (lrp, lambda maps: paddle.exp(maps), "the operation exp"),
         (lrp, functional.sigmoid, "takes a sigmoid for a gate"),
         (lrp, lambda maps: functional.relu6(maps).clip(0, 1), "the operation clip"),
@@ -45,6 +45,23 @@ class Net(nn.Layer):
 def test_operation_without_a_rule_is_refused(method, function, sentence):
     with pytest.raises(VisualizeError, match=sentence):
         method(Net(function), batch(), 1)
+
+
+class TwoHeads(Net):
+    def forward(self, batch):
+        logits = super().forward(batch)
+        return {"logits": logits, "shares": functional.softmax(logits)}
+
+
+@pytest.mark.parametrize("method", [lrp, deep_lift])
+def test_only_the_output_of_the_score_needs_rules(method):
+    paddle.seed(0)
+    network = TwoHeads(functional.relu)
+    maps = method(network, batch(), 1).numpy()
+    np.testing.assert_array_equal(maps, method(network, batch(), 1).numpy())
+    assert np.abs(maps).max() > 0
+    with pytest.raises(VisualizeError, match="use transformer_attribution"):
+        method(network, batch(), score=lambda outputs, _: outputs["shares"][:, 1])
 
 
 @pytest.mark.parametrize("method", [lrp, deep_lift])

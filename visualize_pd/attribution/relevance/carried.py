@@ -18,6 +18,7 @@ from paddle.autograd import PyLayer
 
 from ...core.errors import ModelError
 from ...network.fast import fast_layers
+from ...network.gradients import ForwardPass, gradients_or_none
 from ...network.hooks import frozen
 from ...network.outputs import tensors_in
 
@@ -85,6 +86,13 @@ def operations(*names: str) -> list[tuple[Any, str]]:
     return [(module, name) for module in modules for name in names if hasattr(module, name)]
 
 
+# Where two tensors are multiplied: `paddle.multiply`, and `*` with a tensor on either side.
+PRODUCTS: list[tuple[Any, str]] = [
+    (paddle._C_ops, "multiply"),
+    (paddle.Tensor, "__mul__"),
+    (paddle.Tensor, "__rmul__"),
+]
+
 # Operations that are linear, or pick one of their inputs. Their gradient shares out the relevance.
 # With an asterisk: only if a single one of the inputs depends on the image.
 _LINEAR = """
@@ -97,36 +105,51 @@ _LINEAR = """
 """
 LINEAR = set(_LINEAR.split())
 
-# For each network, the methods whose rules are known to reach every operation of it.
+# For each network, the methods whose rules reach every operation before certain outputs.
 REACHED: weakref.WeakKeyDictionary = weakref.WeakKeyDictionary()
 
 
 def check_reach(
     method: str,
     network: paddle.nn.Layer,
+    passed: ForwardPass,
     images: paddle.Tensor,
     rules: AbstractContextManager,
     known: Sequence[str] = (),
-) -> None:
+) -> bool:
     """Do a pass inside `rules`. Raise `ModelError` if it holds an operation without a rule.
 
-    `known`: operations besides `LINEAR` whose gradient is the rule.
+    Only outputs on which the scores of `passed` depend count. It must have kept the output of the
+    network. `known`: operations besides `LINEAR` whose gradient is the rule. Returns False if
+    there was nothing left to check.
     """
-    if method in REACHED.get(network, ()):
-        return
+    read = _outputs_read(passed)
+    if (method, read) in REACHED.get(network, ()):
+        return False
     with frozen(network), fast_layers(), paddle.enable_grad():
         images = images.detach()
         images.stop_gradient = False
         with rules:
             outputs = network(images)
-        floats = [out for out in tensors_in(outputs) if not out.stop_gradient]
+        every = tensors_in(outputs)
+        floats = [every[place] for place in read if not every[place].stop_gradient]
         if floats:
             total = paddle.add_n([out.sum().astype("float32") for out in floats])
             unknown = _unknown(total, LINEAR.union(known))
             total.backward()  # Paddle keeps the graph until then
             if unknown:
                 raise ModelError(_refusal(method, unknown[0]))
-    REACHED.setdefault(network, set()).add(method)
+    REACHED.setdefault(network, set()).add((method, read))
+    return True
+
+
+def _outputs_read(passed: ForwardPass) -> tuple[int, ...]:
+    """The places of the outputs of the network on which the scores depend."""
+    outputs = tensors_in(passed.calls[-1][1])
+    if len(outputs) < 2:
+        return tuple(range(len(outputs)))
+    slopes = gradients_or_none(passed.scores, outputs, again=True)
+    return tuple(place for place, slope in enumerate(slopes) if slope is not None)
 
 
 def _unknown(total: paddle.Tensor, known: set[str]) -> list[str]:
@@ -154,8 +177,10 @@ def _refusal(method: str, operation: str) -> str:
             f"{method} has no rule for {operation} as transformers use it; use "
             "transformer_attribution, or for a network without attention integrated_gradients"
         )
-    product = {"multiply": "a product", "divide": "a quotient"}.get(operation)
-    what = f"{product} of two feature maps" if product else f"the operation {operation}"
+    products = {"multiply": "a product of two", "divide": "a quotient of"}
+    what = f"the operation {operation}"
+    if operation in products:
+        what = f"{products[operation]} feature maps"
     return (
         f"{method} has no rule for {what} (or it works in place, or is compiled); "
         "use integrated_gradients"

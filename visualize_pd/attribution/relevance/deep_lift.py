@@ -13,7 +13,7 @@ from ...network.gradients import differentiate, record_forward
 from ...network.scores import Score, score_function
 from ..baselines import make_baseline
 from ..reduction import reduce
-from .carried import carried, check_reach, is_live, operations, replaced
+from .carried import PRODUCTS, carried, check_reach, is_live, operations, replaced
 
 _ACTIVATIONS = """
     relu relu6 leaky_relu prelu elu selu celu silu swish hardswish hardsigmoid sigmoid tanh gelu
@@ -47,10 +47,12 @@ def deep_lift(
         chosen = score_of(images, targets, score)[1]
     images, start = images.detach(), make_baseline(baseline, images)
     both = paddle.concat([images, start])
-    passed = record_forward(network, both, repeat(chosen, 2), score=score, rules=_rescaled())
+    passed = record_forward(
+        network, both, repeat(chosen, 2), score=score, layers=[network], rules=_rescaled()
+    )
     count = len(images)
     one = paddle.concat([images[:1], start[:1]])
-    check_reach("deep_lift", network, one, _rescaled(), ["batchnorm", "conv2dtranspose"])
+    check_reach("deep_lift", network, passed, one, _rescaled(), ["batchnorm", "conv2dtranspose"])
     with paddle.enable_grad():
         scores = passed.scores[:count]
     multiplier = differentiate(scores, [passed.images])[0][:count]
@@ -66,12 +68,7 @@ def _rescaled() -> Iterator[None]:
     """Inside the block a batch holds images and then their baselines, and all has its rule."""
     functions = dict.fromkeys(operations(*ACTIVATIONS), _activation)
     functions.update(dict.fromkeys(operations("pool2d", "max_pool2d_with_index"), _maximum))
-    products = [
-        (paddle._C_ops, "multiply"),
-        (paddle.Tensor, "__mul__"),
-        (paddle.Tensor, "__rmul__"),
-    ]
-    functions.update(dict.fromkeys(products, _product))
+    functions.update(dict.fromkeys(PRODUCTS, _product))
     with replaced(functions):
         yield
 

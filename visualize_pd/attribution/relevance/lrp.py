@@ -22,7 +22,7 @@ def lrp(
     targets: Any = None,
     *,
     composite: str = "epsilon_plus_flat",
-    epsilon: float = 1e-6,
+    epsilon: float = 0.0001,
     gamma: float = 0.25,
     alpha: float = 2.0,
     low: float | None = None,
@@ -40,23 +40,25 @@ def lrp(
     and highest pixel value of the box rule, by default those of each channel of each image.
 
     A BatchNorm is merged into the layer before it. A sum shares out the relevance by its parts,
-    average pooling too; a maximum gives all to its winner, an activation all to its input, and a
-    gate (sigmoid) nothing to itself. What is linear but no layer shares by its contributions. The
-    relevance starts as ∂score/∂output · output, which for a logit is the logit. `return_gap` also
-    returns Σ R − S_c, `[N]`. Without biases it is 0; with them it is large in deep networks.
+    average pooling too; a maximum gives all to its winner, and an activation all to its input. A
+    gate (sigmoid) gets nothing; of another product each factor gets half. What is linear but no
+    layer shares by its contributions. The relevance starts as ∂score/∂output · output, which for a
+    logit is the logit. `return_gap` also returns Σ R − S_c, `[N]`. Without biases it is 0; with
+    them it is large in deep networks.
     Raises `ModelError` for a network that has an operation without a rule, as transformers have.
     """
     rules = look_up("composite", composite, COMPOSITES)
     settings = Settings(epsilon, gamma, alpha, low, high)
     _check(settings)
     propagation = Propagation(rules, settings, MERGED.get(network, ()))
-    passed = record_forward(network, images, targets, score=score, rules=propagation.rules())
+    passed = record_forward(
+        network, images, targets, score=score, layers=[network], rules=propagation.rules()
+    )
     error = propagation.unconnected(passed.scores)
     if error:
         raise error
     checked = Propagation(rules, settings)
-    if network not in MERGED:
-        check_reach("lrp", network, images[:1], checked.rules(), BY_GRADIENT)
+    if check_reach("lrp", network, passed, images[:1], checked.rules(), BY_GRADIENT):
         MERGED[network] = checked.always_followed()
     (multiplier,) = differentiate(passed.scores, [passed.images])
     relevance = invertible(passed.images.detach()) * multiplier

@@ -13,7 +13,7 @@ from paddle.nn import functional
 from paddle.nn.functional import conv
 
 from ...core.errors import ModelError
-from .carried import carried, is_live, operations, replaced
+from .carried import PRODUCTS, carried, is_live, operations, replaced
 from .rules import Affine, Composite, Rule, Settings
 
 # Activations with f(0) = 0. All relevance passes: R / x = R / f(x) · f(x) / x. For a ReLU and a
@@ -56,6 +56,7 @@ class Propagation:
         }
         functions.update(dict.fromkeys(operations(*PASSED), _passed))
         functions.update(dict.fromkeys(operations(*GATES), self._gate))
+        functions.update(dict.fromkeys(PRODUCTS, _product))
         with replaced(functions):
             yield
         if self.waiting:
@@ -151,6 +152,18 @@ def _passed(original: Callable) -> Callable:
         return carried(y, [(x, ratio)])
 
     return activation
+
+
+def _product(original: Callable) -> Callable:
+    """Both factors get half of the relevance (Achtibat et al. 2024, AttnLRP)."""
+
+    def product(a: Any, b: Any, *others: Any, **options: Any) -> Any:
+        if not (is_live(a) and is_live(b)):
+            return original(a, b, *others, **options)
+        both = original(a, b.detach()) + original(b, a.detach())
+        return both * 0.5
+
+    return product
 
 
 def _sigmoid_error() -> ModelError:
