@@ -63,7 +63,12 @@ def record_or_reuse(
     that of a class.
     """
     kept = _kept.get()
-    if kept is not None and kept.network is network and kept.given is images and not callable(score):
+    if (
+        kept is not None
+        and kept.network is network
+        and kept.given is images
+        and not callable(score)
+    ):
         return kept.scored(targets, score), kept.blocks
     with capture_blocks(network) as blocks:
         return record_forward(network, images, targets, score=score, layers=layers), blocks
