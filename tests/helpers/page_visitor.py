@@ -23,11 +23,14 @@ class Visitor:
     def function(self, elem_id, event):
         """The function that is called at an event of a component, or when the page is loaded."""
         block = None if elem_id is None else component(self.page, elem_id)._id
-        for number, function in self.page.fns.items():
-            for target, name in function.targets:
-                if name == event and (elem_id is None or target == block):
-                    return number, function
-        raise KeyError((elem_id, event))
+        found = [
+            (len(function.outputs), number, function)
+            for number, function in self.page.fns.items()
+            for target, name in function.targets
+            if name == event and (elem_id is None or target == block)
+        ]
+        _, number, function = max(found, key=lambda each: each[0])
+        return number, function
 
     def do(self, elem_id, event, data=None, wait=True, headers=(), **values):
         """Send an event with its data, and values of components by their ids.
@@ -47,20 +50,19 @@ class Visitor:
             **{"data": inputs, "fn_index": number, "session_hash": self.name},
             **{"event_data": data, "trigger_id": None},
         }
-        self._post(
-            "/queue/join",
-            json.dumps(body).encode(),
-            {"Content-Type": "application/json", **dict(headers)},
-        )
-        return self.result() if wait else None
+        kind = {"Content-Type": "application/json", **dict(headers)}
+        joined = json.loads(self._post("/queue/join", json.dumps(body).encode(), kind))
+        return self.result(joined["event_id"]) if wait else None
 
-    def result(self):
-        """Wait for the end of the last event."""
+    def result(self, event):
+        """Wait for the end of an event."""
         stream = f"{self.address}/queue/data?session_hash={self.name}"
         with urllib.request.urlopen(stream, timeout=60) as lines:
             for line in lines:
                 message = json.loads(line[6:]) if line.startswith(b"data: ") else {}
-                if message.get("msg") == "process_completed":
+                if message.get("event_id") != event:
+                    continue
+                if message["msg"] == "process_completed":
                     output = message["output"]
                     if not message["success"]:
                         raise RuntimeError(str(output.get("error")))

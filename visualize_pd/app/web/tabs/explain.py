@@ -47,11 +47,20 @@ class ExplainTab:
     def _picture(self) -> None:
         show = self.shell.texts.show
         sources = ["upload", "clipboard", "webcam"]
-        self.upload = show(
-            gr.Image(sources=sources, height=180, elem_id="upload", buttons=[]),
-            label=("A picture: drop, paste or take one", "图片：拖入、粘贴或拍摄"),
+        show(
+            gr.Markdown(),
+            value=("**A picture:** drop it, paste it or take one", "**图片：**拖入、粘贴或拍摄"),
         )
-        self.upload.preprocess = _path_of
+        # Its own texts stay as they are: with an update Gradio would make it anew.
+        self.upload = gr.Image(
+            sources=sources,
+            label="A picture · 图片",
+            show_label=False,
+            height=150,
+            elem_id="upload",
+            buttons=[],
+        )
+        self.upload.preprocess = _path_of  # type: ignore[method-assign]
         self.thumbnails = gr.HTML("", js_on_load=pictures.PRESS, elem_id="samples")
         self.guesses = gr.HTML("", js_on_load=pictures.PRESS, elem_id="guesses")
         labels = self.classifier.labels or [f"class {index}" for index in range(self.classes)]
@@ -180,6 +189,8 @@ class ExplainTab:
         if upload is None:
             return [gr.skip()] * 4
         path, name = upload
+        if path is None:
+            raise ImageError("no file was uploaded; choose a picture")
         try:
             return [None, *self._look_at(session, Path(path), name, methods)]
         finally:
@@ -297,7 +308,7 @@ def _picture_of(session: Session) -> Picture:
     return session.picture
 
 
-def _path_of(upload: Any) -> tuple[str, str] | None:
+def _path_of(upload: Any) -> tuple[str | None, str] | None:
     """The path and the name of an uploaded file. The app opens it itself, by its own loader."""
     return None if upload is None else (upload.path, upload.orig_name or "")
 
