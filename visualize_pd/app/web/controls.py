@@ -53,17 +53,16 @@ class Control(NamedTuple):
 
     def checked(self, value: Any) -> Any:
         """The value as a config has it. Raises `ConfigError` for one that cannot be chosen."""
-        if self.kind == "several":
-            chosen = list(value or [])
-            if all(each in self.choices for each in chosen):
-                return chosen or self.default
+        if self.kind == "several" and isinstance(value, (list, tuple, type(None))):
+            if all(each in self.choices for each in value or []):
+                return list(value) if value else self.default
         elif value in (None, "") and self.default is None:
             return None
         elif value in (self.choices if self.kind == "choice" else ()) or self._is_switched(value):
             return value
         elif self.kind in ("whole", "number") and type(value) in (int, float):
-            whole = self.kind == "number" or value == int(value)
-            if whole and self.low <= value <= self.high:
+            fits = self.low <= value <= self.high  # not so for a value that is not a number
+            if fits and (self.kind == "number" or value == int(value)):
                 return int(value) if self.kind == "whole" else float(value)
         limits = f"{self.low:g} to {self.high:g}" if self.kind in ("whole", "number") else ""
         raise ConfigError(f"{self.name} cannot be {value!r}; choose {limits or 'from the list'}")
