@@ -2,10 +2,12 @@
 
 import io
 import json
+import re
 import shutil
 import time
 import zipfile
 
+import numpy as np
 import pytest
 from app_helpers import ROOT
 from conftest import opened
@@ -82,7 +84,7 @@ def heading(browser):
     return (texts(browser, "#maps h2") or [""])[0]
 
 
-def test_a_visit(page, browser, tmp_path, request):
+def test_a_visit(page, browser, tmp_path):
     from selenium.webdriver import ActionChains, Keys
 
     browser.get(page)
@@ -103,8 +105,9 @@ def test_a_visit(page, browser, tmp_path, request):
     # The value under the pointer, and a square that is covered: by the mouse, by the keyboard.
     frame = browser.find_elements("css selector", "#maps .frame")[1]
     ActionChains(browser).move_to_element(frame).perform()
-    reading = wait(lambda: [t for t in texts(browser, ".reading") if "(112, 112)" in t])[0]
-    assert float(reading.split()[-1]) == pytest.approx(float(reading.split()[-1]))
+    reading = wait(lambda: [t for t in texts(browser, ".reading") if t.startswith("Grad-CAM")])[0]
+    column, row, value = map(float, re.findall(r"-?[\d.]+(?:e-\d+)?", reading))
+    assert abs(column - 112) < 3 and abs(row - 112) < 3
     frame.click()
     wait(lambda: all("→" in text for text in texts(browser, ".guess .share")))
     press(browser, "#uncover")
@@ -127,7 +130,16 @@ def test_a_visit(page, browser, tmp_path, request):
     for name in ("tiger_cat_pp.jpg", "tiger_cat_pp.npy"):
         before = (tmp_path / "images/method_1" / name).read_bytes()
         assert (tmp_path / "again/method_1" / name).read_bytes() == before
+    raw = np.load(tmp_path / "images/method_1/tiger_cat_pp.npy")
+    step = float(np.ptp(raw)) / 60_000
+    assert raw[0, int(row), int(column)] == pytest.approx(value, rel=1e-3, abs=step)
     assert (tmp_path / "tiger_cat.jpg").read_bytes() == CAT.read_bytes()
+
+    # Compare two methods.
+    box = browser.find_element("css selector", "#methods input")
+    box.send_keys("occlusion", Keys.ENTER)
+    wait(lambda: texts(browser, "#maps figcaption") == ["Picture", "Grad-CAM", "Occlusion"])
+    press(browser, "#maps h2")
     take_screenshot(browser, tmp_path)
 
 
