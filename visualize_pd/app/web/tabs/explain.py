@@ -56,7 +56,7 @@ class ExplainTab:
             sources=sources,
             label="A picture · 图片",
             show_label=False,
-            height=150,
+            height=190,
             elem_id="upload",
             buttons=[],
         )
