@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-<<<<<<< HEAD
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
-=======
-from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
->>>>>>> main
 from typing import Any, NamedTuple
 
 import paddle
