@@ -169,7 +169,9 @@ def test_convolutions_after_the_tokens_are_the_default():
 
 
 def test_a_layer_without_maps_is_refused():
-    with pytest.raises(ConfigError, match=r"layer .head. returns .* not tokens of the image; visualize-pd models"):
+    with pytest.raises(
+        ConfigError, match=r"layer .head. returns .* not tokens of the image; visualize-pd models"
+    ):
         METHODS["grad_cam"](Vit(), images(), 1, target_layer="head")
 
 
