@@ -39,6 +39,8 @@ setup(
         "localise": ["opencv-python-headless>=4.5"],
         "evaluate": ["matplotlib>=3.5"],
         "tif": ["tifffile"],
+        # Gradio 6 needs Python 3.10.
+        "app": ["gradio>=6; python_version >= '3.10'"],
         "onnx": ["onnx>=1.14"],
         # What PaddleClas needs; itself it pins an old NumPy: pip install --no-deps paddleclas
         "paddleclas": ["requests", "scikit-learn", "scipy", "six"],
@@ -60,6 +62,7 @@ setup(
             "scipy",
             "six",
             "selenium>=4.10",
+            "gradio>=6; python_version >= '3.10'",
             "nbclient>=0.8",
             "nbformat>=5",
             "ipykernel>=6",

@@ -34,6 +34,10 @@ class ScoreError(VisualizeError):
     """A score function that fails, or returns something else than a score for each image."""
 
 
+class StoppedError(VisualizeError):
+    """A computation that somebody has stopped."""
+
+
 class TargetError(VisualizeError):
     """A class that the network does not have."""
 

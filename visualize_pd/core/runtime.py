@@ -118,8 +118,17 @@ if _too_old(paddle.__version__):
 _keep_freed_memory()
 
 
-if _set_threads:
-    threadpoolctl.threadpool_limits(max(1, _available_cpus() // _local_rank_or_size("SIZE", 1)))
+def use_threads() -> None:
+    """Set the number of CPU threads, unless the user has set it.
+
+    It is set at import. OpenMP keeps a number for each thread that computes, so a thread other than
+    the main one must call this before it computes.
+    """
+    if _set_threads:
+        threadpoolctl.threadpool_limits(max(1, _available_cpus() // _local_rank_or_size("SIZE", 1)))
+
+
+use_threads()
 
 
 def share_of_run() -> tuple[int, int]:

@@ -16,6 +16,7 @@ from tqdm import tqdm
 
 from ..core.checks import check_count
 from ..core.errors import ImageError
+from ..core.stopping import check_stop
 from .hooks import capture_outputs, frozen
 from .scores import Score, check_images, score_function
 
@@ -37,7 +38,7 @@ OUTPUT_BYTES = 5  # for each number that a layer returns
 def batches(count: int, size: int, what: str) -> Iterator[slice]:
     """Split `count` things into slices of about the same length, at most `size`.
 
-    If the work takes long, a progress bar is shown. If it will take very long, a warning with the
+    Between two slices the work can be stopped. If it takes long, a progress bar is shown. If it will take very long, a warning with the
     estimated time follows after the first slice.
     """
     check_count("batch_size", size)
@@ -45,6 +46,7 @@ def batches(count: int, size: int, what: str) -> Iterator[slice]:
     started = time.monotonic()
     with tqdm(total=count, desc=what, delay=2, leave=False, disable=None) as bar:
         for r in range(rounds):
+            check_stop()
             part = slice(count * r // rounds, count * (r + 1) // rounds)
             yield part
             bar.update(part.stop - part.start)

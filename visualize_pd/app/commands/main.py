@@ -15,7 +15,7 @@ from .evaluate import evaluate_command
 from .methods import methods_command
 from .models import models_command
 from .parser import plain_parser
-from .scripts import explain_command, generate_command
+from .scripts import app_command, explain_command, generate_command
 from .weights import weights_command
 
 Command = Callable[[], int]
@@ -25,6 +25,7 @@ commands:
   explain    which pixels made the network give this score to this class?
   generate   what does the network think that this class looks like?
   evaluate   measure maps and generated pictures
+  app        all of this on a page in the browser
   models     the networks that can be loaded by name, and the layers of a network
   methods    the methods that explain images, and the options of a method
   weights    where weights come from; convert, check and download them
@@ -62,10 +63,15 @@ def _evaluate(prog: str, arguments: Sequence[str]) -> Command:
     return partial(evaluate_command, arguments, prog)
 
 
+def _app(prog: str, arguments: Sequence[str]) -> Command:
+    return partial(app_command, default_config("app.yaml"), arguments, prog)
+
+
 COMMANDS: dict[str, Callable[[str, Sequence[str]], Command]] = {
     "explain": _explain,
     "generate": _generate,
     "evaluate": _evaluate,
+    "app": _app,
     "models": models_command,
     "methods": methods_command,
     "weights": weights_command,

@@ -83,14 +83,19 @@ def run_command(
     schema: type,
     run: Callable[[Any, argparse.Namespace], int],
     arguments: Sequence[str] | None = None,
+    needs_samples: bool = True,
 ) -> int:
-    """Read the arguments and the config, call `run` with them, and return the exit code."""
+    """Read the arguments and the config, call `run` with them, and return the exit code.
+
+    With `needs_samples`, sample pictures that the config names must exist.
+    """
     protect_streams()
     options = parser.parse_args(arguments)
 
     def configured() -> int:
         config = load_config(schema, _existing(options.config), options.overrides)
-        _check_samples(config)
+        if needs_samples:
+            _check_samples(config)
         return run(config, options)
 
     return exit_code(configured)

@@ -1,8 +1,9 @@
-"""The two scripts, `method_1_pp.py` and `method_2_pp.py`."""
+"""The two scripts, `method_1_pp.py` and `method_2_pp.py`, and the page `app.py`."""
 
 from __future__ import annotations
 
 import argparse
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -26,6 +27,12 @@ examples:
   {command} --config configs/class_image_paper.yaml -o lambda=0.01
   {command} -o target="[flamingo, toucan]" -o animation.score=true
   {command} -o init=dog.jpg -o priors.shift=0 --resume
+"""
+APP_EXAMPLES = """\
+examples:
+  {command}
+  {command} --model resnet18 --weights runs/best.pdparams --port 8080
+  {command} -o method=saliency -o images=photos
 """
 
 
@@ -69,3 +76,38 @@ def generate_command(
     )
     parser.add_argument("--resume", action="store_true", help="continue a run that was interrupted")
     return run_command(parser, GenerateConfig, run, arguments)
+
+
+def app_command(
+    default: Path, arguments: Sequence[str] | None = None, command: str = "python app.py"
+) -> int:
+    """The page in a browser. It runs until somebody interrupts it."""
+
+    def run(config: ExplainConfig, options: argparse.Namespace) -> int:
+        from ..web.launch import serve
+
+        serve(config, options.host, options.port, options.share)
+        return DONE
+
+    description = "Open a page in the browser: drop a picture, click a class, see why."
+    examples = APP_EXAMPLES.format(command=command)
+    parser = config_parser(default, ExplainConfig, description, examples, command)
+    for name, key in (("model", "model"), ("weights", "model.weights")):
+        parser.add_argument(
+            f"--{name}",
+            dest="overrides",
+            action="append",
+            metavar=name.upper(),
+            type=lambda value, key=key: f"{key}={json.dumps(value)}",  # type: ignore[misc]
+            help=f"the same as -o {key}={name.upper()}",
+        )
+    parser.add_argument(
+        "--host", help="the address to listen at (default: 127.0.0.1, this machine)"
+    )
+    parser.add_argument("--port", type=int, help="the port (default: the first free one from 7860)")
+    parser.add_argument(
+        "--share",
+        action="store_true",
+        help="let Gradio make a public link that anybody can open; without it nothing is shared",
+    )
+    return run_command(parser, ExplainConfig, run, arguments, needs_samples=False)

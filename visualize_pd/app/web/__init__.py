@@ -1,0 +1,1 @@
+"""The page of `visualize-pd app`, which does in a browser what the scripts do."""

@@ -1,0 +1,119 @@
+"""What every tab gets: the network, the texts, and the way to run a computation in the queue."""
+
+from __future__ import annotations
+
+import html
+import inspect
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+from weakref import WeakValueDictionary
+
+import gradio as gr
+
+from ...core.errors import VisualizeError
+from ...core.text import printable
+from ...models.classifier import Classifier
+from ..config.schema import ExplainConfig
+from .session import Desk, Session
+from .texts import Texts, text
+
+logger = logging.getLogger("visualize_pd")
+QUEUE = "computing"  # the name of the queue in which people wait
+FAULT = (
+    "Something went wrong here; the log of the server tells more.",
+    "服务器出错了，详情见服务器的日志。",
+)
+ERROR = ("Error", "错误")
+
+
+class Shell:
+    """The page that is being built. A tab adds its components and connects them with `on`."""
+
+    def __init__(self, classifier: Classifier, config: ExplainConfig, desk: Desk):
+        self.classifier, self.config, self.desk = classifier, config, desk
+        self.texts = Texts()
+        self.state = gr.State(Session())
+        self.people: WeakValueDictionary[str, Session] = WeakValueDictionary()
+
+    def on(
+        self,
+        event: Callable,
+        function: Callable,
+        inputs: Sequence[Any] = (),
+        outputs: Sequence[Any] = (),
+        *,
+        queued: bool = True,
+        data: bool = False,
+        **options: Any,
+    ) -> Any:
+        """Call `function(session, *values)` at an event such as `button.click`.
+
+        A queued function computes: it waits in the queue and runs in the thread of the desk. It may
+        be a generator, whose results are shown while it runs. `queued=False` is for what takes no
+        time, such as new colours. With `data` the function gets what a `trigger` in the browser
+        sent, as a dict after the session. A `VisualizeError` is shown as its sentence.
+        """
+        handler = self._streaming if inspect.isgeneratorfunction(function) else self._returning
+        waiting: dict[str, Any] = {"concurrency_limit": 1, "concurrency_id": QUEUE}
+        if not queued:
+            waiting = {"queue": False, "show_progress": "hidden"}
+        return event(
+            handler(function, queued, data),
+            [self.state, *inputs],
+            list(outputs),
+            **{"api_name": False, **waiting, **options},
+        )
+
+    def _returning(self, function: Callable, queued: bool, data: bool) -> Callable:
+        def handle(request: gr.Request, event: gr.EventData, session: Session, *values: Any) -> Any:
+            given = self._given(request, event, session, data)
+            with told(session):
+                if not queued:
+                    return function(session, *given, *values)
+                return self.desk.run(session, lambda: function(session, *given, *values))
+
+        return handle
+
+    def _streaming(self, function: Callable, _queued: bool, data: bool) -> Callable:
+        def handle(
+            request: gr.Request, event: gr.EventData, session: Session, *values: Any
+        ) -> Iterator[Any]:
+            given = self._given(request, event, session, data)
+            with told(session):
+                yield from self.desk.stream(session, lambda: function(session, *given, *values))
+
+        return handle
+
+    def _given(
+        self, request: gr.Request, event: gr.EventData, session: Session, data: bool
+    ) -> list[dict]:
+        if request is not None and request.session_hash:
+            self.people[request.session_hash] = session
+        sent = getattr(event, "_data", None)
+        return [sent if isinstance(sent, dict) else {}] if data else []
+
+    def leave(self, request: gr.Request) -> None:
+        """A person has closed the page: stop what runs for them, and forget what they had."""
+        session = self.people.pop(request.session_hash or "", None)
+        if session is not None:
+            session.stop()
+            session.forget()
+
+
+@contextmanager
+def told(session: Session) -> Iterator[None]:
+    """Show an error in the block as one sentence. What no person can cause goes to the log."""
+    title = text(ERROR, session.language)
+    try:
+        yield
+    except gr.Error:
+        raise
+    except VisualizeError as error:
+        sentence = html.escape(printable(error))
+        raise gr.Error(sentence, title=title, print_exception=False) from None
+    except Exception:
+        logger.exception("an error on the page")
+        sentence = text(FAULT, session.language)
+        raise gr.Error(sentence, title=title, print_exception=False) from None
