@@ -15,6 +15,7 @@ setup(
     package_dir={"visualize_pd.configs": "configs"},
     package_data={
         "visualize_pd.app.report": ["page.html"],
+        "visualize_pd.app.web": ["page.css"],
         "visualize_pd.configs": ["*.yaml"],
         "visualize_pd.models": ["imagenet_classes.txt"],
     },

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any, NamedTuple
 
 import paddle
@@ -13,6 +15,8 @@ from .hooks import Calls, capture_outputs, frozen
 from .relu_rules import REACHED, check_reach, relu_rule
 from .scores import Score, check_images, score_outputs
 from .scores.functions import check_connected
+
+_retained: ContextVar[bool] = ContextVar("graphs are retained", default=False)
 
 
 class ForwardPass(NamedTuple):
@@ -94,6 +98,7 @@ def gradients_or_none(
 
     With `again`, further gradients of the same scores can be taken later.
     """
+    again = again or _retained.get()
     reached = {id(tensor): tensor for tensor in tensors if not tensor.stop_gradient}
     found: dict[int, Any] = {}
     if reached and not scores.stop_gradient:
@@ -103,6 +108,16 @@ def gradients_or_none(
             )
         found = dict(zip(reached, slopes))
     return [found.get(id(tensor)) for tensor in tensors]
+
+
+@contextmanager
+def retained_graphs() -> Iterator[None]:
+    """Inside the block, further gradients of every pass can be taken later."""
+    token = _retained.set(True)
+    try:
+        yield
+    finally:
+        _retained.reset(token)
 
 
 def input_gradient(

@@ -123,9 +123,9 @@ def explain_batch(
     CHECKED.add(network)  # it is checked here, and an error follows in place of a warning
     with network_errors(classifier, batch[0][1].geometry.image):
         with hooks.capture_outputs(network) as calls:
-            maps = [[_maps(methods[0], network, images, first)]]
+            maps = [[maps_of(methods[0], network, images, first)]]
         if functions:
-            maps[0] += [_maps(method, network, images, None) for method in methods[1:]]
+            maps[0] += [maps_of(method, network, images, None) for method in methods[1:]]
             scores = _scores(functions, network, calls[0][1], images)
             targets, shares = np.empty((len(batch), 0), "int64"), np.empty((len(batch), 0))
             others = np.empty((len(batch), 0, 0), "int64")
@@ -137,7 +137,7 @@ def explain_batch(
             shares = probabilities(logits, activation_of(network)).numpy()
         for t, classes in enumerate(targets.T.tolist()):
             row = maps[0] if t == 0 else []
-            row += [_maps(method, network, images, classes) for method in methods[len(row) :]]
+            row += [maps_of(method, network, images, classes) for method in methods[len(row) :]]
             if t > 0:
                 maps.append(row)
     pictures = classifier.to_pixels(images)
@@ -200,9 +200,10 @@ def notes_of(explained: Explanation) -> list[str]:
     return ["the map has the same value everywhere" if each else "" for each in flat]
 
 
-def _maps(
+def maps_of(
     method: ConfiguredMethod, network: paddle.nn.Layer, images: paddle.Tensor, targets: Any
 ) -> list[Map]:
+    """The map of each image and its class by one method. `targets` are those of the method."""
     attribution, gap = method.attribution(network, images, targets)
     whole, reduced = attribution.numpy(), method.reduced(attribution).numpy()
     if not np.isfinite(whole).all():

@@ -35,10 +35,13 @@ from .writer import FigureWriter
 Say = Callable[[str], None]
 
 
-def explain(config: ExplainConfig, say: Say, complain: Say) -> tuple[int, int]:
+def explain(
+    config: ExplainConfig, say: Say, complain: Say, classifier: Classifier | None = None
+) -> tuple[int, int]:
     """Explain every image of a config. Return how many were explained and how many were skipped.
 
     `say` is called with a line for each image, and `complain` with a line for each skipped image.
+    `classifier` is the network of the config if it is loaded already.
     Several processes share the images. Both counts are those of all processes together. Raises
     `OutputError` if results are gone at the end.
     """
@@ -48,7 +51,7 @@ def explain(config: ExplainConfig, say: Say, complain: Say) -> tuple[int, int]:
     folder = make_output_folder(Path(config.output) / "method_1")
     runtime.use_device(config.device)
     use_fast(config.fast)
-    classifier = load_model(**as_dict(config.model))
+    classifier = classifier or load_model(**as_dict(config.model))
     wanted = parse_targets(config.target, classifier.labels)
     methods = [method.prepared(classifier) for method in methods]
     _check_memory(config, classifier, len(paths))

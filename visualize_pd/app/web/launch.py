@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
 import tempfile
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...core.config import as_dict
 from ...core.errors import ConfigError
+from ...core.text import printable
 from ..config.schema import ExplainConfig
 
 if TYPE_CHECKING:
@@ -16,7 +18,7 @@ if TYPE_CHECKING:
 
 MISSING = 'the app needs Gradio; in the project\'s folder run pip install -e ".[app]"'
 OLDEST = 6  # the major version of Gradio from which on its HTML component has scripts
-LARGEST_FILE = "40mb"
+LARGEST_FILE = "20mb"
 MOST_PEOPLE = 500
 
 
@@ -61,12 +63,31 @@ def serve(
     os.environ["GRADIO_TEMP_DIR"] = folder  # Gradio reads it when it is imported
     try:
         page = make_app(config)
-        page.launch(server_name=host, server_port=port, share=share, **LAUNCH)
+        launch(page, host, port, share)
+        page.block_thread()
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+def launch(
+    page: gr.Blocks, host: str | None = None, port: int | None = None, share: bool = False
+) -> str:
+    """Open the address of a page, and return it. Raises `ConfigError` for a port that is taken."""
+    from .page import LOOK
+
+    for name in ("httpx", "httpx2"):  # they log every request
+        logging.getLogger(name).setLevel(logging.WARNING)
+    try:
+        _, address, _ = page.launch(
+            server_name=host, server_port=port, share=share, **LAUNCH, **LOOK
+        )
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"the page cannot be opened: {printable(error)}") from error
+    return address
+
+
 LAUNCH: dict[str, Any] = {
+    "prevent_thread_lock": True,
     "max_file_size": LARGEST_FILE,
     "state_session_capacity": MOST_PEOPLE,
     "show_error": False,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import html
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
@@ -10,10 +12,19 @@ from ...models.classifier import Classifier
 from ..config.schema import ExplainConfig
 from .session import Desk, Session
 from .shell import Shell
-from .tabs.explain import add_explain_tab
-from .texts import CHINESE, ENGLISH, preferred_language
+from .tabs.explain import ExplainTab
+from .texts import CHINESE, ENGLISH, LANGUAGES, preferred_language
 
-TABS = [add_explain_tab]  # in their order on the page
+TABS = [ExplainTab]  # in their order on the page
+LOOK: dict[str, Any] = {
+    "css": Path(__file__).with_name("page.css").read_text(encoding="utf-8"),
+    "theme": gr.themes.Default(  # with the fonts of the machine: nothing is loaded from elsewhere
+        primary_hue="teal",
+        neutral_hue="slate",
+        font=["system-ui", "PingFang SC", "Microsoft YaHei", "sans-serif"],
+        font_mono=["ui-monospace", "Consolas", "monospace"],
+    ),
+}
 
 
 def build_page(classifier: Classifier, config: ExplainConfig, desk: Desk) -> gr.Blocks:
@@ -21,28 +32,31 @@ def build_page(classifier: Classifier, config: ExplainConfig, desk: Desk) -> gr.
     with gr.Blocks(title="visualize_pd", analytics_enabled=False) as page:
         shell = Shell(classifier, config, desk)
         with gr.Row(elem_id="head"):
-            gr.Markdown(f"# visualize_pd\n{classifier.title}")
+            title = html.escape(classifier.title)
+            gr.HTML(f"<h1>visualize_pd</h1><p>{title}</p>", js_on_load=None)
             language = gr.Radio(
                 [("English", ENGLISH), ("中文", CHINESE)],
                 value=ENGLISH,
                 label="Language · 语言",
+                show_label=False,
                 elem_id="language",
             )
         with gr.Tabs():
-            for add_tab in TABS:
-                add_tab(shell)
+            for tab in TABS:
+                tab(shell)
 
         def switch(session: Session, chosen: str) -> list[Any]:
-            session.language = chosen if chosen in (ENGLISH, CHINESE) else ENGLISH
-            return shell.texts.updates(session.language)
+            session.language = chosen if chosen in LANGUAGES else ENGLISH
+            return shell.updates(session)
 
         def greet(request: gr.Request, session: Session) -> list[Any]:
-            shell.people[request.session_hash or ""] = session
             session.language = preferred_language(request.headers.get("accept-language", ""))
-            return [session.language, *shell.texts.updates(session.language)]
+            return [session.language, *shell.updates(session)]
 
-        texts = shell.texts.components
-        shell.on(language.input, switch, [language], texts, queued=False)
-        page.load(greet, [shell.state], [language, *texts], queue=False, api_name=False)
+        shell.on(language.input, switch, [language], shell.in_language, queued=False)
+        outputs = [language, *shell.in_language]
+        page.load(
+            greet, [shell.state], outputs, queue=False, api_name=False, show_progress="hidden"
+        )
         page.unload(shell.leave)
     return page

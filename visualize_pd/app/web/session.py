@@ -14,9 +14,11 @@ import paddle
 from ...core import runtime
 from ...core.stopping import check_stop, stoppable
 from ...models.preprocess import View
+from ...network.kept_pass import KeptPass
 from .texts import ENGLISH
 
 Result = TypeVar("Result")
+MOST_KEPT = 4  # forward passes, each of them tens of MB
 _END = object()
 
 
@@ -67,6 +69,7 @@ class Desk:
 
     def __init__(self) -> None:
         self.worker = ThreadPoolExecutor(1, "computing", initializer=runtime.use_threads)
+        self.kept: list[KeptPass] = []
 
     def run(self, session: Session, compute: Callable[[], Result]) -> Result:
         """The result of a computation. Raises `StoppedError` if `session.stop` ends it."""
@@ -108,6 +111,18 @@ class Desk:
         finally:
             asked.set()
             session.stops.discard(asked)
+
+    def kept_pass(self, network: paddle.nn.Layer, images: paddle.Tensor) -> KeptPass:
+        """The forward pass of images, made before or now. The last few of all people are kept."""
+        found = next((kept for kept in self.kept if kept.given is images), None)
+        kept = found or KeptPass(network, images)
+        self.kept = [*(each for each in self.kept if each is not kept), kept][-MOST_KEPT:]
+        return kept
+
+    def drop(self, picture: Picture | None) -> None:
+        """Forget the pass of a picture that nobody uses any more."""
+        if picture is not None:
+            self.kept = [kept for kept in self.kept if kept.given is not picture.images]
 
     def close(self) -> None:
         """End the thread."""

@@ -35,6 +35,7 @@ class Shell:
         self.classifier, self.config, self.desk = classifier, config, desk
         self.texts = Texts()
         self.state = gr.State(Session())
+        self.redrawn: list[tuple[Callable[[Session], list[Any]], Sequence[Any]]] = []
         self.people: WeakValueDictionary[str, Session] = WeakValueDictionary()
 
     def on(
@@ -65,6 +66,20 @@ class Shell:
             list(outputs),
             **{"api_name": False, **waiting, **options},
         )
+
+    def redraw(self, function: Callable[[Session], list[Any]], outputs: Sequence[Any]) -> None:
+        """Call `function(session)` when the language changes. It returns a value for each output."""
+        self.redrawn.append((function, outputs))
+
+    @property
+    def in_language(self) -> list[Any]:
+        """All components that change with the language."""
+        return self.texts.components + [each for _, outputs in self.redrawn for each in outputs]
+
+    def updates(self, session: Session) -> list[Any]:
+        """The updates of `in_language`."""
+        redrawn = [value for function, _ in self.redrawn for value in function(session)]
+        return self.texts.updates(session.language) + redrawn
 
     def _returning(self, function: Callable, queued: bool, data: bool) -> Callable:
         def handle(request: gr.Request, event: gr.EventData, session: Session, *values: Any) -> Any:
@@ -99,6 +114,7 @@ class Shell:
         session = self.people.pop(request.session_hash or "", None)
         if session is not None:
             session.stop()
+            self.desk.drop(session.picture)
             session.forget()
 
 

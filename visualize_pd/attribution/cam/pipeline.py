@@ -14,12 +14,12 @@ from typing import Any, NamedTuple
 import paddle
 from paddle.nn import functional
 
-from ...network.gradients import ForwardPass, differentiate, input_gradient, record_forward
+from ...network.gradients import ForwardPass, differentiate, input_gradient
 from ...network.hooks import Calls
+from ...network.kept_pass import record_or_reuse
 from ...network.layers.by_name import find_layers
 from ...network.layers.feature_maps import (
     FeatureMaps,
-    capture_blocks,
     default_feature_maps,
     named_feature_maps,
 )
@@ -129,19 +129,15 @@ def _layers(
 ) -> tuple[list[CamInputs], paddle.Tensor]:
     """Run one forward pass. Return the inputs of a rule for each layer, and the images' classes."""
     if names is None:
-        with capture_blocks(network) as blocks:
-            forward = record_forward(
-                network, images, targets, score=score, layers=network.sublayers()
-            )
+        every = network.sublayers()
+        forward, blocks = record_or_reuse(network, images, targets, score, every)
         found = [default_feature_maps(network, forward, blocks)]
     else:
         names = [names] if isinstance(names, str) else names
         named = find_layers(network, names)
         convolutions = [each for each in network.sublayers() if isinstance(each, paddle.nn.Conv2D)]
-        layers = {id(layer): layer for layer in (*named, *convolutions)}
-        forward = record_forward(
-            network, images, targets, score=score, layers=list(layers.values())
-        )
+        layers = list({id(layer): layer for layer in (*named, *convolutions)}.values())
+        forward, _ = record_or_reuse(network, images, targets, score, layers)
         found = [named_feature_maps(network, forward, *each) for each in zip(names, named)]
         if gradients:
             slopes = differentiate(forward.scores, [each.output for each in found])

@@ -1,13 +1,321 @@
-"""The tab that explains a picture."""
+"""The tab that explains a picture: its components, and what happens when they are used."""
 
 from __future__ import annotations
 
+import os
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
 import gradio as gr
+from PIL import Image
 
+from ....attribution.methods import METHODS, TITLES
+from ....core.errors import ConfigError, ImageError, TargetError
+from ....core.images import find_images, load_image
+from ...drawing import COLORMAPS
+from ..controls import controls_of, layers_with_maps
+from ..session import Picture, Session
 from ..shell import Shell
+from . import explaining, pictures
+from .explaining import Question
+
+NAME = "explain"  # of the tab, in a session
+MOST_SAMPLES = 12
+NO_PICTURE = "choose a picture first"
 
 
-def add_explain_tab(shell: Shell) -> None:
-    """Add the tab that explains a picture."""
-    with shell.texts.show(gr.Tab(id="explain"), label=("Explain", "解释")):
-        gr.Markdown("…")
+class Upload(gr.Image):
+    """An image of which only the path of the uploaded file is taken. The app opens it itself."""
+
+    def get_block_name(self) -> str:
+        return "image"
+
+    def preprocess(self, payload: Any) -> Any:
+        return None if payload is None else (payload.path, payload.orig_name)
+
+
+class ExplainTab:
+    """Adds the tab to the page."""
+
+    def __init__(self, shell: Shell):
+        self.shell, self.classifier = shell, shell.classifier
+        self.layers = shell.desk.run(Session(), lambda: layers_with_maps(shell.classifier))
+        methods = shell.config.compare or [shell.config.method]
+        self.start = [each if isinstance(each, dict) else {"name": each} for each in methods]
+        self.samples = _samples(shell.config.images)
+        self.small = [_thumbnail(path) for path in self.samples]
+        with shell.texts.show(gr.Tab(id=NAME), label=("Explain", "解释")):
+            with gr.Row():
+                with gr.Column(scale=2, min_width=300):
+                    self._picture()
+                with gr.Column(scale=5, min_width=320):
+                    self._maps()
+        self._connect()
+
+    def _picture(self) -> None:
+        show = self.shell.texts.show
+        sources = ["upload", "clipboard", "webcam"]
+        self.upload = show(
+            Upload(sources=sources, height=180, elem_id="upload", buttons=[]),
+            label=("A picture: drop, paste or take one", "图片：拖入、粘贴或拍摄"),
+        )
+        self.thumbnails = gr.HTML("", js_on_load=pictures.PRESS, elem_id="samples")
+        self.guesses = gr.HTML("", js_on_load=pictures.PRESS, elem_id="guesses")
+        labels = self.classifier.labels or []
+        names = [(f"{label} ({index})", index) for index, label in enumerate(labels)]
+        self.search = show(
+            gr.Dropdown(names, value=None, elem_id="search", visible=bool(names)),
+            label=("Any class", "任意类别"),
+            info=("type a part of its name", "输入名称的一部分"),
+        )
+
+    def _maps(self) -> None:
+        show = self.shell.texts.show
+        choices = [(TITLES.get(name, name.replace("_", " ")), name) for name in METHODS]
+        choices = [(name if title == "gradients" else title, name) for title, name in choices]
+        with gr.Row(equal_height=True):
+            self.methods = show(
+                gr.Dropdown(
+                    choices,
+                    value=[each["name"] for each in self.start],
+                    multiselect=True,
+                    max_choices=explaining.MOST_METHODS,
+                    scale=4,
+                    elem_id="methods",
+                ),
+                label=("Methods, side by side", "方法（并排比较）"),
+            )
+            self.run = show(gr.Button(variant="primary", elem_id="run"), value=("Explain", "解释"))
+            self.stop = show(gr.Button(elem_id="stop"), value=("Stop", "停止"))
+        self.maps = gr.HTML("", js_on_load=pictures.MAPS, elem_id="maps", values=[])
+        with gr.Row():
+            self.opacity = show(
+                gr.Slider(0, 1, 0.5, step=0.05, elem_id="opacity"), label=("Opacity", "不透明度")
+            )
+            self.colours = show(
+                gr.Dropdown(
+                    ["auto", *COLORMAPS], value=self.shell.config.colormap, elem_id="colours"
+                ),
+                label=("Colours", "颜色"),
+            )
+            self.side = show(
+                gr.Slider(0.05, 0.5, 0.2, step=0.05, elem_id="side"),
+                label=("Covered square", "遮挡方块的大小"),
+                info=("a share of the shorter side", "占短边的比例"),
+            )
+            self.uncover = show(gr.Button(elem_id="uncover"), value=("Uncover", "取消遮挡"))
+        with show(gr.Accordion(open=False, elem_id="options"), label=("Options", "选项")):
+            self._options()
+        self.download = show(
+            gr.Button(elem_id="download"),
+            value=("Figure, raw map and config", "下载：图、原始数据和配置"),
+        )
+        self.files = gr.HTML("", js_on_load=None, elem_id="files")
+
+    def _options(self) -> None:
+        """The controls of the methods that are chosen. They are made anew when others are."""
+
+        @gr.render(inputs=[self.shell.state, self.methods])
+        def render(session: Session, methods: list[str]) -> None:
+            question = self.question(session)
+            for method in methods or []:
+                chosen = question.options.get(method, {})
+                with gr.Group():
+                    gr.Markdown(f"**{TITLES.get(method, method)}** · `{method}`")
+                    with gr.Row():
+                        for control in controls_of(method, list(self.layers)):
+                            value = chosen.get(control.name, control.default)
+                            component = control.component(value)
+                            self.shell.on(
+                                component.change,
+                                self._setter(method, control.name),
+                                [component],
+                                queued=False,
+                            )
+
+    def _setter(self, method: str, option: str) -> Any:
+        def choose(session: Session, value: Any) -> None:
+            self.question(session).options.setdefault(method, {})[option] = value
+
+        return choose
+
+    def _connect(self) -> None:
+        on = self.shell.on
+        answer = [self.guesses, self.maps, self.files]
+        asked = [self.methods]
+        look = [self.opacity, self.colours]
+        on(
+            self.upload.change,
+            self.choose,
+            [self.upload, *asked],
+            [self.upload, *answer],
+            show_progress_on=[self.maps],
+        )
+        for event, function, data in (
+            (self.thumbnails.press, self.sample, True),
+            (self.guesses.press, self.press, True),
+            (self.search.input, self.any_class, False),
+            (self.run.click, self.explain, False),
+            (self.methods.input, self.explain, False),
+        ):
+            inputs = [self.search, *asked] if event == self.search.input else asked
+            on(event, function, inputs, answer, data=data, show_progress_on=[self.maps])
+        on(self.maps.cover, self.cover, [self.side], [self.guesses, self.maps], data=True)
+        on(self.uncover.click, self.show_all, [], [self.guesses, self.maps], queued=False)
+        for event in (self.opacity.input, self.colours.input):
+            on(event, self.recolour, look, [self.maps], queued=False, trigger_mode="always_last")
+        on(self.download.click, self.prepare, asked, [self.files], show_progress_on=[self.files])
+        on(self.stop.click, lambda session: session.stop(), queued=False)
+        self.shell.redraw(self.in_language, [self.thumbnails, self.guesses, self.maps])
+
+    def question(self, session: Session) -> Question:
+        """What the person asks on this tab."""
+        if NAME not in session.of_tab:
+            options = {
+                each["name"]: {key: value for key, value in each.items() if key != "name"}
+                for each in self.start
+            }
+            question = Question([each["name"] for each in self.start], options)
+            question.colormap = self.shell.config.colormap
+            session.of_tab[NAME] = question
+        return session.of_tab[NAME]
+
+    def choose(self, session: Session, upload: Any, methods: list[str]) -> list[Any]:
+        """A person has brought a picture. Its file is removed when it has been read."""
+        if upload is None:
+            return [gr.skip()] * 4
+        path, name = upload
+        try:
+            return [None, *self._look_at(session, Path(path), name or "", methods)]
+        finally:
+            with suppress(OSError):
+                os.remove(path)
+
+    def sample(self, session: Session, data: dict, methods: list[str]) -> list[Any]:
+        """A person has chosen one of the samples, by its number."""
+        number = data.get("sample")
+        if type(number) is not int or not 0 <= number < len(self.samples):
+            raise ImageError("there is no such sample; choose another one")
+        return self._look_at(session, self.samples[number], "", methods)
+
+    def _look_at(self, session: Session, path: Path, name: str, methods: list[str]) -> list[Any]:
+        picture = explaining.load_picture(self.classifier, self.shell.desk, path, name)
+        self.shell.desk.drop(session.picture)
+        session.picture = picture
+        question = self.question(session)
+        question.target = question.other = None
+        return self.explain(session, methods)
+
+    def press(self, session: Session, data: dict, methods: list[str]) -> list[Any]:
+        """A person has clicked a class, or the class that it is compared with."""
+        question, picture = self.question(session), _picture_of(session)
+        before = question.target, question.other
+        key = "other" if "other" in data else "class"
+        index = data.get(key)
+        if type(index) is not int or not 0 <= index < len(picture.probabilities):
+            raise TargetError("there is no such class; choose another one")
+        if key == "other":
+            question.other = None if question.other == index else index
+        else:
+            best = int(picture.probabilities.argmax())
+            question.target = None if index == best else index
+            question.other = None if question.other == index else question.other
+        return self._explain_or(session, methods, before)
+
+    def any_class(self, session: Session, index: int | None, methods: list[str]) -> list[Any]:
+        """A person has found a class by its name."""
+        if index is None:
+            return [gr.skip()] * 3
+        return self.press(session, {"class": index}, methods)
+
+    def _explain_or(self, session: Session, methods: list[str], before: tuple) -> list[Any]:
+        question = self.question(session)
+        try:
+            return self.explain(session, methods)
+        except BaseException:
+            question.target, question.other = before  # those of the maps on the page
+            raise
+
+    def explain(self, session: Session, methods: list[str]) -> list[Any]:
+        """Compute the maps, and show them with the guesses."""
+        picture, question = _picture_of(session), self.question(session)
+        question.methods = list(methods or [])
+        question.maps = explaining.answer(
+            self.classifier, self.shell.desk, picture, question, self.layers
+        )
+        question.covered = question.after = None
+        return [*self._drawn(session), ""]
+
+    def _drawn(self, session: Session) -> list[Any]:
+        picture, question, language = session.picture, self.question(session), session.language
+        guesses = pictures.guesses_html(self.classifier, picture, question, language)
+        values = pictures.values_of(picture, question)
+        return [guesses, gr.update(value=self._maps_html(session), values=values)]
+
+    def _maps_html(self, session: Session) -> str:
+        question = self.question(session)
+        methods = explaining.configured(self.classifier, question, self.layers)
+        return pictures.maps_html(
+            self.classifier, session.picture, question, methods, session.language
+        )
+
+    def recolour(self, session: Session, opacity: float, colormap: str) -> Any:
+        """Draw the maps in other colours. Nothing is computed."""
+        question = self.question(session)
+        question.opacity = float(opacity)
+        question.colormap = colormap
+        return self._maps_html(session) if session.picture is not None else gr.skip()
+
+    def cover(self, session: Session, data: dict, share: float) -> list[Any]:
+        """Cover a square, and show the probabilities with it."""
+        picture, question = _picture_of(session), self.question(session)
+        x, y = data.get("x"), data.get("y")
+        if not isinstance(x, (int, float)) or not isinstance(y, (int, float)):
+            raise ImageError("click on a place in the picture")
+        whole = picture.view.picture is not None
+        square = explaining.square_at(picture.view.geometry, x, y, share, whole)
+        question.after = explaining.covered(self.classifier, picture, square)
+        question.covered = square
+        return self._drawn(session)
+
+    def show_all(self, session: Session) -> list[Any]:
+        """Uncover the square."""
+        question = self.question(session)
+        question.covered = question.after = None
+        return self._drawn(session)
+
+    def prepare(self, session: Session, methods: list[str]) -> str:
+        """The files to download: those that the script writes, and the config that repeats them."""
+        picture, question = _picture_of(session), self.question(session)
+        question.methods = list(methods or [])
+        config = explaining.config_of(self.shell.config, picture, question, self.layers)
+        files = explaining.results(self.classifier, picture, config)
+        whole = explaining.archive(picture, config, files)
+        text = explaining.config_text(config).encode()
+        named = {**files, explaining.CONFIG: text, explaining.ARCHIVE: whole}
+        return pictures.downloads_html(named, explaining.COMMAND)
+
+    def in_language(self, session: Session) -> list[Any]:
+        """The samples, the guesses and the maps in the language of the person."""
+        return [pictures.samples_html(self.small, session.language), *self._drawn(session)]
+
+
+def _picture_of(session: Session) -> Picture:
+    if session.picture is None:
+        raise ConfigError(NO_PICTURE)
+    return session.picture
+
+
+def _samples(images: str | list[str]) -> list[Path]:
+    """Some of the pictures that the config names. They may be missing."""
+    try:
+        return [path for path in find_images(images) if path.is_file()][:MOST_SAMPLES]
+    except ImageError:
+        return []
+
+
+def _thumbnail(path: Path) -> Image.Image:
+    picture = load_image(path, pictures.THUMBNAIL)
+    picture.thumbnail(pictures.THUMBNAIL)
+    return picture

@@ -1,0 +1,143 @@
+"""Controls for the options of methods, made of the signatures that the docs are made of."""
+
+from __future__ import annotations
+
+import inspect
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import gradio as gr
+import paddle
+
+from ...attribution.baselines import BASELINES
+from ...attribution.configured import TABLES
+from ...attribution.gradient.smooth_grad import GRADIENT_METHODS
+from ...attribution.methods import METHODS
+from ...attribution.reduction import CHANNELS, SIGNS
+from ...core.checks import options_of
+from ...core.errors import ConfigError, ModelError, TargetError
+from ...models.classifier import Classifier, network_errors
+from ...network.gradients import record_forward
+from ...network.layers.tokens import Layouts
+from ...network.scores import SCORES
+
+# The words that an option can have. Files and functions are for configs, not for the page.
+WORDS: dict[str, Sequence[str]] = {
+    **{name: list(table) for name, table in TABLES.items()},
+    "score": list(SCORES),
+    "channel": list(CHANNELS),
+    "sign": list(SIGNS),
+    "of": list(GRADIENT_METHODS),
+    "baseline": list(BASELINES),
+}
+ZOOMS = (0.5, 0.75, 1.25, 1.5, 2.0)
+MOST = 20  # times the default of a number, so that nobody holds the device for hours
+LARGEST_SEED = 1_000_000
+NOT_SHOWN = ("return_gap", "attention_layer", "batch_size")
+
+
+class Control(NamedTuple):
+    """The control of one option: its name, its default, and what may be chosen.
+
+    `kind` is choice, several, switch, whole or number. `choices` belong to the first two, and the
+    limits to the last two. None is chosen by an empty control.
+    """
+
+    name: str
+    default: Any
+    kind: str
+    choices: tuple[Any, ...] = ()
+    low: float = 0
+    high: float = math.inf
+
+    def checked(self, value: Any) -> Any:
+        """The value as a config has it. Raises `ConfigError` for one that cannot be chosen."""
+        if self.kind == "several":
+            chosen = list(value or [])
+            if all(each in self.choices for each in chosen):
+                return chosen or self.default
+        elif value in (None, "") and self.default is None:
+            return None
+        elif self.kind == "choice" and value in self.choices:
+            return value
+        elif self.kind == "switch" and isinstance(value, bool):
+            return value
+        elif self.kind in ("whole", "number") and type(value) in (int, float):
+            whole = self.kind == "number" or value == int(value)
+            if whole and self.low <= value <= self.high:
+                return int(value) if self.kind == "whole" else float(value)
+        limits = f"{self.low:g} to {self.high:g}" if self.kind in ("whole", "number") else ""
+        raise ConfigError(f"{self.name} cannot be {value!r}; choose {limits or 'from the list'}")
+
+    def component(self, value: Any) -> Any:
+        """The component of Gradio that shows the control with a value."""
+        shown: dict[str, Any] = {"label": self.name, "value": value, "interactive": True}
+        if self.kind == "switch":
+            return gr.Checkbox(**shown)
+        if self.kind in ("whole", "number"):
+            precision = 0 if self.kind == "whole" else None
+            return gr.Number(**shown, precision=precision, placeholder="auto")
+        shown["value"] = list(value) if isinstance(value, tuple) else value
+        return gr.Dropdown(list(self.choices), **shown, multiselect=self.kind == "several")
+
+
+def controls_of(method: str, layers: Sequence[str]) -> list[Control]:
+    """The controls of a method's options. `layers` are the names from which one is chosen."""
+    function = METHODS[method]
+    return [
+        control
+        for name, default in options_of(function).items()
+        if (control := _control(function, name, default, tuple(layers))) is not None
+    ]
+
+
+def _control(
+    function: Callable, name: str, default: Any, layers: tuple[str, ...]
+) -> Control | None:
+    if name in NOT_SHOWN:
+        return None
+    if name in WORDS:
+        words = [*WORDS[name], *(["random"] if "draws" in options_of(function) else [])]
+        return Control(name, default, "choice", tuple(words if name == "baseline" else WORDS[name]))
+    if name == "target_layer":
+        return Control(name, default, "several", layers)
+    if name == "layer":
+        return Control(name, default, "choice", layers)
+    if name == "zooms":
+        return Control(name, default, "several", ZOOMS)
+    if isinstance(default, bool):
+        return Control(name, default, "switch")
+    whole = "int" in str(inspect.signature(function).parameters[name].annotation)
+    if default is None or not isinstance(default, (int, float)):
+        return Control(name, default, "whole", low=0, high=10_000) if whole else None
+    high = LARGEST_SEED if name == "seed" else MOST * max(default, 1)
+    return Control(name, default, "whole" if whole else "number", high=high)
+
+
+def chosen_options(method: str, values: Mapping[str, Any], layers: Sequence[str]) -> dict[str, Any]:
+    """The options of a method that differ from their defaults, as a config has them.
+
+    Raises `ConfigError` for values that the controls do not offer.
+    """
+    known = {control.name: control for control in controls_of(method, layers)}
+    checked = {name: known[name].checked(value) for name, value in values.items() if name in known}
+    return {name: value for name, value in checked.items() if value != known[name].default}
+
+
+def layers_with_maps(classifier: Classifier) -> dict[str, str]:
+    """The layers that return feature maps or tokens of the image, with what they return."""
+    side = classifier.resolution or classifier.image_size
+    network = classifier.network
+    with network_errors(classifier):
+        images = paddle.zeros([1, classifier.channels, side, side])
+        try:
+            passed = record_forward(network, images, layers=network.sublayers())
+        except (ModelError, TargetError):  # it gives no logits
+            return {}
+    layouts, found = Layouts(network, images, passed.calls), {}
+    for layer, output in passed.calls:
+        if layer is not network and layouts.of(layer, output) is not None:
+            shape = "×".join(str(side) for side in output.shape[1:])
+            found[layouts.names[id(layer)]] = shape
+    return found
