@@ -14,14 +14,15 @@ from ....models.classifier import Classifier, network_errors
 from ....network.gradients import record_forward
 from ....network.layers.by_name import find_layers
 from ....network.layers.feature_maps import named_feature_maps
-from ....network.layers.listing import ListedLayer, list_layers
+from ....network.layers.listing import ListedLayer, Listing, list_layers
+from ....network.layers.tokens import ChannelsFirst
 from ....synthesis.builder import check_maker
 from ... import drawing
 from ...config.schema import GenerateConfig
 from ...generate.layer_images import filter_images
 from .generation import recipe
 
-SHOWN = 12  # channels side by side
+SHOWN = 8  # channels side by side
 STEPS = 24  # of the ascent for a small picture
 SIDE = 96  # pixels of a small picture
 
@@ -37,12 +38,22 @@ class Activations(NamedTuple):
     channels: int
 
 
-def layers_of(classifier: Classifier) -> list[ListedLayer]:
-    """All layers of a network, with what each returns for one image."""
-    side = classifier.image_size
-    with network_errors(classifier):
-        image = paddle.zeros([1, classifier.channels, side, side])
-        return list_layers(classifier.network, image).layers
+def listing_of(classifier: Classifier) -> Listing:
+    """All layers of a network, with what each returns for one image. Empty if it takes none."""
+    side = classifier.resolution or classifier.image_size
+    try:
+        with network_errors(classifier):
+            image = paddle.zeros([1, classifier.channels, side, side])
+            return list_layers(classifier.network, image)
+    except VisualizeError:
+        return Listing([], None)
+
+
+def channels_of(layer: ListedLayer) -> int:
+    """The number of channels of a layer's maps. 0 if it returns no maps."""
+    if layer.layout is None or layer.shape is None:
+        return 0
+    return layer.shape[1 if isinstance(layer.layout, ChannelsFirst) else -1]
 
 
 def activations(
@@ -67,7 +78,8 @@ def exciting_images(
 ) -> Iterator[np.ndarray]:
     """Small images that excite channels of a layer, `[N, H, W, 3]` uint8, after each step.
 
-    They are those of `configs/filter.yaml`, with fewer steps. A network that does not take small
+    They are made as in `configs/filter.yaml`, with fewer steps and larger shapes. A network that
+    does not take small
     images gets its own size. Raises a `VisualizeError` as the script does.
     """
     check_maker(classifier)
@@ -81,7 +93,8 @@ def _small(
 ) -> Iterator[paddle.Tensor]:
     for side in sorted({min(SIDE, classifier.image_size), classifier.image_size}):
         keys = {"layer": layer, "channel": list(channels), "iterations": steps, "size": side}
-        values = {**recipe("filter"), **keys, "learning_rate": 0.1}
+        values = {**recipe("filter"), **keys, "fourier": {"decay": 1.2}}
+        values["priors"] = {**values["priors"], "shift": 6, "total_variation": 0.002}
         values.pop("model")
         config: GenerateConfig = build(GenerateConfig, values)
         try:
