@@ -38,8 +38,8 @@ OUTPUT_BYTES = 5  # for each number that a layer returns
 def batches(count: int, size: int, what: str) -> Iterator[slice]:
     """Split `count` things into slices of about the same length, at most `size`.
 
-    Between two slices the work can be stopped. If it takes long, a progress bar is shown. If it will take very long, a warning with the
-    estimated time follows after the first slice.
+    Between two slices the work can be stopped. If it takes long, a progress bar is shown. If it
+    will take very long, a warning with the estimated time follows after the first slice.
     """
     check_count("batch_size", size)
     rounds = -(-count // size)

@@ -59,9 +59,7 @@ class Control(NamedTuple):
                 return chosen or self.default
         elif value in (None, "") and self.default is None:
             return None
-        elif self.kind == "choice" and value in self.choices:
-            return value
-        elif self.kind == "switch" and isinstance(value, bool):
+        elif value in (self.choices if self.kind == "choice" else ()) or self._is_switched(value):
             return value
         elif self.kind in ("whole", "number") and type(value) in (int, float):
             whole = self.kind == "number" or value == int(value)
@@ -69,6 +67,9 @@ class Control(NamedTuple):
                 return int(value) if self.kind == "whole" else float(value)
         limits = f"{self.low:g} to {self.high:g}" if self.kind in ("whole", "number") else ""
         raise ConfigError(f"{self.name} cannot be {value!r}; choose {limits or 'from the list'}")
+
+    def _is_switched(self, value: Any) -> bool:
+        return self.kind == "switch" and isinstance(value, bool)
 
     def component(self, value: Any) -> Any:
         """The component of Gradio that shows the control with a value."""

@@ -16,6 +16,17 @@ from .tabs.explain import ExplainTab
 from .texts import CHINESE, ENGLISH, LANGUAGES, preferred_language
 
 TABS = [ExplainTab]  # in their order on the page
+# Colours with a contrast of at least 4.5 to 1, so that texts can be read in bright light.
+DARKER = {
+    "body_text_color_subdued": "#475569",
+    **dict.fromkeys(["block_label_text_color", "block_info_text_color"], "#475569"),
+    **dict.fromkeys(["block_title_text_color", "input_placeholder_color"], "#475569"),
+    **dict.fromkeys(["color_accent", "button_primary_background_fill", "slider_color"], "#0f766e"),
+    "button_primary_background_fill_hover": "#115e59",
+    "body_text_color_subdued_dark": "#cbd5e1",
+    **dict.fromkeys(["block_label_text_color_dark", "block_info_text_color_dark"], "#cbd5e1"),
+    **dict.fromkeys(["block_title_text_color_dark", "input_placeholder_color_dark"], "#cbd5e1"),
+}
 LOOK: dict[str, Any] = {
     "css": Path(__file__).with_name("page.css").read_text(encoding="utf-8"),
     "theme": gr.themes.Default(  # with the fonts of the machine: nothing is loaded from elsewhere
@@ -23,7 +34,7 @@ LOOK: dict[str, Any] = {
         neutral_hue="slate",
         font=["system-ui", "PingFang SC", "Microsoft YaHei", "sans-serif"],
         font_mono=["ui-monospace", "Consolas", "monospace"],
-    ),
+    ).set(**DARKER),
 }
 
 

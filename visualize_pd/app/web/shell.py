@@ -68,7 +68,7 @@ class Shell:
         )
 
     def redraw(self, function: Callable[[Session], list[Any]], outputs: Sequence[Any]) -> None:
-        """Call `function(session)` when the language changes. It returns a value for each output."""
+        """Call `function(session)` when the language changes. It returns a value for each one."""
         self.redrawn.append((function, outputs))
 
     @property

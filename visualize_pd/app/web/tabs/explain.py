@@ -25,16 +25,6 @@ MOST_SAMPLES = 12
 NO_PICTURE = "choose a picture first"
 
 
-class Upload(gr.Image):
-    """An image of which only the path of the uploaded file is taken. The app opens it itself."""
-
-    def get_block_name(self) -> str:
-        return "image"
-
-    def preprocess(self, payload: Any) -> Any:
-        return None if payload is None else (payload.path, payload.orig_name)
-
-
 class ExplainTab:
     """Adds the tab to the page."""
 
@@ -45,21 +35,21 @@ class ExplainTab:
         self.start = [each if isinstance(each, dict) else {"name": each} for each in methods]
         self.samples = _samples(shell.config.images)
         self.small = [_thumbnail(path) for path in self.samples]
-        with shell.texts.show(gr.Tab(id=NAME), label=("Explain", "解释")):
-            with gr.Row():
-                with gr.Column(scale=2, min_width=300):
-                    self._picture()
-                with gr.Column(scale=5, min_width=320):
-                    self._maps()
+        with shell.texts.show(gr.Tab(id=NAME), label=("Explain", "解释")), gr.Row():
+            with gr.Column(scale=3, min_width=300):
+                self._picture()
+            with gr.Column(scale=7, min_width=320):
+                self._maps()
         self._connect()
 
     def _picture(self) -> None:
         show = self.shell.texts.show
         sources = ["upload", "clipboard", "webcam"]
         self.upload = show(
-            Upload(sources=sources, height=180, elem_id="upload", buttons=[]),
+            gr.Image(sources=sources, height=180, elem_id="upload", buttons=[]),
             label=("A picture: drop, paste or take one", "图片：拖入、粘贴或拍摄"),
         )
+        self.upload.preprocess = _path_of
         self.thumbnails = gr.HTML("", js_on_load=pictures.PRESS, elem_id="samples")
         self.guesses = gr.HTML("", js_on_load=pictures.PRESS, elem_id="guesses")
         labels = self.classifier.labels or []
@@ -74,7 +64,7 @@ class ExplainTab:
         show = self.shell.texts.show
         choices = [(TITLES.get(name, name.replace("_", " ")), name) for name in METHODS]
         choices = [(name if title == "gradients" else title, name) for title, name in choices]
-        with gr.Row(equal_height=True):
+        with gr.Row(elem_classes="end"):
             self.methods = show(
                 gr.Dropdown(
                     choices,
@@ -89,7 +79,7 @@ class ExplainTab:
             self.run = show(gr.Button(variant="primary", elem_id="run"), value=("Explain", "解释"))
             self.stop = show(gr.Button(elem_id="stop"), value=("Stop", "停止"))
         self.maps = gr.HTML("", js_on_load=pictures.MAPS, elem_id="maps", values=[])
-        with gr.Row():
+        with gr.Row(elem_classes="controls"):
             self.opacity = show(
                 gr.Slider(0, 1, 0.5, step=0.05, elem_id="opacity"), label=("Opacity", "不透明度")
             )
@@ -102,9 +92,10 @@ class ExplainTab:
             self.side = show(
                 gr.Slider(0.05, 0.5, 0.2, step=0.05, elem_id="side"),
                 label=("Covered square", "遮挡方块的大小"),
-                info=("a share of the shorter side", "占短边的比例"),
             )
-            self.uncover = show(gr.Button(elem_id="uncover"), value=("Uncover", "取消遮挡"))
+        self.uncover = show(
+            gr.Button(size="sm", elem_id="uncover"), value=("Uncover the square", "取消遮挡")
+        )
         with show(gr.Accordion(open=False, elem_id="options"), label=("Options", "选项")):
             self._options()
         self.download = show(
@@ -123,7 +114,7 @@ class ExplainTab:
                 chosen = question.options.get(method, {})
                 with gr.Group():
                     gr.Markdown(f"**{TITLES.get(method, method)}** · `{method}`")
-                    with gr.Row():
+                    with gr.Row(elem_classes="controls"):
                         for control in controls_of(method, list(self.layers)):
                             value = chosen.get(control.name, control.default)
                             component = control.component(value)
@@ -187,7 +178,7 @@ class ExplainTab:
             return [gr.skip()] * 4
         path, name = upload
         try:
-            return [None, *self._look_at(session, Path(path), name or "", methods)]
+            return [None, *self._look_at(session, Path(path), name, methods)]
         finally:
             with suppress(OSError):
                 os.remove(path)
@@ -305,6 +296,11 @@ def _picture_of(session: Session) -> Picture:
     if session.picture is None:
         raise ConfigError(NO_PICTURE)
     return session.picture
+
+
+def _path_of(upload: Any) -> tuple[str, str] | None:
+    """The path and the name of an uploaded file. The app opens it itself, by its own loader."""
+    return None if upload is None else (upload.path, upload.orig_name or "")
 
 
 def _samples(images: str | list[str]) -> list[Path]:

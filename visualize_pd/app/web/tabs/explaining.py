@@ -182,9 +182,9 @@ def covered(classifier: Classifier, picture: Picture, square: Square) -> np.ndar
     """The probabilities `[classes]` if a square has the mean colour, as in occlusion."""
     network, images = classifier.network, picture.images.clone()
     images[:, :, square.top : square.bottom, square.left : square.right] = 0.0
-    with network_errors(classifier, picture.view.geometry.image), hooks.frozen(network):
-        with fast_layers(), paddle.no_grad():
-            logits = logits_of(network(images))
+    errors = network_errors(classifier, picture.view.geometry.image)
+    with errors, hooks.frozen(network), fast_layers(), paddle.no_grad():
+        logits = logits_of(network(images))
     return probabilities(logits, activation_of(network)).numpy()[0]
 
 
