@@ -13,6 +13,7 @@ from ....models.classifier import Classifier, network_errors
 
 STEPS = 50  # as the default of `evaluate methods`
 AT_ONCE = 6  # points between two drawings
+FIRST = 0.25  # the largest share of the pixels that count as the most important ones
 Key = tuple[str, str]  # the title of a map, and the measure
 
 
@@ -20,13 +21,15 @@ class Drawn(NamedTuple):
     """The curves so far, by the titles of the maps and the measures.
 
     `picture`, `[H, W, 3]` uint8, is the image at the last point of the curve `at`. `done` is the
-    share of all points.
+    share of all points. `firsts` are images that hold the most important pixels of each map, with
+    the share of these pixels, by the titles.
     """
 
     curves: dict[Key, Curve]
     picture: np.ndarray
     at: Key
     done: float
+    firsts: dict[str, tuple[float, np.ndarray]]
 
     def area(self, title: str, measure: str) -> float | None:
         """The area under a curve that is complete. None before that."""
@@ -48,6 +51,7 @@ def live_curves(
     The numbers are those of `evaluate methods`, with the same steps, up to rounding.
     """
     curves: dict[Key, Curve] = {}
+    firsts: dict[str, tuple[float, np.ndarray]] = {}
     tasks = [(title, one, measure) for measure in CURVES for title, one in maps]
     for number, (title, one, measure) in enumerate(tasks):
         key = title, measure
@@ -69,4 +73,7 @@ def live_curves(
                 )
                 picture = classifier.to_pixels(paddle.to_tensor(part.image[None]))[0]
                 done = (number + float(part.shares[-1])) / len(tasks)
-                yield Drawn(dict(curves), picture, key, done)
+                share = float(part.shares[-1])
+                if measure == "insertion" and (title not in firsts or share <= FIRST):
+                    firsts[title] = share, picture
+                yield Drawn(dict(curves), picture, key, done, dict(firsts))

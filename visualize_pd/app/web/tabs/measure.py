@@ -44,6 +44,10 @@ AT: dict[str, Pair] = {
     "insertion": ("{}: {:.0%} of the pixels are put in", "{}：已加入 {:.0%} 的像素"),
     "deletion": ("{}: {:.0%} of the pixels are taken away", "{}：已移除 {:.0%} 的像素"),
 }
+FIRST: Pair = (
+    "{}: the most important {:.0%} of the pixels",
+    "{}：最重要的 {:.0%} 像素",
+)
 PROBABILITY: Pair = ("Probability of {}", "{} 的概率")
 MAP: Pair = ("Map", "方法")
 AREAS: Pair = ("Areas under the curves", "曲线下的面积")
@@ -69,7 +73,7 @@ class MeasureTab:
         self.shell, self.classifier, self.explaining = shell, shell.classifier, explaining
         show = shell.texts.show
         with show(gr.Tab(id=NAME), label=TAB):
-            with gr.Row(equal_height=True):
+            with gr.Row(elem_classes="end"):
                 self.steps = show(
                     gr.Slider(5, MOST_STEPS, STEPS, step=1, elem_id="points"), label=POINTS
                 )
@@ -129,12 +133,16 @@ def curves_html(run: Measuring | None, language: str) -> str:
     if run is None or run.at is None:
         return charts.hint(text(EMPTY, language))
     at = run.at
-    title, measure = at.at
-    share = float(at.curves[at.at].shares[-1])
-    caption = text(AT[measure], language).format(title, share)
-    shown = charts.figure(at.picture, caption)
-    if not run.ended:
-        shown += charts.progress(at.done, caption)
+    if run.ended:
+        each = ((text(FIRST, language).format(title, share), picture)
+                for title, (share, picture) in at.firsts.items())
+        pictures = "".join(charts.figure(picture, caption) for caption, picture in each)
+        shown = f'<div class="firsts">{pictures}</div>'
+    else:
+        title, measure = at.at
+        share = float(at.curves[at.at].shares[-1])
+        caption = text(AT[measure], language).format(title, share)
+        shown = charts.figure(at.picture, caption) + charts.progress(at.done, caption)
     return (
         f"{charts.heading(text(PROBABILITY, language).format(run.name))}"
         f'<div class="making"><div>{shown}{_areas(run, at, language)}</div>'

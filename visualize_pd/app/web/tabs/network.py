@@ -72,9 +72,9 @@ class NetworkTab:
     def __init__(self, shell: Shell, layers: list[ListedLayer]):
         self.shell, self.classifier, self.layers = shell, shell.classifier, layers
         with shell.texts.show(gr.Tab(id=NAME), label=TAB), gr.Row():
-            with gr.Column(scale=3, min_width=320):
+            with gr.Column(scale=1, min_width=320):
                 self.table = gr.HTML("", js_on_load=ROWS, elem_id="layers")
-            with gr.Column(scale=4, min_width=320):
+            with gr.Column(scale=1, min_width=320):
                 self.view = gr.HTML("", js_on_load=None, elem_id="seen")
                 self.more = shell.texts.show(gr.Button(elem_id="seen_more"), value=MORE)
         around: dict[str, Any] = {"show_progress": "minimal", "show_progress_on": [self.view]}
@@ -136,7 +136,7 @@ def layers_html(layers: list[ListedLayer], chosen: int | None, language: str) ->
         returns = text(NOT_CALLED, language) if returns == NOT_CALLED[0] else returns
         what = html.escape(layer.what) + ("" if not layer.default else _mark(language))
         rows.append(
-            f'<tr><td style="padding-left:{8 + 14 * layer.name.count(".")}px">'
+            f'<tr><td style="padding-left:{4 + 10 * layer.name.count(".")}px">'
             f'<button type="button" data-layer="{number}" aria-pressed='
             f'"{str(number == chosen).lower()}" tabindex="{0 if number == (chosen or 0) else -1}">'
             f"{name}</button></td><td>{kind}</td><td>{returns}</td><td>{what}</td></tr>"
