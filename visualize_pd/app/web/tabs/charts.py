@@ -13,7 +13,7 @@ from .pictures import picture_uri
 # Okabe & Ito's colours, darker, so that lines and texts are seen on white.
 COLOURS = ("#0072b2", "#b34700", "#00795a", "#a8307a")
 WIDTH, HEIGHT = 420, 230  # of a chart, in its own units
-LEFT, RIGHT, TOP, BOTTOM = 46, 10, 10, 38
+LEFT, RIGHT, TOP, BOTTOM = 46, 18, 10, 38
 
 
 class Line(NamedTuple):
@@ -98,14 +98,10 @@ def progress(done: float, label: str) -> str:
     return f'<progress max="1" value="{done:.4f}" aria-label="{html.escape(label)}"></progress>'
 
 
-def figure(pixels: np.ndarray, caption: str, coarse: bool = False) -> str:
-    """A picture `[H, W, 3]` with its caption. Of a `coarse` one single pixels are seen."""
-    return picture_figure(picture_uri(pixels), caption, coarse)
-
-
-def picture_figure(address: str, caption: str, coarse: bool = False) -> str:
-    """A picture that lies in an address, with its caption."""
-    text, kind = html.escape(caption), ' class="coarse"' if coarse else ""
+def figure(picture: np.ndarray | str, caption: str, kind: str = "") -> str:
+    """A picture `[H, W, 3]`, or one that lies in an address, with its caption."""
+    address = picture if isinstance(picture, str) else picture_uri(picture)
+    text, kind = html.escape(caption), f' class="{kind}"' if kind else ""
     return (
         f'<figure{kind}><img src="{address}" alt="{text}"><figcaption>{text}</figcaption></figure>'
     )

@@ -67,6 +67,7 @@ OF_INVERSION: Pair = ("what layer {} keeps of the picture", "层 {} 保留的图
 DOING: Pair = ("{}: step {} of {}", "{}：第 {} 步，共 {} 步")
 STOPPED: Pair = ("{}: stopped at step {}", "{}：在第 {} 步停止")
 DONE: Pair = ("{}: all {} steps", "{}：共 {} 步，已完成")
+FILM: Pair = ("how it was made", "生成过程")
 SCORE: Pair = ("Score", "得分")
 PROBABILITY: Pair = ("Probability", "概率")
 AT_STEP: Pair = ("step", "步")
@@ -154,7 +155,8 @@ class GenerateTab:
         asked = [self.objective, self.target, self.layer, self.channel, self.steps, self.seed]
         shown = [self.view, self.files]
         quiet: dict[str, Any] = {"show_progress": "minimal", "show_progress_on": [self.view]}
-        fields = [self.target, self.layer, self.channel, self.show, self.more, self.steps]
+        of_filter = [self.channel, self.show, self.more, self.channels]
+        fields = [self.target, self.layer, *of_filter, self.steps]
         on(self.objective.input, self.choose, [self.objective], fields, queued=False)
         on(self.start.click, self.make, asked, shown, **quiet)
         on(self.stop.click, self.halt, queued=False)
@@ -181,6 +183,7 @@ class GenerateTab:
         return [
             gr.update(visible=is_class),
             gr.update(visible=not is_class, choices=layers, value=None if is_class else layer),
+            gr.update(visible=is_filter),
             gr.update(visible=is_filter),
             gr.update(visible=is_filter),
             gr.update(visible=is_filter),
@@ -323,7 +326,8 @@ def _drawn(run: Running, language: str) -> str:
         pair = DONE if run.made.complete else STOPPED
         caption = text(pair, language).format(what, at.iteration)
         film = (run.made.folder / f"{run.made.name}{SUFFIX}").read_bytes()
-        shown = charts.picture_figure(uri(film, "image/gif"), caption)
+        shown = charts.figure(at.sheet, caption)
+        shown += charts.figure(uri(film, "image/gif"), text(FILM, language), "film")
     return f'<div class="making"><div>{shown}</div><div>{_curves(at, language)}</div></div>'
 
 

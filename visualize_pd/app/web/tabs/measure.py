@@ -134,8 +134,10 @@ def curves_html(run: Measuring | None, language: str) -> str:
         return charts.hint(text(EMPTY, language))
     at = run.at
     if run.ended:
-        each = ((text(FIRST, language).format(title, share), picture)
-                for title, (share, picture) in at.firsts.items())
+        each = (
+            (text(FIRST, language).format(title, share), picture)
+            for title, (share, picture) in at.firsts.items()
+        )
         pictures = "".join(charts.figure(picture, caption) for caption, picture in each)
         shown = f'<div class="firsts">{pictures}</div>'
     else:

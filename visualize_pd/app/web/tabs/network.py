@@ -24,7 +24,7 @@ MORE: Pair = ("Next channels", "下一组通道")
 HEADINGS: tuple[Pair, ...] = (
     ("Layer", "层"),
     ("Type", "类型"),
-    ("Returns for one image", "对一张图像的输出"),
+    ("Output", "输出"),
     ("What it is", "含义"),
 )
 LAYERS: Pair = ("Layers of the network", "网络的层")
