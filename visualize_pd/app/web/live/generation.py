@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import io
-import os
 import shutil
 import tempfile
 import threading
@@ -47,9 +46,7 @@ class Folder:
     """A folder for the files of one person. It is removed when nothing refers to this object."""
 
     def __init__(self) -> None:
-        self.path = Path(
-            tempfile.mkdtemp(prefix="generate_", dir=os.environ.get("GRADIO_TEMP_DIR"))
-        )
+        self.path = Path(tempfile.mkdtemp(prefix="visualize_pd_generate_"))
         self.remove = weakref.finalize(self, shutil.rmtree, self.path, ignore_errors=True)
 
 
