@@ -16,7 +16,7 @@ from ...attribution.gradient.smooth_grad import GRADIENT_METHODS
 from ...attribution.methods import METHODS
 from ...attribution.reduction import CHANNELS, SIGNS
 from ...core.checks import options_of
-from ...core.errors import ConfigError, ModelError, TargetError
+from ...core.errors import ConfigError, ModelError
 from ...models.classifier import Classifier, network_errors
 from ...network.gradients import record_forward
 from ...network.layers.tokens import Layouts
@@ -53,17 +53,16 @@ class Control(NamedTuple):
 
     def checked(self, value: Any) -> Any:
         """The value as a config has it. Raises `ConfigError` for one that cannot be chosen."""
-        if self.kind == "several":
-            chosen = list(value or [])
-            if all(each in self.choices for each in chosen):
-                return chosen or self.default
+        if self.kind == "several" and isinstance(value, (list, tuple, type(None))):
+            if all(each in self.choices for each in value or []):
+                return list(value) if value else self.default
         elif value in (None, "") and self.default is None:
             return None
         elif value in (self.choices if self.kind == "choice" else ()) or self._is_switched(value):
             return value
         elif self.kind in ("whole", "number") and type(value) in (int, float):
-            whole = self.kind == "number" or value == int(value)
-            if whole and self.low <= value <= self.high:
+            fits = self.low <= value <= self.high  # not so for a value that is not a number
+            if fits and (self.kind == "number" or value == int(value)):
                 return int(value) if self.kind == "whole" else float(value)
         limits = f"{self.low:g} to {self.high:g}" if self.kind in ("whole", "number") else ""
         raise ConfigError(f"{self.name} cannot be {value!r}; choose {limits or 'from the list'}")
@@ -71,8 +70,11 @@ class Control(NamedTuple):
     def _is_switched(self, value: Any) -> bool:
         return self.kind == "switch" and isinstance(value, bool)
 
-    def component(self, value: Any) -> Any:
-        """The component of Gradio that shows the control with a value."""
+    def component(self, value: Any, layers: Mapping[str, str]) -> Any:
+        """The component of Gradio that shows the control with a value.
+
+        `layers` says what each layer returns.
+        """
         shown: dict[str, Any] = {"label": self.name, "value": value, "interactive": True}
         if self.kind == "switch":
             return gr.Checkbox(**shown)
@@ -80,7 +82,8 @@ class Control(NamedTuple):
             precision = 0 if self.kind == "whole" else None
             return gr.Number(**shown, precision=precision, placeholder="auto")
         shown["value"] = list(value) if isinstance(value, tuple) else value
-        return gr.Dropdown(list(self.choices), **shown, multiselect=self.kind == "several")
+        choices = [(f"{each}  {layers.get(each, '')}".strip(), each) for each in self.choices]
+        return gr.Dropdown(choices, **shown, multiselect=self.kind == "several")
 
 
 def controls_of(method: str, layers: Sequence[str]) -> list[Control]:
@@ -126,19 +129,30 @@ def chosen_options(method: str, values: Mapping[str, Any], layers: Sequence[str]
     return {name: value for name, value in checked.items() if value != known[name].default}
 
 
-def layers_with_maps(classifier: Classifier) -> dict[str, str]:
-    """The layers that return feature maps or tokens of the image, with what they return."""
+class Facts(NamedTuple):
+    """What the page knows of a network before anybody brings a picture.
+
+    `classes` is their number. `layers` are those that return feature maps or tokens of the image,
+    with what they return. Both are empty for a network that gives no logits.
+    """
+
+    classes: int
+    layers: dict[str, str]
+
+
+def facts_of(classifier: Classifier) -> Facts:
+    """Find the facts by a pass of an empty image."""
     side = classifier.resolution or classifier.image_size
     network = classifier.network
     with network_errors(classifier):
         images = paddle.zeros([1, classifier.channels, side, side])
         try:
             passed = record_forward(network, images, layers=network.sublayers())
-        except (ModelError, TargetError):  # it gives no logits
-            return {}
-    layouts, found = Layouts(network, images, passed.calls), {}
+        except ModelError:
+            return Facts(0, {})
+    layouts, layers = Layouts(network, images, passed.calls), {}
     for layer, output in passed.calls:
-        if layer is not network and layouts.of(layer, output) is not None:
+        if layouts.of(layer, output) is not None:
             shape = "×".join(str(side) for side in output.shape[1:])
-            found[layouts.names[id(layer)]] = shape
-    return found
+            layers[layouts.names[id(layer)]] = shape
+    return Facts(0 if passed.logits is None else passed.logits.shape[1], layers)

@@ -81,7 +81,7 @@ def launch(
         _, address, _ = page.launch(
             server_name=host, server_port=port, share=share, **LAUNCH, **LOOK
         )
-    except (OSError, ValueError) as error:
+    except (OSError, OverflowError, ValueError) as error:
         raise ConfigError(f"the page cannot be opened: {printable(error)}") from error
     return address
 

@@ -14,7 +14,7 @@ from ....attribution.methods import METHODS, TITLES
 from ....core.errors import ConfigError, ImageError, TargetError
 from ....core.images import find_images, load_image
 from ...drawing import COLORMAPS
-from ..controls import controls_of, layers_with_maps
+from ..controls import controls_of, facts_of
 from ..session import Picture, Session
 from ..shell import Shell
 from . import explaining, pictures
@@ -30,9 +30,11 @@ class ExplainTab:
 
     def __init__(self, shell: Shell):
         self.shell, self.classifier = shell, shell.classifier
-        self.layers = shell.desk.run(Session(), lambda: layers_with_maps(shell.classifier))
+        facts = shell.desk.run(Session(), lambda: facts_of(shell.classifier))
+        self.classes, self.layers = facts
         methods = shell.config.compare or [shell.config.method]
         self.start = [each if isinstance(each, dict) else {"name": each} for each in methods]
+        explaining.methods_of(self._first_question(), self.layers)  # refused before the page opens
         self.samples = _samples(shell.config.images)
         self.small = [_thumbnail(path) for path in self.samples]
         with shell.texts.show(gr.Tab(id=NAME), label=("Explain", "解释")), gr.Row():
@@ -45,17 +47,26 @@ class ExplainTab:
     def _picture(self) -> None:
         show = self.shell.texts.show
         sources = ["upload", "clipboard", "webcam"]
-        self.upload = show(
-            gr.Image(sources=sources, height=180, elem_id="upload", buttons=[]),
-            label=("A picture: drop, paste or take one", "图片：拖入、粘贴或拍摄"),
+        show(
+            gr.Markdown(),
+            value=("**A picture:** drop it, paste it or take one", "**图片：**拖入、粘贴或拍摄"),
         )
-        self.upload.preprocess = _path_of
+        # Its own texts stay as they are: with an update Gradio would make it anew.
+        self.upload = gr.Image(
+            sources=sources,
+            label="A picture · 图片",
+            show_label=False,
+            height=150,
+            elem_id="upload",
+            buttons=[],
+        )
+        self.upload.preprocess = _path_of  # type: ignore[method-assign]
         self.thumbnails = gr.HTML("", js_on_load=pictures.PRESS, elem_id="samples")
         self.guesses = gr.HTML("", js_on_load=pictures.PRESS, elem_id="guesses")
-        labels = self.classifier.labels or []
+        labels = self.classifier.labels or [f"class {index}" for index in range(self.classes)]
         names = [(f"{label} ({index})", index) for index, label in enumerate(labels)]
         self.search = show(
-            gr.Dropdown(names, value=None, elem_id="search", visible=bool(names)),
+            gr.Dropdown(names[: self.classes], value=None, elem_id="search"),
             label=("Any class", "任意类别"),
             info=("type a part of its name", "输入名称的一部分"),
         )
@@ -117,7 +128,7 @@ class ExplainTab:
                     with gr.Row(elem_classes="controls"):
                         for control in controls_of(method, list(self.layers)):
                             value = chosen.get(control.name, control.default)
-                            component = control.component(value)
+                            component = control.component(value, self.layers)
                             self.shell.on(
                                 component.change,
                                 self._setter(method, control.name),
@@ -156,27 +167,30 @@ class ExplainTab:
         on(self.uncover.click, self.show_all, [], [self.guesses, self.maps], queued=False)
         for event in (self.opacity.input, self.colours.input):
             on(event, self.recolour, look, [self.maps], queued=False, trigger_mode="always_last")
-        on(self.download.click, self.prepare, asked, [self.files], show_progress_on=[self.files])
+        on(self.download.click, self.prepare, [], [self.files], show_progress_on=[self.files])
         on(self.stop.click, lambda session: session.stop(), queued=False)
         self.shell.redraw(self.in_language, [self.thumbnails, self.guesses, self.maps])
 
     def question(self, session: Session) -> Question:
         """What the person asks on this tab."""
         if NAME not in session.of_tab:
-            options = {
-                each["name"]: {key: value for key, value in each.items() if key != "name"}
-                for each in self.start
-            }
-            question = Question([each["name"] for each in self.start], options)
-            question.colormap = self.shell.config.colormap
-            session.of_tab[NAME] = question
+            session.of_tab[NAME] = self._first_question()
         return session.of_tab[NAME]
+
+    def _first_question(self) -> Question:
+        options = {
+            each["name"]: {key: value for key, value in each.items() if key != "name"}
+            for each in self.start
+        }
+        return Question(list(options), options, colormap=self.shell.config.colormap)
 
     def choose(self, session: Session, upload: Any, methods: list[str]) -> list[Any]:
         """A person has brought a picture. Its file is removed when it has been read."""
         if upload is None:
             return [gr.skip()] * 4
         path, name = upload
+        if path is None:
+            raise ImageError("no file was uploaded; choose a picture")
         try:
             return [None, *self._look_at(session, Path(path), name, methods)]
         finally:
@@ -232,7 +246,7 @@ class ExplainTab:
         """Compute the maps, and show them with the guesses."""
         picture, question = _picture_of(session), self.question(session)
         question.methods = list(methods or [])
-        question.maps = explaining.answer(
+        question.answer = explaining.answer(
             self.classifier, self.shell.desk, picture, question, self.layers
         )
         question.covered = question.after = None
@@ -246,10 +260,7 @@ class ExplainTab:
 
     def _maps_html(self, session: Session) -> str:
         question = self.question(session)
-        methods = explaining.configured(self.classifier, question, self.layers)
-        return pictures.maps_html(
-            self.classifier, session.picture, question, methods, session.language
-        )
+        return pictures.maps_html(self.classifier, session.picture, question, session.language)
 
     def recolour(self, session: Session, opacity: float, colormap: str) -> Any:
         """Draw the maps in other colours. Nothing is computed."""
@@ -276,11 +287,10 @@ class ExplainTab:
         question.covered = question.after = None
         return self._drawn(session)
 
-    def prepare(self, session: Session, methods: list[str]) -> str:
+    def prepare(self, session: Session) -> str:
         """The files to download: those that the script writes, and the config that repeats them."""
-        picture, question = _picture_of(session), self.question(session)
-        question.methods = list(methods or [])
-        config = explaining.config_of(self.shell.config, picture, question, self.layers)
+        picture = _picture_of(session)
+        config = explaining.config_of(self.shell.config, picture, self.question(session))
         files = explaining.results(self.classifier, picture, config)
         whole = explaining.archive(picture, config, files)
         text = explaining.config_text(config).encode()
@@ -298,7 +308,7 @@ def _picture_of(session: Session) -> Picture:
     return session.picture
 
 
-def _path_of(upload: Any) -> tuple[str, str] | None:
+def _path_of(upload: Any) -> tuple[str | None, str] | None:
     """The path and the name of an uploaded file. The app opens it itself, by its own loader."""
     return None if upload is None else (upload.path, upload.orig_name or "")
 

@@ -42,7 +42,7 @@ COMMAND = f"visualize-pd explain --config {CONFIG}"
 
 @dataclass
 class Question:
-    """What a person asks, and the maps that answer it.
+    """What a person asks, and the answer that is on the page.
 
     `target` is None for the predicted class. `other` is the class of a contrast. `covered` is a
     square of the image, and `after` are the probabilities with it.
@@ -54,9 +54,17 @@ class Question:
     other: int | None = None
     colormap: str = "auto"
     opacity: float = 0.5
-    maps: list[Map] = field(default_factory=list)
+    answer: Answer | None = None
     covered: Square | None = None
     after: np.ndarray | None = None
+
+
+class Answer(NamedTuple):
+    """The maps of some methods. `asked` are the methods as a config has them."""
+
+    asked: list[dict[str, Any]]
+    methods: list[ConfiguredMethod]
+    maps: list[Map]
 
 
 class Square(NamedTuple):
@@ -123,25 +131,18 @@ def answer(
     picture: Picture,
     question: Question,
     layers: Mapping[str, str],
-) -> list[Map]:
-    """The map of each method. Of the first forward pass nothing is computed twice."""
-    methods = configured(classifier, question, layers)
+) -> Answer:
+    """The map of each method. The forward pass of the picture is used again where it can be."""
+    asked = methods_of(question, layers)
+    methods = [configure_method(each).prepared(classifier) for each in asked]
     target, network = target_of(question, picture), classifier.network
     check_class(target, len(picture.probabilities))
-    if question.other is not None:
-        check_class(question.other, len(picture.probabilities))
-        if question.other == target:
-            raise TargetError("a class cannot be compared with itself; choose another one")
+    if question.other == target:
+        raise TargetError("a class cannot be compared with itself; choose another one")
     kept = desk.kept_pass(network, picture.images)
     with network_errors(classifier, picture.view.geometry.image), reuse_pass(kept):
-        return [maps_of(method, network, picture.images, target)[0] for method in methods]
-
-
-def configured(
-    classifier: Classifier, question: Question, layers: Mapping[str, str]
-) -> list[ConfiguredMethod]:
-    """The methods, ready to be called."""
-    return [configure_method(each).prepared(classifier) for each in methods_of(question, layers)]
+        maps = [maps_of(method, network, picture.images, target)[0] for method in methods]
+    return Answer(asked, methods, maps)
 
 
 def drawn(picture: Picture, each: Map, colormap: str, opacity: float) -> np.ndarray:
@@ -188,11 +189,11 @@ def covered(classifier: Classifier, picture: Picture, square: Square) -> np.ndar
     return probabilities(logits, activation_of(network)).numpy()[0]
 
 
-def config_of(
-    base: ExplainConfig, picture: Picture, question: Question, layers: Mapping[str, str]
-) -> ExplainConfig:
-    """The config with which `method_1_pp.py` repeats an answer."""
-    methods: list[Any] = methods_of(question, layers)
+def config_of(base: ExplainConfig, picture: Picture, question: Question) -> ExplainConfig:
+    """The config with which `method_1_pp.py` repeats the answer that is on the page."""
+    if question.answer is None:
+        raise ConfigError("there is no map yet; choose a picture first")
+    methods: list[Any] = question.answer.asked
     several = len(methods) > 1
     return ExplainConfig(
         device=base.device,

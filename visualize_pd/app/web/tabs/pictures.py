@@ -10,7 +10,6 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from PIL import Image
 
-from ....attribution.configured import ConfiguredMethod
 from ....models.classifier import Classifier
 from ..session import Picture
 from ..texts import Pair, text
@@ -171,15 +170,15 @@ def maps_html(
     classifier: Classifier,
     picture: Picture | None,
     question: Question,
-    methods: Sequence[ConfiguredMethod],
     language: str,
 ) -> str:
     """The picture and its maps, side by side."""
-    if picture is None:
+    if picture is None or question.answer is None:
         return ""
+    methods = question.answer.methods
     several = [method.name for method in methods]
     frames = [_frame(picture, picture.shown, text(PICTURE, language), -1, question, language)]
-    for number, (method, each) in enumerate(zip(methods, question.maps)):
+    for number, (method, each) in enumerate(zip(methods, question.answer.maps)):
         colours = drawn(picture, each, question.colormap, question.opacity)
         title = method.column_title(several.count(method.name) > 1)
         frames.append(_frame(picture, colours, title, number, question, language))
@@ -227,7 +226,9 @@ def _square(picture: Picture, square: Square) -> str:
 def values_of(picture: Picture | None, question: Question) -> list[dict]:
     """The numbers of each map, for the value under the pointer."""
     found = []
-    for each in question.maps if picture is not None else []:
+    if picture is None or question.answer is None:
+        return []
+    for each in question.answer.maps:
         values = flat(picture, each).astype("float64")
         low, high = float(values.min()), float(values.max())
         shares = (values - low) / ((high - low) or 1)

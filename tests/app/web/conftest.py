@@ -1,0 +1,40 @@
+"""Pages that several of these files open. Their uploads lie in a folder of the tests."""
+
+import importlib.util
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+import pytest
+
+if importlib.util.find_spec("gradio") is None:
+    collect_ignore_glob = ["*"]
+UPLOADS = Path(tempfile.mkdtemp(prefix="visualize_pd_page_"))
+os.environ["GRADIO_TEMP_DIR"] = str(UPLOADS)  # before Gradio is imported
+
+
+@pytest.fixture(autouse=True, scope="session")
+def uploads():
+    yield UPLOADS
+    shutil.rmtree(UPLOADS, ignore_errors=True)
+
+
+def opened(config):
+    """Open the page of a config; return the page and its address."""
+    from visualize_pd.app.web.launch import launch, make_app
+
+    page = make_app(config)
+    return page, launch(page, "127.0.0.1")
+
+
+@pytest.fixture(scope="module")
+def tiny_page():
+    """The page of a network with three classes."""
+    from visualize_pd.app.config.schema import ExplainConfig
+    from visualize_pd.models.config import ModelConfig
+
+    model = ModelConfig(name="tiny:small_net", image_size=32)
+    page, address = opened(ExplainConfig(images=[], compare=["grad_cam"], model=model))
+    yield page, address
+    page.close()
