@@ -56,11 +56,11 @@ def build_page(classifier: Classifier, config: ExplainConfig, desk: Desk) -> gr.
                 elem_id="language",
             )
         with gr.Tabs():
-            explain = ExplainTab(shell)
+            ExplainTab(shell)
             listing = desk.run(Session(), lambda: listing_of(classifier))
             GenerateTab(shell, listing.layers, listing.classes)
             NetworkTab(shell, listing.layers)
-            MeasureTab(shell, explain)
+            MeasureTab(shell)
 
         def switch(session: Session, chosen: str) -> list[Any]:
             session.language = chosen if chosen in LANGUAGES else ENGLISH

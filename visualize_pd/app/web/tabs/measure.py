@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import gradio as gr
-import paddle
 
 from ....core.errors import ConfigError
 from ....evaluate.faithfulness import CURVES
@@ -18,7 +17,7 @@ from ..session import Session
 from ..shell import Shell
 from ..texts import Pair, text
 from . import charts, explain
-from .explaining import Question, configured, target_of
+from .explaining import Question, target_of
 
 NAME = "measure"  # of the tab, in a session
 MOST_STEPS = 200
@@ -69,8 +68,8 @@ class Measuring:
 class MeasureTab:
     """Adds the tab to the page."""
 
-    def __init__(self, shell: Shell, explaining: explain.ExplainTab):
-        self.shell, self.classifier, self.explaining = shell, shell.classifier, explaining
+    def __init__(self, shell: Shell):
+        self.shell, self.classifier = shell, shell.classifier
         show = shell.texts.show
         with show(gr.Tab(id=NAME), label=TAB):
             with gr.Row(elem_classes="end"):
@@ -95,14 +94,13 @@ class MeasureTab:
         """Draw the curves of the maps on the tab that explains."""
         picture = session.picture
         question: Question | None = session.of_tab.get(explain.NAME)
-        if picture is None or question is None or not question.maps:
+        answer = None if question is None else question.answer
+        if picture is None or question is None or answer is None:
             raise ConfigError("explain a picture on the first tab, and then measure its maps")
-        methods = configured(self.classifier, question, self.explaining.layers)
-        several = [method.name for method in methods]
-        titles = [method.column_title(several.count(method.name) > 1) for method in methods]
+        several = [method.name for method in answer.methods]
         maps = [
-            (title, paddle.to_tensor(each.reduced[None]))
-            for title, each in zip(titles, question.maps)
+            (method.column_title(several.count(method.name) > 1), each.reduced[None])
+            for method, each in zip(answer.methods, answer.maps)
         ]
         target = target_of(question, picture)
         run = Measuring([title for title, _ in maps], self.classifier.class_name(target))
