@@ -161,7 +161,7 @@ class GenerateTab:
         on(self.start.click, self.make, asked, shown, **quiet)
         on(self.stop.click, self.halt, queued=False)
         on(self.channels.press, self.press, asked[-2:], [self.channel, *shown], data=True, **quiet)
-        around = {"show_progress": "minimal", "show_progress_on": [self.channels]}
+        around: dict[str, Any] = {"show_progress": "minimal", "show_progress_on": [self.channels]}
         on(self.show.click, self.sheet, [self.layer], [self.channels], **around)
         on(self.more.click, self.next_sheet, [self.layer], [self.channels], **around)
         on(self.download.click, self.prepare, [], [self.files], show_progress_on=[self.files])
@@ -176,7 +176,7 @@ class GenerateTab:
         """Show the fields of an objective, with the values of the project's config."""
         values = recipe(_known(objective))
         layers = self.maps if objective == "filter" else list(self.layers)
-        layer = str(values.get("layer"))
+        layer: str | None = str(values.get("layer"))
         if layer not in layers:
             layer = layers[len(layers) // 2] if layers else None
         is_filter, is_class = objective == "filter", objective == "class_image"

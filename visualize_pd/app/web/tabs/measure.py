@@ -154,8 +154,8 @@ def _chart(run: Measuring, at: Drawn, measure: str, language: str) -> str:
     lines = []
     for title in run.titles:
         curve = at.curves.get((title, measure))
-        shares, scores = (curve.shares, curve.scores[0]) if curve is not None else ([], [])
-        lines.append(charts.Line(title, list(shares), list(scores)))
+        points = ([], []) if curve is None else (curve.shares.tolist(), curve.scores[0].tolist())
+        lines.append(charts.Line(title, *points))
     name, x_title = text(TITLES[measure], language), text(SHARES[measure], language)
     return charts.chart(lines, name, x_title, height=(0.0, 1.0))
 
