@@ -38,7 +38,8 @@ setup(
         "cpu": ["paddlepaddle>=2.6.2", "setuptools"],
         "mp4": ["imageio[ffmpeg]"],
         "localise": ["opencv-python-headless>=4.5"],
-        "evaluate": ["matplotlib>=3.5"],
+        "evaluate": ["matplotlib>=3.5", "scipy>=1.7"],
+        "concepts": ["scikit-learn>=1.0", "scipy>=1.7"],
         "tif": ["tifffile"],
         # Gradio 6 needs Python 3.10.
         "app": ["gradio>=6; python_version >= '3.10'"],

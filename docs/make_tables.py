@@ -35,6 +35,7 @@ ENGLISH = {
     "every": "## Every config",
     "method_1": "## Method 1: explain",
     "method_2": "## Method 2: generate",
+    "concepts": "## concepts",
     "evaluate": "## evaluate methods",
     "localise": "## evaluate localise",
     "sanity": "## evaluate sanity",
@@ -54,6 +55,7 @@ def keys_page(words: dict[str, str], translate: Translate) -> str:
     parts: list[tuple[str, type, set[str]]] = [
         ("method_1", schema.ExplainConfig, run),
         ("method_2", schema.GenerateConfig, run),
+        ("concepts", schema.ConceptsConfig, run),
         ("evaluate", schema.EvaluateConfig, run),
         ("localise", schema.LocaliseConfig, run),
         ("sanity", schema.SanityConfig, run),

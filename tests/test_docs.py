@@ -21,7 +21,7 @@ ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
 PAGES = sorted([*ROOT.glob("*.md"), *DOCS.glob("*.md")])
 TOOLS = {"pytest", "ruff", "mypy", "mkdocs"}
-CAT = "content/images/tiger_cat.jpg"
+CAT, DOG = "content/images/tiger_cat.jpg", "content/images/german_shepherd.jpg"
 PAIRED = [f"images/transfer/{name}" for name in ("class_image", "class_image_fourier")]
 # What makes the commands of the pages quick, by the config that they name.
 QUICK = {
@@ -106,7 +106,11 @@ def quick(arguments, kind):
     if config not in MADE:
         keys.append("model.image_size=64")
         if kind in ("explain", "measure") and not given(arguments, "images"):
-            keys.append(f"images={CAT}")
+            images = f"[{CAT}, {DOG}]" if "compare" in arguments[:1] else CAT
+            keys.append(f"images={images}")
+    if kind == "concepts":
+        keys += ["samples=4", "crop=0.5"]
+        keys += [] if given(arguments, "image") else ["image.iterations=2", "image.size=48"]
     if kind == "generate" and config != "first_layer.yaml" and not given(arguments, "objective"):
         keys += ["iterations=2", "frames.every=1"]
     if given(arguments, "candidates"):  # the judge of the default has no weights in the tests
@@ -115,6 +119,8 @@ def quick(arguments, kind):
         keys.append("methods=[gradient, grad_cam]")
     if kind == "measure" and "methods" in arguments[:1]:
         keys += ["steps=2", "samples=2", "methods=[saliency, grad_cam]"]
+    if kind == "measure" and "compare" in arguments[:1]:
+        keys += ["steps=2", "samples=2"]
     return [*arguments, *(part for key in keys for part in ("-o", key))]
 
 
@@ -164,7 +170,7 @@ def run(command, monkeypatch):
     if program == "evaluate":
         return evaluate_command(measured(arguments))
     assert program == "visualize-pd", command
-    if arguments[:1] in (["explain"], ["generate"]) and "--help" not in arguments:
+    if arguments[:1] in (["explain"], ["generate"], ["concepts"]) and "--help" not in arguments:
         arguments = [arguments[0], *quick(arguments[1:], arguments[0])]
     if arguments[:1] == ["evaluate"]:
         arguments = ["evaluate", *measured(arguments[1:])]

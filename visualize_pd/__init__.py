@@ -16,6 +16,7 @@ from .attribution.cam.grad_cam import (
     xgrad_cam,
 )
 from .attribution.cam.score_cam import score_cam
+from .attribution.concepts.craft import Concepts, concepts
 from .attribution.gradient.activation_gradient import activation_gradient
 from .attribution.gradient.gradient import grad_times_input, gradient, saliency
 from .attribution.gradient.guided_backprop import deconvnet, guided_backprop
@@ -57,6 +58,7 @@ __all__ = [
     "METHODS",
     "AlexNet",
     "Classifier",
+    "Concepts",
     "EfficientNetLite",
     "Fourier",
     "Frame",
@@ -73,6 +75,7 @@ __all__ = [
     "activation_gradient",
     "ascend",
     "class_image",
+    "concepts",
     "crop",
     "deconvnet",
     "deep_dream",

@@ -12,8 +12,20 @@ from PIL import Image
 
 from visualize_pd import METHODS, crop, load_image, load_model
 from visualize_pd.app.commands.evaluate import MEASURES, evaluate_command
-from visualize_pd.evaluate import average_drop, deletion, insertion, pointing_game
+from visualize_pd.evaluate import (
+    average_drop,
+    bootstrap_interval,
+    deletion,
+    insertion,
+    pointing_game,
+)
+from visualize_pd.evaluate.measures import HIGH_IS_GOOD, OF_A_CLASS
+from visualize_pd.evaluate.measures import MEASURES as MAP_MEASURES
 
+NAMED_CONTRAST = {
+    "measures": "[random_logit]",
+    "methods": "[{name: grad_cam, score: {contrast: 1}}]",
+}
 pytestmark = pytest.mark.usefixtures("tests_folder")
 
 
@@ -124,11 +136,53 @@ def test_interrupt_keeps_the_finished_rows(evaluate, monkeypatch):
 
 
 def test_methods_runs_every_measure(evaluate):
-    names = "[insertion, deletion, pointing_game, average_drop, infidelity, max_sensitivity]"
-    changes = {"measures": names, "steps": 3, "samples": 5, "methods": "[grad_times_input]"}
-    folder = evaluate("methods", **changes)
-    (means,) = json.loads((folder / "results.json").read_text())["means"].values()
+    """Each measure has a column. `integrated_gradients` is complete for its own score."""
+    of_all = f"[{', '.join(MAP_MEASURES)}]"
+    methods = "[{name: integrated_gradients, score: probability, baseline: mean}, grad_cam]"
+    changes = {"measures": of_all, "steps": 3, "samples": 5, "methods": methods}
+    folder = evaluate("methods", contrast="top2", **changes)
+    means, other = json.loads((folder / "results.json").read_text())["means"].values()
     assert means["infidelity"] > 0 and 0 < means["max_sensitivity"] < 5
+    assert 0 <= means["relevance_mass"] <= 1 and 0 <= means["relevance_rank"] <= 1
+    assert means["completeness"] < 1e-3 and other["completeness"] > 1
+    assert abs(other["sensitivity_n"]) < means["sensitivity_n"] <= 1
+    with open(folder / "summary.csv", encoding="utf-8") as file:
+        columns = file.readline().strip().split(",")
+    names = [key for key in means if key != "passes"]
+    assert columns[1:4] == ["insertion", "insertion_low", "insertion_high"]
+    assert {*HIGH_IS_GOOD} < {*names} and len(columns) == 1 + 3 * len(means)
+
+
+def test_random_baseline_has_no_completeness(evaluate):
+    methods = "[{name: integrated_gradients, steps: 2, baseline: random}]"
+    folder = evaluate("methods", methods=methods, measures="[completeness, sensitivity_n]")
+    (means,) = json.loads((folder / "results.json").read_text())["means"].values()
+    assert means["completeness"] is None and means["sensitivity_n"] is None
+
+
+def test_means_have_intervals(evaluate, capsys):
+    folder = evaluate("methods", methods="[saliency]", measures="[insertion]", steps=4)
+    values = [float(row["insertion"]) for row in read_csv(folder / "results.csv")]
+    wanted = bootstrap_interval(values)
+    (row,) = read_csv(folder / "summary.csv")
+    found = [float(row[f"insertion{end}"]) for end in ("", "_low", "_high")]
+    assert found == pytest.approx(list(wanted))
+    record = json.loads((folder / "results.json").read_text())
+    assert record["intervals"]["Saliency"]["insertion"] == pytest.approx(list(wanted[1:]))
+    shown = f"{wanted.value:.3g} ±{(wanted.high - wanted.low) / 2:.2g}"
+    assert shown in capsys.readouterr().out
+
+
+def test_methods_with_functions_are_judged_by_them(evaluate):
+    """A measure that asks for a class is refused; completeness is that of the function."""
+    score = "score: tiny:contrast"
+    methods = f"[{{name: integrated_gradients, {score}}}, {{name: gradient, {score}}}]"
+    fixed = {"methods": methods, "target": "predicted"}
+    for name in OF_A_CLASS:
+        evaluate("methods", code=2, measures=f"[insertion, {name}]", **fixed)
+    folder = evaluate("methods", measures="[completeness, road]", **fixed)
+    exact, other = json.loads((folder / "results.json").read_text())["means"].values()
+    assert exact["completeness"] < 1e-2 * other["completeness"]
 
 
 def test_missing_matplotlib_is_reported_and_no_plot_is_drawn(evaluate, capsys, monkeypatch):
@@ -189,6 +243,9 @@ def test_sanity_draws_each_method_at_each_stage(evaluate, capsys):
         ("methods", {"methods": "[]"}, "each hold at least one"),
         ("methods", {"measures": "[beauty]"}, "unknown measure 'beauty'; use insertion"),
         ("methods", {"measures": "[]"}, "each hold at least one"),
+        ("methods", {"contrast": "[]"}, "contrast must be classes"),
+        ("methods", {"contrast": "9", "measures": "[contrast_insertion]"}, "class 9 does not"),
+        ("methods", NAMED_CONTRAST, "random_logit asks for random other classes"),
         ("methods", {"truth": "none.csv"}, "no such file of boxes: none.csv"),
         ("methods", {"truth": "null"}, "no class is given for a.png"),
         ("methods", {"steps": 0}, "steps must be at least 1"),

@@ -12,6 +12,7 @@ from visualize_pd.app.config import schema
 COMMANDS = {
     "explain": schema.ExplainConfig,
     "generate": schema.GenerateConfig,
+    "concepts": schema.ConceptsConfig,
     "evaluate methods": schema.EvaluateConfig,
     "evaluate localise": schema.LocaliseConfig,
     "evaluate sanity": schema.SanityConfig,
@@ -53,7 +54,7 @@ def test_the_command_alone_says_what_it_can_do(capsys):
         main([])
     output = capsys.readouterr().out
     assert stop.value.code == 0
-    for name in ("explain", "generate", "evaluate", "models", "methods", "weights"):
+    for name in ("explain", "generate", "concepts", "evaluate", "models", "methods", "weights"):
         assert f"\n  {name} " in output
 
 

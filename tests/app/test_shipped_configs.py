@@ -12,6 +12,7 @@ from transformers import ATTENTION_METHODS
 from visualize_pd import METHODS
 from visualize_pd.app.config.reading import load_config
 from visualize_pd.app.config.schema import (
+    ConceptsConfig,
     EvaluateConfig,
     ExplainConfig,
     GenerateConfig,
@@ -25,6 +26,7 @@ CONFIGS = sorted((ROOT / "configs").glob("*.yaml"))
 SCHEMAS = {
     "method_1_pp": ExplainConfig,
     "method_2_pp": GenerateConfig,
+    "visualize-pd concepts": ConceptsConfig,
     "evaluate methods": EvaluateConfig,
     "evaluate localise": LocaliseConfig,
     "evaluate sanity": SanityConfig,
@@ -37,7 +39,8 @@ def test_shipped_config_opens_with_paper_command_and_expectation(path):
     head = "\n".join(takewhile(lambda line: line.startswith("#"), lines))
     assert re.search(r"\b(19|20)\d\d\b", head), "a paper and its year"
     commands = re.findall(
-        r"python (?:method_[12]_pp\.py|-m visualize_pd\.evaluate \w+)(?: --config configs/(\S+))?",
+        r"(?:python method_[12]_pp\.py|python -m visualize_pd\.evaluate \w+|visualize-pd concepts)"
+        r"(?: --config configs/(\S+))?",
         head,
     )
     assert commands, "a command"

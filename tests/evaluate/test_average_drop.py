@@ -9,7 +9,7 @@ from paddle import nn
 from toys import Linear, close, images
 
 from visualize_pd import VisualizeError
-from visualize_pd.evaluate import average_drop
+from visualize_pd.evaluate import average_drop, average_gain
 
 
 def test_average_drop_by_hand():
@@ -53,6 +53,22 @@ def test_default_score_is_the_probability():
     drop = average_drop(network, batch, maps, 1)
     close(drop.drops, [1 - (1 - shown) / (1 - whole)])
     assert drop.increases.tolist() == [False]
+
+
+def test_gain_is_the_share_of_what_the_probability_lacks():
+    """The gain of class 1 would be negative, so it is 0. A map of ones changes nothing."""
+    network, batch = network_of_shares(VALUES, others=[[[1.0, 14.0], [0.0, 1.0]]])
+    maps = np.array([[[3, -9], [0, 0]], [[-1, 5], [1, 0]]])[None]  # sums 2, −4, 1, 0
+    whole, shown = 1 / (1 + np.exp(16 - 15)), 1 / (1 + np.exp(1 - 10))
+    close(average_gain(network, batch, maps, 0), [(shown - whole) / (1 - whole)])
+    assert average_gain(network, batch, maps, 1).tolist() == [0]
+    assert average_gain(network, batch, np.ones((1, 1, 2, 2)), 0).tolist() == [0]
+
+
+def test_nothing_is_gained_where_nothing_is_lacking():
+    """The probability is 1 in float32."""
+    network, batch = network_of_shares([[80.0, 1.0], [4.0, 2.0]], others=[np.zeros((2, 2))])
+    assert average_gain(network, batch, as_map(VALUES), 0).tolist() == [0]
 
 
 def test_each_map_is_scaled_by_its_own_maximum():

@@ -22,7 +22,7 @@ from toys import Linear, close, images, weights
 
 from visualize_pd.core.errors import ConfigError
 from visualize_pd.evaluate import deletion, insertion
-from visualize_pd.evaluate.faithfulness import curve_parts
+from visualize_pd.evaluate.faithfulness.curves import curve_parts
 
 
 def test_curves_of_four_pixels_by_hand():

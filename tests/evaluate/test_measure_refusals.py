@@ -7,7 +7,12 @@ from known_scores import ALL_MEASURES, CURVES, MAP_MEASURES, W, measured
 from toys import Linear, images
 
 from visualize_pd import VisualizeError
+from visualize_pd.core.checks import options_of
 from visualize_pd.evaluate import infidelity
+
+
+def having(option):
+    return [method for method in MAP_MEASURES if option in options_of(method)]
 
 
 @pytest.mark.parametrize("method", MAP_MEASURES)
@@ -43,11 +48,11 @@ def test_images_that_are_no_batch_or_no_tensor_are_refused(method, wrong):
         *[(method, {"steps": steps}) for method in CURVES for steps in (0, -1, 2.5, True, "all")],
         *[(method, {"batch_size": 0}) for method in MAP_MEASURES],
         *[(method, {"batch_size": 1.5}) for method in MAP_MEASURES],
-        *[(method, {"score": "loss"}) for method in MAP_MEASURES],
-        *[(method, {"baseline": "grey"}) for method in (*CURVES, infidelity)],
-        *[(method, {"baseline": None}) for method in (*CURVES, infidelity)],
-        *[(method, {"baseline": paddle.ones([2, 3, 7, 5])}) for method in (*CURVES, infidelity)],
-        *[(method, {"baseline": paddle.ones([3, 3, 5, 7])}) for method in (*CURVES, infidelity)],
+        *[(method, {"score": "loss"}) for method in having("score")],
+        *[(method, {"baseline": "grey"}) for method in having("baseline")],
+        *[(method, {"baseline": None}) for method in having("baseline")],
+        *[(method, {"baseline": paddle.ones([2, 3, 7, 5])}) for method in having("baseline")],
+        *[(method, {"baseline": paddle.ones([3, 3, 5, 7])}) for method in having("baseline")],
         *[(infidelity, {"samples": samples}) for samples in (0, 1.5, True)],
         *[(infidelity, {"seed": seed}) for seed in (-1, 0.5)],
     ],
@@ -56,7 +61,7 @@ def test_images_that_are_no_batch_or_no_tensor_are_refused(method, wrong):
 def test_message_names_the_wrong_option(method, option):
     (name,) = option
     with pytest.raises(VisualizeError, match=name):
-        method(Linear(W), images(), np.ones((2, 1, 5, 7)), 1, **option)
+        measured(method, Linear(W), images(), np.ones((2, 1, 5, 7)), 1, **option)
 
 
 @pytest.mark.parametrize("method", ALL_MEASURES)

@@ -10,18 +10,34 @@ from fills import FILLS
 from toys import Linear, images, weights
 
 from visualize_pd import gradient
+from visualize_pd.core.checks import options_of
 from visualize_pd.evaluate import (
     average_drop,
+    average_gain,
+    completeness,
+    contrast_insertion,
     deletion,
     infidelity,
     insertion,
     max_sensitivity,
+    road,
+    sensitivity_n,
 )
 
 W = weights()
 TARGETS = [2, 0]
 CURVES = [insertion, deletion]
-MAP_MEASURES = [insertion, deletion, average_drop, infidelity]
+MAP_MEASURES = [
+    insertion,
+    deletion,
+    contrast_insertion,
+    road,
+    average_drop,
+    average_gain,
+    infidelity,
+    sensitivity_n,
+    completeness,
+]
 ALL_MEASURES = [*MAP_MEASURES, max_sensitivity]
 # What the four pixels of an image of ones add to the logit of class 0.
 VALUES = [[8.0, 1.0], [4.0, 2.0]]
@@ -85,12 +101,19 @@ READ = {
 
 
 def measured(method, network, batch, maps, targets=None, **options):
-    """All numbers that a measure returns, one row for each image."""
+    """All numbers that a measure returns, one row for each image. It gets the options it knows."""
+    known = options_of(method)
+    options = {key: value for key, value in options.items() if key in known}
+    if "others" in known:
+        options.setdefault("others", "top1")
     if method is max_sensitivity:
-        options.pop("batch_size", None)
         return method(network, batch, gradient, targets, **options)[:, None]
-    if method in CURVES:
-        return method(network, batch, maps, targets, **options).scores
+    found = method(network, batch, maps, targets, **options)
     if method is average_drop:
-        return np.stack(method(network, batch, maps, targets, **options), axis=1).astype(float)
-    return method(network, batch, maps, targets, **options)[:, None]
+        return np.stack(found, axis=1).astype(float)
+    if method is average_gain:
+        found = 1 + found  # `close` needs numbers that are not 0
+    if method is contrast_insertion:
+        found = np.nan_to_num(found.scores, nan=-1)
+    numbers = getattr(found, "scores", found)
+    return numbers if numbers.ndim == 2 else numbers[:, None]

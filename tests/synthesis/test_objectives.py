@@ -135,3 +135,20 @@ def test_feature_similarity_to_features_of_zero_is_finite():
 def test_missing_classes_layers_and_channels_are_refused(objective, message):
     with pytest.raises(VisualizeError, match=message):
         scores(objective())
+
+
+def test_direction_response_is_the_product_times_the_cosine():
+    _, maps = values()
+    directions = np.array([[1, 2, 0.5], [-1, 0, 3]], "float32")
+    means = maps.mean(axis=(2, 3))
+    products = (means * directions).sum(axis=1)
+    lengths = np.linalg.norm(means, axis=1) * np.linalg.norm(directions, axis=1)
+    objective = objectives.direction_response("maps", paddle.to_tensor(directions))
+    np.testing.assert_allclose(scores(objective), products**2 / lengths, rtol=1e-4)
+
+
+@pytest.mark.parametrize("shape", [(2, 4), (1, 3)])
+def test_directions_that_do_not_fit_are_refused(shape):
+    objective = objectives.direction_response("maps", paddle.ones(shape))
+    with pytest.raises(VisualizeError, match="3 channels, and there are 2 images"):
+        scores(objective)

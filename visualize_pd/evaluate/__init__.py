@@ -1,13 +1,19 @@
 """Measures that tell whether a map or a generated image can be trusted."""
 
+from .comparison import Difference, Interval, bootstrap_difference, bootstrap_interval
 from .faithfulness import (
     Curve,
     Drop,
     average_drop,
+    average_gain,
+    completeness,
+    contrast_insertion,
     deletion,
     infidelity,
     insertion,
     max_sensitivity,
+    road,
+    sensitivity_n,
 )
 from .generated import (
     Named,
@@ -24,23 +30,43 @@ from .generated import (
     statistics_distances,
     transfer,
 )
-from .localisation import Box, Located, box_of, crops_map, localise, overlap, pointing_game
-from .sanity import Randomised, randomisation
+from .localisation import (
+    Box,
+    Located,
+    box_of,
+    crops_map,
+    localise,
+    overlap,
+    pointing_game,
+    relevance_mass_accuracy,
+    relevance_rank_accuracy,
+)
+from .sanity import Randomised, RandomLogit, random_logit, randomisation
+from .simplicity import complexity, sparseness
 from .truth import Truth, read_truth
 
 __all__ = [
     "Box",
     "Curve",
+    "Difference",
     "Drop",
+    "Interval",
     "Located",
     "Named",
     "Pair",
     "Preference",
+    "RandomLogit",
     "Randomised",
     "Truth",
     "average_drop",
+    "average_gain",
+    "bootstrap_difference",
+    "bootstrap_interval",
     "box_of",
+    "completeness",
+    "complexity",
     "contrast",
+    "contrast_insertion",
     "crops_map",
     "deletion",
     "infidelity",
@@ -52,11 +78,17 @@ __all__ = [
     "overlap",
     "pointing_game",
     "preferences",
+    "random_logit",
     "randomisation",
     "read_truth",
+    "relevance_mass_accuracy",
+    "relevance_rank_accuracy",
+    "road",
     "saturation",
+    "sensitivity_n",
     "shares",
     "sign_test",
+    "sparseness",
     "spectrum_slope",
     "statistics_distances",
     "transfer",

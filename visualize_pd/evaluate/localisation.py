@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -45,18 +45,59 @@ def pointing_game(
     """
     if not tolerance >= 0:
         raise ConfigError(f"tolerance must be a number of at least 0, not {tolerance!r}")
-    values = np.asarray(maps, dtype="float64")
-    if values.ndim != 4 or len(values) != len(truth):
-        raise ImageError(f"{len(truth)} objects do not fit maps of {list(values.shape)}")
-    _check_finite(values)
     hits = []
-    for plane, objects in zip(values.sum(axis=1), truth):
-        mask = _mask_of(objects, plane.shape)
+    for plane, mask in _with_masks(maps, truth):
         y, x = np.unravel_index(plane.argmax(), plane.shape)
         rows, columns = np.nonzero(mask)
         distances = np.hypot(rows - y, columns - x)
         hits.append(bool((distances <= tolerance).any()))
     return np.array(hits)
+
+
+def relevance_mass_accuracy(maps: Any, truth: Sequence[np.ndarray | Sequence[Box]]) -> np.ndarray:
+    """The share of the relevance that lies on the object, `[N]` (Arras et al. 2022).
+
+    `maps` and `truth` are as for `pointing_game`. The relevance is the sum over channels, cut at 0.
+    Higher is better. NaN without relevance or without an object. Raises as `pointing_game` does.
+    """
+    shares = []
+    for plane, mask in _with_masks(maps, truth):
+        relevance = np.maximum(plane, 0)
+        total = relevance.sum() if mask.any() else 0
+        shares.append(relevance[mask].sum() / total if total > 0 else np.nan)
+    return np.array(shares)
+
+
+def relevance_rank_accuracy(maps: Any, truth: Sequence[np.ndarray | Sequence[Box]]) -> np.ndarray:
+    """The share of the K most relevant pixels that lie on the object, `[N]` (Arras et al. 2022).
+
+    K is the number of pixels of the object. Of several equal pixels that compete for the last
+    places each one counts in part, as on average in random order. Higher is better. NaN without an
+    object. `maps` and `truth` are as for `pointing_game`, and it raises as that does.
+    """
+    shares = []
+    for plane, mask in _with_masks(maps, truth):
+        size = int(mask.sum())
+        if not size:
+            shares.append(np.nan)
+            continue
+        last = np.sort(plane, axis=None)[-size]
+        above, equal = plane > last, plane == last
+        part = (size - above.sum()) / equal.sum()
+        shares.append(((above & mask).sum() + part * (equal & mask).sum()) / size)
+    return np.array(shares)
+
+
+def _with_masks(
+    maps: Any, truth: Sequence[np.ndarray | Sequence[Box]]
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """The sum over channels of each map, and the mask of its object."""
+    values = np.asarray(maps, dtype="float64")
+    if values.ndim != 4 or len(values) != len(truth):
+        raise ImageError(f"{len(truth)} objects do not fit maps of {list(values.shape)}")
+    _check_finite(values)
+    for plane, objects in zip(values.sum(axis=1), truth):
+        yield plane, _mask_of(objects, plane.shape)
 
 
 def localise(

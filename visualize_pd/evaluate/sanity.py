@@ -1,6 +1,7 @@
-"""Does a map depend on what the network has learned? Layers get random weights as a test.
+"""Does a map depend on what the network has learned, and on the class that is asked for?
 
-Adebayo et al. 2018, Sanity Checks for Saliency Maps.
+Adebayo et al. 2018, Sanity Checks for Saliency Maps: layers get random weights as a test. Sixt et
+al. 2020, When Explanations Lie: another class is asked for.
 """
 
 from __future__ import annotations
@@ -14,8 +15,9 @@ import paddle
 
 from ..core.checks import check_count, look_up
 from ..core.errors import ConfigError
+from ..network.hooks import frozen
 from ..network.layers.by_name import find_layers
-from ..network.scores import Score, score_function
+from ..network.scores import Score, check_images, read_logits, resolve_targets, score_function
 from ..synthesis.priors.pixel_steps import gaussian_blur
 
 
@@ -73,6 +75,54 @@ def randomisation(
             maps = method(network, images, chosen).numpy()
             found.append(_compared(name, maps, wanted))
     return found
+
+
+class RandomLogit(NamedTuple):
+    """The other class of each image, and how similar its map is to that of the image's class.
+
+    All are `[N]`. The similarities are those of `Randomised`.
+    """
+
+    others: np.ndarray
+    rank_correlation: np.ndarray
+    rank_correlation_abs: np.ndarray
+    ssim: np.ndarray
+
+
+def random_logit(
+    network: paddle.nn.Layer,
+    images: paddle.Tensor,
+    method: Callable[..., paddle.Tensor],
+    targets: Any = None,
+    *,
+    seed: int = 0,
+) -> RandomLogit:
+    """How similar the map of a random other class is (random-logit test, Sixt et al. 2020).
+
+    The paper reports the mean of `ssim`. A map that explains its class has a low one; 1 means that
+    the class does not matter. The maps are `method(network, images, targets)`. Without `targets`
+    the class is the one that the network predicts. Raises `ConfigError` for a network with a single
+    class.
+    """
+    check_count("seed", seed, 0)
+    check_images(images)
+    with frozen(network), paddle.no_grad():
+        logits = read_logits(network(images), images)
+    classes = logits.shape[1]
+    if classes < 2:
+        raise ConfigError("a network with a single class has no other class to compare with")
+    chosen = resolve_targets(targets, logits)
+    # A draw for each class, so that a batch gives what single images give.
+    own = chosen.numpy()
+    steps = [np.random.default_rng([seed, int(c)]).integers(1, classes) for c in own]
+    others = (own + np.array(steps)) % classes
+    of_class, of_other = (
+        method(network, images, paddle.to_tensor(each)).numpy() for each in (own, others)
+    )
+    compared = _compared("", of_other, of_class)
+    return RandomLogit(
+        others, compared.rank_correlation, compared.rank_correlation_abs, compared.ssim
+    )
 
 
 def parts_of(network: paddle.nn.Layer) -> list[str]:

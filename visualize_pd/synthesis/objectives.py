@@ -129,6 +129,31 @@ def filter_response(
     return objective
 
 
+def direction_response(layer: str, directions: paddle.Tensor) -> Objective:
+    """⟨Ā, v⟩ · cos(Ā, v) of a layer's maps, averaged over positions to Ā, and a direction v.
+
+    The cosine keeps other directions small (Carter et al. 2019, Activation Atlas). `directions`
+    `[N, C]` are the v, one for each image. Raises `ConfigError` for a layer that the network does
+    not have, and for directions that do not fit.
+    """
+
+    def objective(network: paddle.nn.Layer, images: paddle.Tensor) -> paddle.Tensor:
+        (found,) = find_layers(network, layer)
+        with capture_outputs(found) as calls:
+            network(images)
+        means = feature_maps_of(found, calls, layer).mean(axis=[2, 3])
+        if means.shape != directions.shape:
+            raise ConfigError(
+                f"directions {directions.shape} do not fit; layer '{layer}' has {means.shape[1]} "
+                f"channels, and there are {means.shape[0]} images"
+            )
+        product = (means * directions).sum(axis=1)
+        squares = (means**2).sum(axis=1) * (directions**2).sum(axis=1)
+        return product * product / paddle.clip(squares, min=1e-12).sqrt()
+
+    return objective
+
+
 def layer_energy(layer: str) -> Objective:
     """½ · mean of A²: amplifies all that a layer sees (DeepDream, Mordvintsev et al. 2015)."""
 

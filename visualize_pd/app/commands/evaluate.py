@@ -8,7 +8,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from ...core.config import as_dict, build
 from ...core.errors import ConfigError
+from ..config.reading import parse_value
 from ..config.schema import EvaluateConfig, GenerateConfig, LocaliseConfig, SanityConfig
 from ..streams import protect_streams
 from .parser import config_parser, plain_parser, run_command, run_with_configs
@@ -20,6 +22,7 @@ PAIRS = Path("images") / "pairs"
 LIST = """\
 measures:
   methods    which maps show best what the network uses?
+  compare    is one of two methods better, or is the difference chance?
   localise   where is the object of a class?
   sanity     do maps change when the network becomes random?
   transfer   do other networks recognise class images? which recipe makes better ones?
@@ -28,6 +31,7 @@ measures:
 examples:
   {command} methods
   {command} methods -o images=photos -o 'methods=[grad_cam, rise]'
+  {command} compare grad_cam score_cam
   {command} localise -o images=cat.jpg -o target=top3
   {command} sanity -o mode=independent
   {command} transfer --classes toucan tiger 950 -o iterations=80
@@ -53,12 +57,38 @@ def evaluate_command(
 
 def _methods(command: str, arguments: Sequence[str]) -> int:
     def run(config: EvaluateConfig) -> bool:
-        from ..evaluate.methods import report_methods
+        from ..evaluate.methods.table import report_methods
 
         return report_methods(config, say, complain)
 
     about = "Measure how well maps show what the network uses."
     return _measure(command, arguments, "evaluate.yaml", EvaluateConfig, about, run)
+
+
+def _compare(command: str, arguments: Sequence[str]) -> int:
+    about = (
+        "Compare two methods over the same pictures with all measures of the config. One is called "
+        "better only if the difference is larger than chance makes it."
+    )
+    examples = (
+        f"examples:\n  {command} grad_cam score_cam\n"
+        f"  {command} grad_cam '{{name: grad_cam, score: {{contrast: top3}}}}' "
+        "-o 'measures=[contrast_insertion]'\n"
+    )
+    config = Path("configs") / "evaluate.yaml"
+    parser = config_parser(config, EvaluateConfig, about, examples, command)
+    parser.add_argument("first", metavar="A", help="a method: its name, or {name: …} with options")
+    parser.add_argument("second", metavar="B", help="another method")
+
+    def run(config: EvaluateConfig, options: argparse.Namespace) -> int:
+        from ..evaluate.methods.compare import report_comparison
+
+        methods = [parse_value(text, "a method") for text in (options.first, options.second)]
+        values = {**as_dict(config), "methods": methods}
+        done = report_comparison(build(EvaluateConfig, values), say, complain)
+        return DONE if done else PARTLY
+
+    return run_command(parser, EvaluateConfig, run, arguments)
 
 
 def _localise(command: str, arguments: Sequence[str]) -> int:
@@ -168,6 +198,7 @@ def _pairs(command: str, arguments: Sequence[str]) -> int:
 
 MEASURES = {
     "methods": _methods,
+    "compare": _compare,
     "localise": _localise,
     "sanity": _sanity,
     "transfer": _transfer,

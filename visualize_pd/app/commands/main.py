@@ -15,7 +15,7 @@ from .evaluate import evaluate_command
 from .methods import methods_command
 from .models import models_command
 from .parser import plain_parser
-from .scripts import app_command, explain_command, generate_command
+from .scripts import app_command, concepts_command, explain_command, generate_command
 from .weights import weights_command
 
 Command = Callable[[], int]
@@ -24,6 +24,7 @@ LIST = """\
 commands:
   explain    which pixels made the network give this score to this class?
   generate   what does the network think that this class looks like?
+  concepts   by which parts does the network recognise a class?
   evaluate   measure maps and generated pictures
   app        all of this on a page in the browser
   models     the networks that can be loaded by name, and the layers of a network
@@ -59,6 +60,10 @@ def _generate(prog: str, arguments: Sequence[str]) -> Command:
     return partial(generate_command, default_config("class_image.yaml"), arguments, prog)
 
 
+def _concepts(prog: str, arguments: Sequence[str]) -> Command:
+    return partial(concepts_command, default_config("concepts.yaml"), arguments, prog)
+
+
 def _evaluate(prog: str, arguments: Sequence[str]) -> Command:
     return partial(evaluate_command, arguments, prog)
 
@@ -70,6 +75,7 @@ def _app(prog: str, arguments: Sequence[str]) -> Command:
 COMMANDS: dict[str, Callable[[str, Sequence[str]], Command]] = {
     "explain": _explain,
     "generate": _generate,
+    "concepts": _concepts,
     "evaluate": _evaluate,
     "app": _app,
     "models": models_command,

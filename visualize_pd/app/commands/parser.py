@@ -19,7 +19,7 @@ from ..streams import protect_streams
 from .terminal import exit_code
 
 # Keys whose values in the project's configs are sample pictures, and values that can replace them.
-SAMPLES = {"images": "photo.jpg", "init": "photo.jpg", "truth": "null"}
+SAMPLES = {"images": "photo.jpg", "new_images": "null", "init": "photo.jpg", "truth": "null"}
 
 
 def plain_parser(prog: str | None, description: str, epilog: str) -> argparse.ArgumentParser:

@@ -1,4 +1,4 @@
-"""The two scripts, `method_1_pp.py` and `method_2_pp.py`, and the page `app.py`."""
+"""The two scripts, `visualize-pd concepts`, and the page `app.py`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ...core.errors import VisualizeError
-from ..config.schema import ExplainConfig, GenerateConfig
+from ..config.schema import ConceptsConfig, ExplainConfig, GenerateConfig
 from .parser import config_parser, run_command
 from .terminal import DONE, INTERRUPTED, PARTLY, complain, say
 
@@ -33,6 +33,12 @@ examples:
   {command}
   {command} --model resnet18 --weights runs/best.pdparams --port 8080
   {command} -o method=saliency -o images=photos
+"""
+CONCEPTS_EXAMPLES = """\
+examples:
+  {command}
+  {command} -o images=photos/zebras -o target=zebra -o new_images=zebra.jpg
+  {command} -o images=photos/zebras -o target=zebra -o concepts=10 -o image=null
 """
 
 
@@ -111,3 +117,20 @@ def app_command(
         help="let Gradio make a public link that anybody can open; without it nothing is shared",
     )
     return run_command(parser, ExplainConfig, run, arguments, needs_samples=False)
+
+
+def concepts_command(
+    default: Path, arguments: Sequence[str] | None = None, command: str = "visualize-pd concepts"
+) -> int:
+    """Find the concepts of a class. The exit code is 1 if some pictures could not be used."""
+
+    def run(config: ConceptsConfig, _options: argparse.Namespace) -> int:
+        from ..concepts.run import report_concepts
+
+        return DONE if report_concepts(config, say, complain) else PARTLY
+
+    description = "Find the parts by which the network recognises a class: its concepts."
+    parser = config_parser(
+        default, ConceptsConfig, description, CONCEPTS_EXAMPLES.format(command=command), command
+    )
+    return run_command(parser, ConceptsConfig, run, arguments)

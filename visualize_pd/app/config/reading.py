@@ -50,7 +50,7 @@ def apply_overrides(values: dict, overrides: typing.Sequence[str]) -> dict:
                 raise ConfigError(f"'-o {override}': {part} is a value, not a group of keys")
             group[part] = inner
             group = inner
-        group[parts[-1]] = _parse(text, f"'-o {override}'")
+        group[parts[-1]] = parse_value(text, f"'-o {override}'")
     return values
 
 
@@ -94,7 +94,8 @@ _Loader.add_implicit_resolver(
 )
 
 
-def _parse(text: str, where: str) -> Any:
+def parse_value(text: str, where: str) -> Any:
+    """The value of a YAML text. Raises `ConfigError`, which begins with `where`."""
     try:
         # _Loader is a SafeLoader, so it builds only plain values.
         return yaml.load(text, Loader=_Loader)
@@ -115,7 +116,7 @@ def read_values(path: str | Path) -> dict:
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or "it is not a text file in UTF-8"
         raise ConfigError(f"cannot read the config file {path}: {reason}") from error
-    values = _parse(text, str(path))
+    values = parse_value(text, str(path))
     if not isinstance(values, dict):
         raise ConfigError(f"{path} must hold keys and values, not {shown(values)}")
     return values

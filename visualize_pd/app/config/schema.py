@@ -127,10 +127,20 @@ class EvaluateConfig(RunConfig):
         "some of the measures in [Measure](measure.md)",
     )
     steps: int = key(50, "steps of an insertion or a deletion", minimum=1, maximum=100_000)
-    samples: int = key(50, "number of squares for the infidelity", minimum=1, maximum=100_000)
+    samples: int = key(
+        50,
+        "number of squares for the infidelity, and of sets of pixels for sensitivity-n",
+        minimum=1,
+        maximum=100_000,
+    )
+    contrast: Union[str, int, list[Union[str, int]]] = key(
+        "top3",
+        "for `contrast_insertion`: the other classes, by their names or indices, or `top3` for the "
+        "three most likely ones of each image",
+    )
     model: ModelConfig = key(ModelConfig, MODEL)
     batch_size: int = key(32, "versions of an image in one pass", minimum=1)
-    seed: int = key(0, "the seed of the squares and of the noise", minimum=0)
+    seed: int = key(0, "the seed of everything that is random in the measures", minimum=0)
 
 
 @dataclass(frozen=True)
@@ -190,3 +200,49 @@ class SanityConfig(RunConfig):
     )
     seed: int = key(0, "the seed of the random weights", minimum=0)
     model: ModelConfig = key(ModelConfig, MODEL)
+
+
+@dataclass(frozen=True)
+class ConceptsConfig(RunConfig):
+    """The keys of `concepts`: the parts by which the network recognises a class."""
+
+    images: Union[str, list[str]] = key("content/images", f"pictures of one class: {PICTURES}")
+    target: Union[str, int] = key(
+        "predicted",
+        "a class; `predicted` is the one that the network predicts for most of the pictures",
+    )
+    new_images: Union[str, list[str], None] = key(
+        None, "pictures on which the maps of the concepts are shown; by default `images`"
+    )
+    concepts: int = key(6, "the number of concepts", minimum=1, maximum=64)
+    shown: int = key(
+        3, "the number of crops, and of maps, that are shown of each concept", minimum=1, maximum=8
+    )
+    layer: Optional[Union[str, int]] = key(
+        None, "a layer after a ReLU, with feature maps; by default that of the CAMs"
+    )
+    crop: float = key(
+        0.3, "the side of a crop, as a share of the picture's square", above=0, maximum=1
+    )
+    most_crops: int = key(
+        2000, "of more crops than this some are drawn at random", minimum=1, maximum=1_000_000
+    )
+    samples: int = key(
+        128,
+        "for the importance: the rest of the network sees each picture this number of times "
+        "(`concepts` + 2); best a power of 2",
+        minimum=2,
+        maximum=100_000,
+    )
+    score: Union[str, dict] = key(
+        "logit",
+        "the score for which concepts are important: as the option `score` of the methods",
+    )
+    image: Optional[dict] = key(
+        None,
+        "how an image of each concept is made: a group with the keys of method 2, such as "
+        "`iterations`, `size`, `lambda`, `parametrisation`, `priors`; `null` makes none",
+    )
+    model: ModelConfig = key(ModelConfig, MODEL)
+    batch_size: int = key(32, "crops, or versions of a picture, in one pass", minimum=1)
+    seed: int = key(0, "the seed of the factors, and of the points for the importance", minimum=0)

@@ -128,18 +128,16 @@ def explain_batch(
             maps[0] += [maps_of(method, network, images, None) for method in methods[1:]]
             scores = _scores(functions, network, calls[0][1], images)
             targets, shares = np.empty((len(batch), 0), "int64"), np.empty((len(batch), 0))
-            others = np.empty((len(batch), 0, 0), "int64")
         else:
             logits = logits_of(calls[0][1]).detach()
             check_distinct(logits, images)
             targets, scores = wanted.of(logits.numpy()), {}
-            others = _others(methods, targets, logits)
             shares = probabilities(logits, activation_of(network)).numpy()
+        others = _others(methods, targets, calls[0][1])
         for t, classes in enumerate(targets.T.tolist()):
             row = maps[0] if t == 0 else []
             row += [maps_of(method, network, images, classes) for method in methods[len(row) :]]
-            if t > 0:
-                maps.append(row)
+            maps[t:] = [row]
     pictures = classifier.to_pixels(images)
     return [
         Explanation(
@@ -158,14 +156,12 @@ def explain_batch(
     ]
 
 
-def _others(
-    methods: Sequence[ConfiguredMethod], targets: np.ndarray, logits: paddle.Tensor
-) -> np.ndarray:
+def _others(methods: Sequence[ConfiguredMethod], targets: np.ndarray, outputs: Any) -> np.ndarray:
     """The classes `[N, T, K]` that each class is compared with, if there is a single contrast."""
     contrasts = {method.contrast for method in methods if method.contrast is not None}
-    if len(contrasts) != 1:
+    if len(contrasts) != 1 or not targets.size:
         return np.empty((*targets.shape, 0), "int64")
-    (score,) = contrasts
+    (score,), logits = contrasts, logits_of(outputs)
     each = [contrasted(classes, logits, score)[:, 1:].numpy() for classes in targets.T.tolist()]
     return np.stack(each, axis=1)
 

@@ -96,8 +96,8 @@ def named_feature_maps(
             return FeatureMaps(layer, output, layout, None)
     shape = getattr(outputs[-1], "shape", type(outputs[-1]).__name__)
     raise ConfigError(
-        f"layer '{name}' returns {shape}, not feature maps [N, C, H, W] and not tokens of the image; "
-        "visualize-pd models, with the network's name, lists the layers that return them"
+        f"layer '{name}' returns {shape}, not feature maps [N, C, H, W] and not tokens of the "
+        "image; visualize-pd models, with the network's name, lists the layers that return them"
     )
 
 

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import paddle
 
-from ....evaluate.faithfulness import CURVES, Curve, curve_parts
+from ....evaluate.faithfulness.curves import CURVES, Curve, curve_parts
 from ....models.classifier import Classifier, network_errors
 
 STEPS = 50  # as the default of `evaluate methods`

@@ -11,7 +11,7 @@ from typing import Any
 import gradio as gr
 
 from ....core.errors import ConfigError
-from ....evaluate.faithfulness import CURVES
+from ....evaluate.faithfulness.curves import CURVES
 from ..live.curves import STEPS, Drawn, live_curves
 from ..session import Session
 from ..shell import Shell

@@ -1,0 +1,1 @@
+"""Concepts of a class: parts into which a layer's activations fall, and their importance."""
