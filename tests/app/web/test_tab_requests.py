@@ -1,6 +1,7 @@
 """The tabs that generate, look into the network and measure, as a browser talks to them."""
 
 import base64
+import gc
 import html
 import io
 import re
@@ -13,7 +14,12 @@ from page_visitor import Visitor
 from PIL import Image
 
 import visualize_pd as vp
+from visualize_pd.app.config.schema import ExplainConfig
+from visualize_pd.app.web.launch import launch, make_app
+from visualize_pd.app.web.live import generation
+from visualize_pd.app.web.tabs import generate
 from visualize_pd.evaluate import deletion, insertion
+from visualize_pd.models.config import ModelConfig
 
 
 def png(seed=0, size=(48, 40)):
@@ -75,6 +81,37 @@ def test_stop_keeps_what_is_there(visitor):
     assert "--resume" in shown
     with zipfile.ZipFile(io.BytesIO(files_of(shown)["class_1.zip"])) as archive:
         assert "class_1/images/method_2/class_1/state.safetensors" in archive.namelist()
+
+
+def test_abandoned_run_ends_and_leaves_no_file(tiny_page, monkeypatch):
+    page, address = tiny_page
+    gone, other, folders = Visitor(page, address), Visitor(page, address), []
+
+    class Noted(generation.Folder):
+        def __init__(self):
+            super().__init__()
+            folders.append(self.path)
+
+    monkeypatch.setattr(generate, "Folder", Noted)
+    with gone.present():
+        gone.do("make", "click", wait=False, make_class=1, steps=1000)
+        while not folders or not list(folders[0].rglob("*.png")):
+            time.sleep(0.05)
+    started = time.monotonic()
+    make(other, make_class=0, steps=2)  # it does not wait for a thousand steps
+    assert time.monotonic() - started < 5
+    gc.collect()
+    assert not folders[0].exists() and folders[1].exists()
+
+
+def test_app_with_an_output_folder_keeps_the_files(tmp_path):
+    model = ModelConfig(name="tiny:small_net", image_size=32)
+    page = make_app(ExplainConfig(images=[], model=model, output=str(tmp_path / "out")))
+    visitor = Visitor(page, launch(page, "127.0.0.1"))
+    make(visitor, make_class=2, steps=2)
+    kept = (tmp_path / "out/method_2/class_2/class_2.gif").read_bytes()
+    assert files_of(visitor.do("make_files", "click")[0])["class_2.gif"] == kept
+    page.close()
 
 
 def test_channel_is_chosen_on_a_sheet(visitor):

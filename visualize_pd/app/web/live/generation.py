@@ -20,6 +20,7 @@ from PIL import Image
 from ....core.checks import check_count
 from ....core.config import as_dict, build
 from ....core.images import load_image
+from ....core.stopping import check_stop
 from ....models.classifier import Classifier, network_errors
 from ....synthesis.builder import check_maker, configured_size
 from ... import drawing
@@ -111,7 +112,7 @@ def generation(
 
     `values` are those of `run_values`. A picture that `init` names lies in `folder`. The files are
     written into `output`. Setting `stop` ends the ascent; its results so far are kept. Errors are
-    those of the script.
+    those of the script. Raises `StoppedError` if the computation is stopped in another way.
     """
     recorded: GenerateConfig = build(GenerateConfig, values)
     entry = find_objective(recorded)
@@ -129,6 +130,7 @@ def generation(
         with alone_in(run.folder):
             written = 0
             for frame in run.climb(stop):
+                check_stop()
                 if len(run.rows) > written:
                     written = len(run.rows)
                     yield Step(frame.iteration, task.last, _sheet(run), list(run.rows))
