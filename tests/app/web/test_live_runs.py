@@ -23,15 +23,16 @@ from visualize_pd.app.web.live.generation import (
     put_picture,
     run_values,
 )
-from visualize_pd.core.errors import ConfigError, ImageError
+from visualize_pd.core.errors import ConfigError, ImageError, StoppedError
+from visualize_pd.core.stopping import stoppable
 from visualize_pd.models.config import ModelConfig
 
 APP = ExplainConfig(model=ModelConfig(name="tiny:small_net", image_size=32))
 RUNS = {
-    "class_image": {"target": 1, "iterations": 30},
-    "filter": {"layer": "0", "channel": 2, "iterations": 30},
-    "deep_dream": {"layer": "1", "octaves": 2, "iterations": 9},
-    "inversion": {"layer": "2", "iterations": 30},
+    "class_image": {"target": 1, "iterations": 9},
+    "filter": {"layer": "0", "channel": 2, "iterations": 9},
+    "deep_dream": {"layer": "1", "octaves": 2, "iterations": 4},
+    "inversion": {"layer": "2", "iterations": 9},
 }
 
 
@@ -117,11 +118,27 @@ def test_stopped_run_goes_on_to_the_files_of_a_whole_run(
 
 
 def test_frames_come_one_after_another(classifier, folder):
-    values, found = made(classifier, folder, "class_image")
-    steps = [each.iteration for each in found[:-1]]
-    assert steps == [*range(0, 30, values["frames"]["every"]), 30] and len(steps) > 20
-    assert [len(each.rows) for each in found[:-1]] == list(range(1, len(found)))
-    assert found[-1].rows[-1]["score"] > found[0].rows[-1]["score"]
+    _, found = made(classifier, folder, "class_image")
+    assert [each.iteration for each in found[:-1]] == list(range(10))
+    assert [len(each.rows) for each in found[:-1]] == list(range(1, 11))
+
+
+def test_abandoned_run_does_not_go_on_to_its_next_frame(classifier, folder):
+    values, gone = run_values("class_image", APP, iterations=1000, target=1), []
+    with stoppable(lambda: bool(gone)):
+        steps = generation(values, classifier, folder.path, folder.path, threading.Event(), "cpu")
+        gone.append(next(steps))
+        with pytest.raises(StoppedError):
+            next(steps)
+    assert len(list(folder.path.rglob("*_pp.png"))) == 1
+
+
+@pytest.mark.parametrize(
+    ("objective", "steps", "every"),
+    [("class_image", 240, 10), ("deep_dream", 12, 2), ("filter", 3, 1), ("inversion", 1000, 42)],
+)
+def test_a_run_has_about_two_dozen_frames(objective, steps, every):
+    assert run_values(objective, APP, iterations=steps)["frames"] == {"every": every}
 
 
 def test_folder_of_a_person_is_removed_with_it(classifier):
