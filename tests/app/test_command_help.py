@@ -53,7 +53,16 @@ def test_help_needs_no_paddle(arguments):
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("usage: visualize-pd")
     if arguments == "--help":
-        for name in ("explain", "generate", "concepts", "evaluate", "models", "methods", "weights"):
+        for name in (
+            "explain",
+            "generate",
+            "concepts",
+            "evaluate",
+            "app",
+            "models",
+            "methods",
+            "weights",
+        ):
             assert f"\n  {name} " in done.stdout
 
 

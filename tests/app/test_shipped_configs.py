@@ -27,6 +27,7 @@ SCHEMAS = {
     "method_1_pp": ExplainConfig,
     "method_2_pp": GenerateConfig,
     "visualize-pd concepts": ConceptsConfig,
+    "visualize-pd app": ExplainConfig,
     "evaluate methods": EvaluateConfig,
     "evaluate localise": LocaliseConfig,
     "evaluate sanity": SanityConfig,
@@ -39,7 +40,7 @@ def test_shipped_config_opens_with_paper_command_and_expectation(path):
     head = "\n".join(takewhile(lambda line: line.startswith("#"), lines))
     assert re.search(r"\b(19|20)\d\d\b", head), "a paper and its year"
     commands = re.findall(
-        r"(?:python method_[12]_pp\.py|python -m visualize_pd\.evaluate \w+|visualize-pd concepts)"
+        r"(?:python method_[12]_pp\.py|python -m visualize_pd\.evaluate \w+|visualize-pd (?:concepts|app))"
         r"(?: --config configs/(\S+))?",
         head,
     )
