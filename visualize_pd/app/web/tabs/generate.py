@@ -154,14 +154,14 @@ class GenerateTab:
         on = self.shell.on
         asked = [self.objective, self.target, self.layer, self.channel, self.steps, self.seed]
         shown = [self.view, self.files]
-        quiet: dict[str, Any] = {"show_progress": "minimal", "show_progress_on": [self.view]}
+        quiet: dict[str, Any] = {"show_progress_on": [self.view]}
         of_filter = [self.channel, self.show, self.more, self.channels]
         fields = [self.target, self.layer, *of_filter, self.steps]
         on(self.objective.input, self.choose, [self.objective], fields, queued=False)
         on(self.start.click, self.make, asked, shown, **quiet)
         on(self.stop.click, self.halt, queued=False)
         on(self.channels.press, self.press, asked[-2:], [self.channel, *shown], data=True, **quiet)
-        around: dict[str, Any] = {"show_progress": "minimal", "show_progress_on": [self.channels]}
+        around: dict[str, Any] = {"show_progress_on": [self.channels]}
         on(self.show.click, self.sheet, [self.layer], [self.channels], **around)
         on(self.more.click, self.next_sheet, [self.layer], [self.channels], **around)
         on(self.download.click, self.prepare, [], [self.files], show_progress_on=[self.files])

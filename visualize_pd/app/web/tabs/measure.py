@@ -84,7 +84,6 @@ class MeasureTab:
             self.measure,
             [self.steps],
             [self.view],
-            show_progress="minimal",
             show_progress_on=[self.view],
         )
         shell.on(self.stop.click, self.halt, queued=False)

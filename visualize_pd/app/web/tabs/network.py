@@ -77,7 +77,7 @@ class NetworkTab:
             with gr.Column(scale=1, min_width=320):
                 self.view = gr.HTML("", js_on_load=None, elem_id="seen")
                 self.more = shell.texts.show(gr.Button(elem_id="seen_more"), value=MORE)
-        around: dict[str, Any] = {"show_progress": "minimal", "show_progress_on": [self.view]}
+        around: dict[str, Any] = {"show_progress_on": [self.view]}
         shell.on(self.table.press, self.press, [], [self.view], data=True, **around)
         shell.on(self.more.click, self.next_channels, [], [self.view], **around)
         shell.redraw(self.in_language, [self.table, self.view])
