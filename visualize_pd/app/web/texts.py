@@ -41,7 +41,7 @@ class Texts:
 
     def updates(self, language: str) -> list[Any]:
         """The updates of `components` for a language."""
-        return [
-            gr.update(**{name: text(pair, language) for name, pair in pairs.items()})
-            for _, pairs in self.shown
+        found: list[dict[str, Any]] = [
+            {name: text(pair, language) for name, pair in pairs.items()} for _, pairs in self.shown
         ]
+        return [gr.update(**texts) for texts in found]

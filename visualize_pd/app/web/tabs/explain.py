@@ -46,7 +46,7 @@ class ExplainTab:
 
     def _picture(self) -> None:
         show = self.shell.texts.show
-        sources = ["upload", "clipboard", "webcam"]
+        sources: list[Any] = ["upload", "clipboard", "webcam"]
         show(
             gr.Markdown(),
             value=("**A picture:** drop it, paste it or take one", "**图片：**拖入、粘贴或拍摄"),
@@ -56,11 +56,11 @@ class ExplainTab:
             sources=sources,
             label="A picture · 图片",
             show_label=False,
-            height=150,
+            height=190,
             elem_id="upload",
             buttons=[],
         )
-        self.upload.preprocess = _path_of  # type: ignore[method-assign]
+        self.upload.preprocess = _path_of  # type: ignore[assignment]
         self.thumbnails = gr.HTML("", js_on_load=pictures.PRESS, elem_id="samples")
         self.guesses = gr.HTML("", js_on_load=pictures.PRESS, elem_id="guesses")
         labels = self.classifier.labels or [f"class {index}" for index in range(self.classes)]

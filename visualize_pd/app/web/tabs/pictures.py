@@ -137,9 +137,9 @@ def guesses_html(
     rows = []
     for index in shown:
         name, share = html.escape(classifier.class_name(index)), picture.probabilities[index]
-        after = "" if question.after is None else f"{question.after[index]:.1%}"
-        bar = f'<i style="width:{share:.2%}"></i>'
-        if after:
+        bar, after = f'<i style="width:{share:.2%}"></i>', ""
+        if question.after is not None:
+            after = f"{question.after[index]:.1%}"
             bar += f'<b style="width:{question.after[index]:.2%}"></b>'
         instead = html.escape(text(INSTEAD, language).format(classifier.class_name(index)))
         rows.append(
@@ -238,7 +238,7 @@ def values_of(picture: Picture | None, question: Question) -> list[dict]:
                 "height": values.shape[0],
                 "low": low,
                 "high": high,
-                "data": base64.b64encode(np.round(shares * 65535).astype("<u2")).decode(),
+                "data": base64.b64encode(np.round(shares * 65535).astype("<u2").tobytes()).decode(),
             }
         )
     return found
