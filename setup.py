@@ -41,6 +41,7 @@ setup(
         "evaluate": ["matplotlib>=3.5", "scipy>=1.7"],
         "concepts": ["scikit-learn>=1.0", "scipy>=1.7"],
         "tif": ["tifffile"],
+        "segments": ["scikit-image>=0.19"],
         # Gradio 6 needs Python 3.10.
         "app": ["gradio>=6; python_version >= '3.10'"],
         "onnx": ["onnx>=1.14"],
@@ -58,6 +59,7 @@ setup(
             "opencv-python-headless>=4.5",
             "matplotlib>=3.5",
             "tifffile",
+            "scikit-image>=0.19",
             "onnx>=1.14",
             "requests",
             "scikit-learn",

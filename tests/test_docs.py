@@ -26,8 +26,13 @@ PAIRED = [f"images/transfer/{name}" for name in ("class_image", "class_image_fou
 # What makes the commands of the pages quick, by the config that they name.
 QUICK = {
     "integrated_gradients.yaml": ["method.steps=4"],
+    "guided_ig.yaml": ["method.steps=4"],
+    "blur_ig.yaml": ["method.steps=4"],
+    "gradient_shap.yaml": ["method.samples=2"],
+    "expected_gradients.yaml": ["method.samples=2"],
     "smooth_grad.yaml": ["method.samples=2"],
     "rise.yaml": ["method.masks=16"],
+    "lime.yaml": ["method.samples=32"],
     "similarity.yaml": [
         "compare=[{name: grad_cam, score: {name: similarity, image: images/similarity/macaw.png}}]"
     ],

@@ -12,19 +12,32 @@ from .attribution.cam.grad_cam import (
     grad_cam,
     grad_cam_pp,
     guided_grad_cam,
+    hires_cam,
     layer_cam,
     xgrad_cam,
 )
+from .attribution.cam.refine_cam import refine_cam
 from .attribution.cam.score_cam import score_cam
 from .attribution.concepts.craft import Concepts, concepts
 from .attribution.gradient.activation_gradient import activation_gradient
+from .attribution.gradient.full_grad import full_grad
 from .attribution.gradient.gradient import grad_times_input, gradient, saliency
 from .attribution.gradient.guided_backprop import deconvnet, guided_backprop
-from .attribution.gradient.integrated_gradients import integrated_gradients
 from .attribution.gradient.smooth_grad import smooth_grad
 from .attribution.methods import METHODS
+from .attribution.path.blur_ig import blur_ig
+from .attribution.path.expected_gradients import expected_gradients, gradient_shap
+from .attribution.path.guided_ig import guided_ig
+from .attribution.path.integrated_gradients import integrated_gradients
+from .attribution.perturbation.hsic import hsic
 from .attribution.perturbation.occlusion import occlusion
 from .attribution.perturbation.rise import rise
+from .attribution.perturbation.sobol import sobol
+from .attribution.relevance.deep_lift import deep_lift
+from .attribution.relevance.lrp import lrp
+from .attribution.superpixels.kernel_shap import kernel_shap
+from .attribution.superpixels.lime import lime
+from .attribution.superpixels.xrai import xrai
 from .core.errors import VisualizeError
 from .core.images import (
     crop,
@@ -74,32 +87,44 @@ __all__ = [
     "accentuation",
     "activation_gradient",
     "ascend",
+    "blur_ig",
     "class_image",
     "concepts",
     "crop",
     "deconvnet",
     "deep_dream",
+    "deep_lift",
     "eigen_cam",
     "eigen_grad_cam",
+    "expected_gradients",
     "explain_image",
     "find_class",
     "find_images",
+    "full_grad",
     "grad_cam",
     "grad_cam_pp",
     "grad_times_input",
     "gradient",
+    "gradient_shap",
     "guided_backprop",
     "guided_grad_cam",
+    "guided_ig",
+    "hires_cam",
+    "hsic",
     "input_gradient",
     "integrated_gradients",
     "inversion",
+    "kernel_shap",
     "layer_cam",
+    "lime",
     "load_image",
     "load_model",
     "load_photograph",
+    "lrp",
     "noise",
     "occlusion",
     "overlay",
+    "refine_cam",
     "render",
     "rise",
     "runtime",
@@ -109,9 +134,11 @@ __all__ = [
     "select_output",
     "set_activation",
     "smooth_grad",
+    "sobol",
     "to_pixels",
     "to_tensor",
     "use_device",
     "use_fast",
     "xgrad_cam",
+    "xrai",
 ]

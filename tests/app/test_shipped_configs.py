@@ -80,6 +80,8 @@ def test_every_method_has_a_config_that_runs(name, tmp_path, photograph, tests_f
     settings = {"images": photograph("p.png"), "save_arrays": "true", **TINY_200}
     if name in ATTENTION_METHODS:
         settings["model"] = "{name: tiny:attention_net, num_classes: 200, image_size: 32}"
+    if name == "expected_gradients":  # its config names pictures of the clone
+        settings["method.baselines"] = ROOT / "content/images"
     folder = run_explain(tmp_path, config=name, **settings)
     array = np.load(folder / "p_pp.npy", allow_pickle=False)
     assert array.shape[1:] == (32, 32) and np.isfinite(array).all()

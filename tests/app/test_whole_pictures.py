@@ -7,6 +7,7 @@ import shutil
 import numpy as np
 import pytest
 from app_helpers import EXPLAIN, GENERATE, overrides, read_csv, run_explain
+from every_method import OPTIONS
 from PIL import Image, ImageDraw
 from transformers import ATTENTION_METHODS
 
@@ -204,7 +205,8 @@ def test_pictures_of_five_channels(tmp_path, bands, capsys, mode):
 @pytest.mark.parametrize("method", [each for each in METHODS if each not in ATTENTION_METHODS])
 def test_every_method_takes_five_channels(bands, method):
     classifier = load_model("tiny:bands_net", image_size=32, **BANDS)
-    options = {"rise": {"masks": 8}, "smooth_grad": {"samples": 2}}.get(method, {})
+    few = {"rise": {"masks": 8}, "smooth_grad": {"samples": 2}, **OPTIONS}
+    options = few.get(method, {})
     figure = explain_image(classifier, bands / "a.npy", {"name": method, **options}, target=1)
     assert figure.width == 3 * 320 + 4 * 32  # the picture, the map, the overlay
 

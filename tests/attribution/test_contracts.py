@@ -11,12 +11,13 @@ import numpy as np
 import paddle
 import pytest
 from convnet import convolutional
+from every_method import METHODS
 from network_state import state_of
 from paddle import nn
 from toys import Linear, images, weights
 from transformers import ATTENTION_METHODS
 
-from visualize_pd import METHODS, VisualizeError
+from visualize_pd import VisualizeError
 
 ANY_NETWORK = {name: method for name, method in METHODS.items() if name not in ATTENTION_METHODS}
 pytestmark = [
@@ -155,7 +156,7 @@ def test_height_and_width_are_not_swapped(method):
     network = with_feature_maps(Linear(w))
     maps = np.abs(method(network, paddle.to_tensor(image), 0).numpy()[0]).sum(0)
     assert maps.shape == (9, 4)
-    if is_one_of(method, "rise"):
+    if is_one_of(method, "rise", "sobol", "hsic", "lime", "kernel_shap", "xrai"):
         assert maps[5:, :3].mean() > 1.02 * maps[:4].mean()
     elif not is_one_of(method, "activation_gradient"):
         assert set(zip(*np.nonzero(maps))) == {(7, 1)}
@@ -196,9 +197,18 @@ def memory_in_use():
 
 FEW = {
     "rise": {"masks": 2},
+    "sobol": {"samples": 2, "cells": 1},
+    "hsic": {"samples": 2},
+    "lime": {"samples": 2, "segments": "grid"},
+    "kernel_shap": {"samples": 2, "segments": "grid"},
+    "xrai": {"steps": 1, "segments": paddle.zeros([1, 560, 560], dtype="int64")},
     "occlusion": {"size": 400, "stride": 400},
     "smooth_grad": {"samples": 2},
     "integrated_gradients": {"steps": 2},
+    "gradient_shap": {"samples": 2},
+    "expected_gradients": {"samples": 2},
+    "guided_ig": {"steps": 2},
+    "blur_ig": {"steps": 2},
 }
 
 

@@ -6,11 +6,12 @@ import numpy as np
 import paddle
 import pytest
 from convnet import convolutional
+from every_method import METHODS
 from paddle import nn
 from toys import Linear, images, weights
 from transformers import ATTENTION_METHODS, Vit
 
-from visualize_pd import METHODS, VisualizeError, grad_cam, gradient, scores
+from visualize_pd import VisualizeError, grad_cam, gradient, scores
 from visualize_pd.attribution.methods import WITHOUT_CLASS
 from visualize_pd.evaluate import deletion
 

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 import paddle
 import pytest
+from every_method import METHODS
 from network_state import state_of
 from paddle import nn
 from paddle.autograd import PyLayer
@@ -14,7 +15,7 @@ from paddle.nn import functional
 from toys import close
 from transformers import ATTENTION_METHODS
 
-from visualize_pd import METHODS, load_model
+from visualize_pd import load_model
 from visualize_pd.network.fast.layers import fast_layers
 from visualize_pd.network.gradients import record_forward
 from visualize_pd.network.hooks import frozen
@@ -144,12 +145,22 @@ def built(request):
 
 IN_COLOUR = {
     *("gradient", "grad_times_input", "guided_backprop", "deconvnet", "integrated_gradients"),
-    *("smooth_grad", "activation_gradient", "guided_grad_cam"),
+    *("smooth_grad", "activation_gradient", "guided_grad_cam", "lrp", "deep_lift"),
+    *("gradient_shap", "expected_gradients", "guided_ig", "blur_ig"),
 }
 FEW = {
     "integrated_gradients": {"steps": 2},
+    "gradient_shap": {"samples": 2},
+    "expected_gradients": {"samples": 2},
+    "guided_ig": {"steps": 2},
+    "blur_ig": {"steps": 2},
     "smooth_grad": {"samples": 2},
     "rise": {"masks": 2},
+    "sobol": {"samples": 2, "cells": 2},
+    "hsic": {"samples": 8, "cells": 2},
+    "lime": {"samples": 8},
+    "kernel_shap": {"samples": 8},
+    "xrai": {"steps": 2},
 }
 
 
@@ -182,12 +193,12 @@ def test_method_gives_a_map(built, method):
 
 # The methods that are compared on single images, for each network.
 ALONE = {
-    "resnet18": ["guided_backprop", "rise"],
+    "resnet18": ["guided_backprop", "rise", "refine_cam"],
     "densenet121": ["deconvnet", "grad_cam"],
     "googlenet": ["layer_cam"],
-    "mobilenet_v1": ["occlusion"],
-    "mobilenet_v2": ["integrated_gradients", "xgrad_cam"],
-    "mobilenet_v3_small": ["guided_grad_cam", "eigen_cam"],
+    "mobilenet_v1": ["occlusion", "lrp"],
+    "mobilenet_v2": ["integrated_gradients", "xgrad_cam", "full_grad"],
+    "mobilenet_v3_small": ["guided_grad_cam", "eigen_cam", "deep_lift"],
     "shufflenet_v2_x0_25": ["smooth_grad", "eigen_grad_cam"],
     "squeezenet1_1": ["activation_gradient", "ablation_cam"],
     "LeNet": [each for each in METHODS if each not in ATTENTION_METHODS],

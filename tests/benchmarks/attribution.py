@@ -24,6 +24,7 @@ from visualize_pd.network.layers.feature_maps import capture_blocks, default_fea
 
 BATCHES = (1, 2, 4, 8, 16, 32)
 SAMPLES, TARGET = 50, 207
+ONE_BY_ONE = {"guided_ig"}  # each pass needs the gradient of the one before
 MEMORY = """
 import resource, paddle, visualize_pd as vp
 network = vp.load_model({network!r}, weights="random").network
@@ -52,9 +53,9 @@ class Floor:
         x.stop_gradient = False
         paddle.grad(self.network(x)[:, TARGET].sum(), x)[0].numpy()
 
-    def seconds(self, run, count: int) -> float:
+    def seconds(self, run, count: int, one_by_one: bool = False) -> float:
         """Of `count` images through `run` in batches, the last one as large as what is left."""
-        size = min(self.best[run], count)
+        size = 1 if one_by_one else min(self.best[run], count)
         sizes = [size] * (count // size) + ([count % size] if count % size else [])
         batches = {each: paddle.randn([each, 3, 224, 224]) for each in set(sizes)}
         return timed(lambda: [run(batches[each]) for each in sizes])
@@ -78,7 +79,7 @@ def cases(channels: int) -> dict:
     """Method → (options, forwards and gradients that it needs, the goal for its ratio)."""
     with_gradient = """
         gradient saliency grad_times_input guided_backprop deconvnet activation_gradient
-        grad_cam grad_cam_pp xgrad_cam layer_cam eigen_grad_cam
+        grad_cam grad_cam_pp xgrad_cam layer_cam hires_cam refine_cam eigen_grad_cam full_grad
     """
     windows = 13 * 13  # squares of 45 px every 15 px on 224 px
     return {
@@ -86,11 +87,25 @@ def cases(channels: int) -> dict:
         "eigen_cam": ({}, 1, 0, None),
         "guided_grad_cam": ({}, 0, 2, 1.10),
         "integrated_gradients": ({"steps": SAMPLES}, 2, SAMPLES, 1.10),
+        "gradient_shap": ({"samples": SAMPLES}, 1, SAMPLES, 1.10),
+        "expected_gradients": (
+            {"samples": SAMPLES, "baselines": paddle.randn([8, 3, 224, 224])},
+            *(1, SAMPLES, 1.10),
+        ),
+        "guided_ig": ({"steps": SAMPLES}, 2, SAMPLES + 1, 1.10),
+        "blur_ig": ({"steps": SAMPLES}, 2, SAMPLES, 1.10),
         "smooth_grad": ({"samples": SAMPLES}, 1, SAMPLES, 1.10),
+        "lrp": ({}, 1, 1, 1.10),
+        "deep_lift": ({}, 1, 2, 1.10),
         "score_cam": ({}, 2 + channels, 0, 1.10),
         "ablation_cam": ({}, 2 + channels, 0, 0.5),
         "occlusion": ({}, 1 + windows, 0, None),
         "rise": ({"masks": channels}, 1 + channels, 0, None),
+        "sobol": ({"samples": 4}, 1 + 4 * (8 * 8 + 1), 0, 1.10),
+        "hsic": ({"samples": 200}, 1 + 200, 0, 1.10),
+        "lime": ({"samples": 200}, 1 + 200, 0, 1.10),
+        "kernel_shap": ({"samples": 200}, 2 + 200, 0, 1.10),
+        "xrai": ({"steps": SAMPLES}, 4, 2 * SAMPLES, 1.10),
         "attention_rollout": ({}, 1, 0, 1.10),
         "transformer_attribution": ({}, 0, 1, 1.10),
         "legrad": ({}, 2, 0, None),
@@ -144,7 +159,8 @@ def main() -> None:
         ratios = []
         for round_number in range(arguments.rounds + 1):
             bare = floor.seconds(floor.forward, forwards) if forwards else 0
-            bare += floor.seconds(floor.gradient, gradients) if gradients else 0
+            if gradients:
+                bare += floor.seconds(floor.gradient, gradients, name in ONE_BY_ONE)
             ours = timed(lambda: vp.METHODS[name](network, image, TARGET, **options).numpy())  # noqa: B023
             if round_number:
                 ratios.append(ours / bare)

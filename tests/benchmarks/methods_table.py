@@ -46,6 +46,8 @@ def configured(name: str) -> dict:
     chosen = {"name": name}
     if name != "saliency" and options.get("channel") == "none":
         chosen["channel"] = "sum"
+    if options.get("baselines", "") is None:
+        chosen["baselines"] = "content/images"
     if name in SIZES:
         chosen["sign"] = "absolute"
     return chosen
@@ -62,6 +64,8 @@ def fitting(names: list, network: str) -> list:
                 for key in ("masks", "samples", "steps")
                 if key in options_of(vp.METHODS[name])
             }
+            if "baselines" in options_of(vp.METHODS[name]):
+                few["baselines"] = "zero"
             vp.METHODS[name](classifier.network, image, 0, **few)
             found.append(name)
         except vp.VisualizeError as error:

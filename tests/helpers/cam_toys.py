@@ -13,6 +13,7 @@ CAMS = {
         "grad_cam_pp",
         "xgrad_cam",
         "layer_cam",
+        "hires_cam",
         "eigen_cam",
         "eigen_grad_cam",
         "score_cam",
@@ -155,6 +156,14 @@ def layer_cam_equation(maps, gradient):
     return total
 
 
+def hires_cam_equation(maps, gradient):
+    total = np.zeros(maps.shape[1:])
+    for a, g in zip(maps, gradient):
+        for place in np.ndindex(a.shape):
+            total[place] += g[place] * a[place]
+    return total
+
+
 def principal_component_equation(contributions):
     """The centred contributions times the leading eigenvector of the covariance of the channels."""
     table = contributions.reshape(len(contributions), -1).T
@@ -170,6 +179,7 @@ EQUATIONS = {
     "grad_cam_pp": grad_cam_pp_equation,
     "xgrad_cam": xgrad_cam_equation,
     "layer_cam": layer_cam_equation,
+    "hires_cam": hires_cam_equation,
     "eigen_cam": lambda maps, gradient: principal_component_equation(maps),
     "eigen_grad_cam": lambda maps, gradient: principal_component_equation(maps * gradient),
 }

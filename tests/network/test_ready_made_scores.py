@@ -3,10 +3,11 @@
 import numpy as np
 import paddle
 import pytest
+from every_method import METHODS
 from paddle import nn
 from toys import Linear, close, images, weights
 
-from visualize_pd import METHODS, gradient, occlusion, scores
+from visualize_pd import gradient, occlusion, scores
 from visualize_pd.core.errors import ConfigError, ScoreError, TargetError, VisualizeError
 
 OF_TRANSFORMERS = ("attention_rollout", "transformer_attribution", "legrad")

@@ -6,12 +6,13 @@ import numpy as np
 import paddle
 import pytest
 from convnet import convolutional
+from every_method import METHODS
 from network_state import state_of
 from paddle import nn
 from toys import Linear, close, images, weights
 from transformers import Vit
 
-from visualize_pd import METHODS, VisualizeError, gradient, integrated_gradients, rise
+from visualize_pd import VisualizeError, gradient, integrated_gradients, rise
 from visualize_pd.core.errors import ConfigError, ScoreError, TargetError
 from visualize_pd.evaluate import deletion, insertion, max_sensitivity, randomisation
 from visualize_pd.network import fast

@@ -11,21 +11,30 @@ import paddle
 from ..core.checks import did_you_mean, look_up, options_of
 from ..core.errors import ConfigError
 from ..core.files import expand_home
+from ..core.images import find_images
 from ..models.classifier import Classifier
 from ..network.scores import Contrast, score_name
 from .attention.attention_rollout import HEAD_FUSIONS
 from .baselines import BASELINES
 from .configured_score import check_score, configured_score, is_contrast, is_function
-from .gradient.integrated_gradients import QUADRATURES
+from .gradient.full_grad import POST_PROCESSING
 from .gradient.smooth_grad import AVERAGES, GRADIENT_METHODS
-from .methods import METHODS, TITLES, WITHOUT_CLASS
+from .methods import METHODS, TITLES, WITHOUT_CLASS, WITHOUT_SUM
+from .path.integral import QUADRATURES
 from .reduction import reduce
+from .relevance.rules import COMPOSITES
+from .superpixels.segments import SEGMENTATIONS, SEVERAL_SCALES
 
 TABLES: dict[str, Mapping[str, Any]] = {
     "quadrature": QUADRATURES,
     "average": AVERAGES,
+    "post_processing": POST_PROCESSING,
     "head_fusion": HEAD_FUSIONS,
+    "composite": COMPOSITES,
+    "segments": {**SEGMENTATIONS, **SEVERAL_SCALES},
 }
+LISTS = ("target_layer", "attention_layer", "zooms", "baselines")  # may be lists
+MOST_BASELINES = 256  # of more pictures, every second, third … is taken
 
 
 class ConfiguredMethod(NamedTuple):
@@ -46,7 +55,7 @@ class ConfiguredMethod(NamedTuple):
         method, options = METHODS[self.name], dict(self.options)
         if self.reduction:
             options.update(channel="none", sign="signed")
-        if "return_gap" in options_of(method):
+        if "return_gap" in options_of(method) and self.name not in WITHOUT_SUM:
             return method(network, images, targets, **options, return_gap=True)
         return method(network, images, targets, **options), None
 
@@ -69,11 +78,15 @@ class ConfiguredMethod(NamedTuple):
     def prepared(self, classifier: Classifier) -> ConfiguredMethod:
         """The same method with the images that its options name, and with its score.
 
-        Raises `ConfigError` if `baseline` is neither a file nor the name of a baseline.
+        Raises `ConfigError` if `baseline` is neither a file nor the name of a baseline, and
+        `ImageError` if `baselines` are no pictures.
         """
         options = dict(self.options)
         if self.function is not None or is_contrast(options.get("score")):
             options["score"] = configured_score(options["score"], classifier)
+        baselines = options.get("baselines")
+        if isinstance(baselines, (str, list)) and baselines not in (*BASELINES, "random"):
+            options["baselines"] = _pictures(baselines, classifier)
         baseline = options.get("baseline")
         if not isinstance(baseline, str) or baseline in (*BASELINES, "random"):
             return self._replace(options=options)
@@ -130,6 +143,13 @@ def configure_method(method: str | Mapping, where: str = "method") -> Configured
     return choice
 
 
+def _pictures(sources: str | list[str], classifier: Classifier) -> paddle.Tensor:
+    """The pictures in files and folders, as the network sees them: `[B, C, H, W]`."""
+    found = find_images(sources)
+    chosen = found[:: -(-len(found) // MOST_BASELINES)]
+    return classifier.prepare([classifier.load(path)[0] for path in chosen])
+
+
 def _check_option(option: str, value: Any, default: Any, where: str) -> None:
     """Raise `ConfigError` unless an option has the same type as its default."""
     if option in TABLES:
@@ -148,7 +168,7 @@ def _check_option(option: str, value: Any, default: Any, where: str) -> None:
         if isinstance(value, bool) or not isinstance(value, (int, float)):
             raise ConfigError(f"{where}.{option} must be a number, not {value!r}")
     else:
-        several = isinstance(value, list) and option in ("target_layer", "attention_layer", "zooms")
+        several = isinstance(value, list) and option in LISTS
         for item in value if several else [value]:
             if isinstance(item, bool) or not isinstance(item, (str, int, float, type(None))):
                 raise ConfigError(f"{where}.{option} must be a single value, not {value!r}")

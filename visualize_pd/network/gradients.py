@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
 from typing import Any, NamedTuple
 
@@ -40,12 +40,14 @@ def record_forward(
     score: Score = "logit",
     relu: str | None = None,
     layers: Sequence[paddle.nn.Layer] = (),
+    rules: AbstractContextManager | None = None,
 ) -> ForwardPass:
     """Do a forward pass from which gradients can be taken. Keep the outputs of `layers`.
 
     `score`: logit, probability or log_probability of the class, a contrast of classes, or a
     function `(outputs, images) → [N]` of what the network returns. `relu`: None, guided or
-    deconvnet. The score itself follows the usual derivative.
+    deconvnet. The score itself follows the usual derivative. `rules`: a block that gives operations
+    another backward pass.
 
     Raises `ImageError` for images that are not a batch, and `TargetError` for a class that the
     network does not have. Raises `ModelError` if the output is not logits, and if the rule `relu`
@@ -56,7 +58,7 @@ def record_forward(
     with frozen(network), fast_layers(), paddle.enable_grad():
         images = images.detach()
         images.stop_gradient = False
-        with relu_rule(relu), capture_outputs(*layers) as calls:
+        with relu_rule(relu), rules or nullcontext(), capture_outputs(*layers) as calls:
             outputs = network(images)
         scored = score_outputs(network, outputs, images, targets, score)
     if callable(score):

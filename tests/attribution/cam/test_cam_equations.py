@@ -7,11 +7,13 @@ from cam_toys import (
     CAMS,
     EQUATIONS,
     PolynomialNetwork,
+    identity_conv,
     layer_cam_equation,
     nonnegative_images,
     random_network,
     resized,
 )
+from paddle import nn
 from toys import close
 
 import visualize_pd
@@ -27,6 +29,8 @@ import visualize_pd
         # The weights are (2·2 − 3·1)/5 = ⅕ and (1·2 − 3·1)/4 = −¼. The last pixel is −¾.
         ("xgrad_cam", [2 / 5, 3 / 5 - 1 / 4, 0]),
         ("layer_cam", [4, 2, 0]),
+        # 2·2 − 0·4, 3·(−1) + 1·2, 0·2 + 3·(−1)
+        ("hires_cam", [4, 0, 0]),
     ],
 )
 def test_map_of_three_pixels_by_hand(name, expected):
@@ -72,6 +76,24 @@ def test_gradient_is_taken_of_the_chosen_score(score):
     of_log = gradients[1] - sum(one * gradient for one, gradient in zip(p, gradients))
     of_score = {"logit": gradients[1], "probability": p[1] * of_log, "log_probability": of_log}
     close(heat[0, 0], layer_cam_equation(maps, of_score[score]))
+
+
+def test_hires_cam_is_exact_before_pooling_and_a_linear_layer():
+    """S_c − b_c = Σ over places of Σ_k w_ck · A_k / (h · w), and the map is the summands.
+
+    The second class has no negative weights, so that ReLU takes nothing away.
+    """
+    linear = nn.Linear(3, 2)
+    linear.weight.set_value(np.float32([[1, 3], [-2, 1], [2, 0.5]]))
+    linear.bias.set_value(np.float32([5, 7]))
+    network = nn.Sequential(identity_conv(3), nn.AdaptiveAvgPool2D(1), nn.Flatten(), linear)
+    batch = np.random.default_rng(2).random((2, 3, 4, 6)).astype("float32")
+    for c in (0, 1):
+        exact = np.einsum("nkhw,k->nhw", batch, linear.weight.numpy()[:, c]) / 24
+        heat = visualize_pd.hires_cam(network, paddle.to_tensor(batch), c).numpy()[:, 0]
+        close(heat, np.maximum(exact, 0))
+    scores = network(paddle.to_tensor(batch)).numpy()[:, 1]
+    np.testing.assert_allclose(heat.sum((1, 2)), scores - 7, rtol=1e-5)
 
 
 @pytest.mark.parametrize(("first", "second", "sign"), [(4, -3, 1), (3, -4, -1)])

@@ -46,6 +46,16 @@ def layer_cam(inputs: CamInputs) -> paddle.Tensor:
     return inputs.gradients.clip(min=0) * inputs.activations
 
 
+@cam
+def hires_cam(inputs: CamInputs) -> paddle.Tensor:
+    """HiResCAM (Draelos & Carin 2020): Σ_k A_k · ∂S_c/∂A_k, place by place.
+
+    After a ReLU, as for all CAMs here. On the maps before global pooling and one linear layer it is
+    exact: it shows how much each place adds to the score.
+    """
+    return inputs.gradients * inputs.activations
+
+
 def guided_grad_cam(
     network: paddle.nn.Layer,
     images: paddle.Tensor,

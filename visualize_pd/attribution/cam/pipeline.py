@@ -103,7 +103,7 @@ def cam(rule: Callable | None = None, *, gradients: bool = True) -> Callable:
                 size = view.shape[2:]
                 heat = functional.interpolate(small, size=size, mode="bilinear").detach()
                 if len(found) * len(views) > 1:
-                    heat = _to_one(heat) / (len(found) * len(views))
+                    heat = to_one(heat) / (len(found) * len(views))
                 total = total + back(heat)
         if guided:
             total = total * input_gradient(network, images, chosen, score=score, relu="guided")
@@ -167,7 +167,7 @@ def _number(found: FeatureMaps, calls: Calls) -> int:
     return next((number for number, output in enumerate(outputs) if output is found.output), 0)
 
 
-def _to_one(heat: paddle.Tensor) -> paddle.Tensor:
+def to_one(heat: paddle.Tensor) -> paddle.Tensor:
     """Divide each map by its largest size, so that all maps have the same weight in an average."""
     high = heat.abs().max(axis=[1, 2, 3], keepdim=True)
     return heat / paddle.where(high > 0, high, paddle.ones_like(high))

@@ -12,10 +12,10 @@ from ...core.checks import check_count, look_up, options_of
 from ...core.errors import ConfigError
 from ...network.batching import MOST_VERSIONS, batches, repeat, scores_and_versions
 from ...network.scores import Score
+from ..path.integrated_gradients import integrated_gradients
 from ..reduction import reduce
 from .gradient import grad_times_input, gradient, saliency
 from .guided_backprop import deconvnet, guided_backprop
-from .integrated_gradients import integrated_gradients
 
 AVERAGES = {
     "mean": lambda mean, square: mean,

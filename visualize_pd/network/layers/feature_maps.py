@@ -259,3 +259,27 @@ def _last_convolutional(layouts: Layouts, passed: ForwardPass) -> FeatureMaps:
             ][-1]
     layer, maps = as_large(candidates[0][1])[-1]
     return FeatureMaps(layer, maps, ChannelsFirst(), paddle.zeros_like(maps))
+
+
+def finer_feature_maps(passed: ForwardPass, last: FeatureMaps, count: int) -> list[FeatureMaps]:
+    """Larger feature maps than `last`, one for each of the `count` next larger sizes.
+
+    The sizes are those that convolutions return. Of each size it is the last output on which the
+    scores depend.
+    """
+    area = last.maps.shape[2] * last.maps.shape[3]
+    every = [(layer, out) for layer, out in passed.calls if is_feature_maps(out)]
+    sizes = {tuple(out.shape[2:]) for layer, out in every if isinstance(layer, paddle.nn.Conv2D)}
+    larger = sorted((size for size in sizes if size[0] * size[1] > area), key=lambda s: s[0] * s[1])
+    found: list[FeatureMaps] = []
+    while larger and len(found) < count:  # once, unless the scores do not depend on a size
+        chosen, larger = larger[: count - len(found)], larger[count - len(found) :]
+        alike = [(layer, out) for layer, out in every if tuple(out.shape[2:]) in chosen]
+        slopes = gradients_or_none(passed.scores, [out for _, out in alike], again=True)
+        last_of = {
+            tuple(out.shape[2:]): FeatureMaps(layer, out, ChannelsFirst(), slope)
+            for (layer, out), slope in zip(alike, slopes)
+            if slope is not None
+        }
+        found += [last_of[size] for size in chosen if size in last_of]
+    return found

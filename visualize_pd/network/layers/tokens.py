@@ -134,7 +134,7 @@ class Layouts:
         first, last = tuple(output.shape[2:]), tuple(output.shape[1:3])
         if first not in self.grids and last in self.grids:
             return ChannelsLast()
-        return None if is_attention(output) and first not in self.grids else ChannelsFirst()
+        return None if first not in self.grids and is_attention(output) else ChannelsFirst()
 
     def _windows(self, layer: paddle.nn.Layer, output: paddle.Tensor) -> Windows | None:
         name = self.names.get(id(layer), "")

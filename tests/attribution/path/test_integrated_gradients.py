@@ -7,7 +7,7 @@ from integral_toys import TARGETS, Power, W, assert_exact
 from toys import Linear, Quadratic, counting, images
 
 from visualize_pd import VisualizeError, gradient, integrated_gradients
-from visualize_pd.attribution.gradient.integrated_gradients import QUADRATURES
+from visualize_pd.attribution.path.integral import QUADRATURES
 
 
 @pytest.mark.parametrize("quadrature", ["gauss_legendre", "midpoint"])

@@ -1,0 +1,1 @@
+"""Methods that cut the image into segments, and explain segments in place of pixels."""
