@@ -40,7 +40,8 @@ def test_shipped_config_opens_with_paper_command_and_expectation(path):
     head = "\n".join(takewhile(lambda line: line.startswith("#"), lines))
     assert re.search(r"\b(19|20)\d\d\b", head), "a paper and its year"
     commands = re.findall(
-        r"(?:python method_[12]_pp\.py|python -m visualize_pd\.evaluate \w+|visualize-pd (?:concepts|app))"
+        r"(?:python method_[12]_pp\.py|python -m visualize_pd\.evaluate \w+"
+        r"|visualize-pd (?:concepts|app))"
         r"(?: --config configs/(\S+))?",
         head,
     )

@@ -6,6 +6,14 @@ import urllib.request
 import uuid
 
 
+def opened(config):
+    """Open the page of a config; return the page and its address."""
+    from visualize_pd.app.web.launch import launch, make_app
+
+    page = make_app(config)
+    return page, launch(page, "127.0.0.1")
+
+
 def component(page, elem_id):
     """The component of a page with this id."""
     return next(b for b in page.blocks.values() if getattr(b, "elem_id", None) == elem_id)

@@ -7,6 +7,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
+from page_visitor import opened
 
 if importlib.util.find_spec("gradio") is None:
     collect_ignore_glob = ["*"]
@@ -18,14 +19,6 @@ os.environ["GRADIO_TEMP_DIR"] = str(UPLOADS)  # before Gradio is imported
 def uploads():
     yield UPLOADS
     shutil.rmtree(UPLOADS, ignore_errors=True)
-
-
-def opened(config):
-    """Open the page of a config; return the page and its address."""
-    from visualize_pd.app.web.launch import launch, make_app
-
-    page = make_app(config)
-    return page, launch(page, "127.0.0.1")
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ import zipfile
 import numpy as np
 import pytest
 from app_helpers import ROOT
-from conftest import opened
+from page_visitor import opened
 from PIL import Image
 
 from visualize_pd.app.commands.scripts import explain_command
