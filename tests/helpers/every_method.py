@@ -9,6 +9,11 @@ OPTIONS = {
     "gradient_shap": {"samples": 8},
     "guided_ig": {"steps": 8},
     "blur_ig": {"steps": 8},
+    "rise": {"masks": 64},
+    "lime": {"samples": 64},
+    "kernel_shap": {"samples": 64},
+    "sobol": {"samples": 2},
+    "hsic": {"samples": 64},
 }
 METHODS = {
     name: update_wrapper(partial(method, **OPTIONS[name]), method) if name in OPTIONS else method

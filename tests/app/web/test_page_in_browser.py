@@ -137,8 +137,8 @@ def test_a_visit(page, browser, tmp_path):
 
     # Compare two methods.
     box = browser.find_element("css selector", "#methods input")
-    box.send_keys("occlusion", Keys.ENTER)
-    wait(lambda: texts(browser, "#maps figcaption") == ["Picture", "Grad-CAM", "Occlusion"])
+    box.send_keys("Layer-CAM", Keys.ENTER)
+    wait(lambda: texts(browser, "#maps figcaption") == ["Picture", "Grad-CAM", "Layer-CAM"])
     box.send_keys(Keys.ESCAPE, Keys.TAB)
     browser.find_elements("css selector", "#maps .frame")[1].click()
     wait(lambda: any("→" in text for text in texts(browser, ".guess .share")))

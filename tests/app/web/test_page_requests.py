@@ -15,6 +15,7 @@ from PIL import Image
 
 import visualize_pd as vp
 from visualize_pd.app.commands.scripts import explain_command
+from visualize_pd.core.errors import ImageError
 
 
 def png(seed=0, size=(40, 48)):
@@ -240,6 +241,17 @@ def test_fault_is_told_without_its_trace(visitor, monkeypatch, caplog):
     with pytest.raises(RuntimeError) as caught:
         visitor.bring("a.png", png())
     assert "log of the server" in str(caught.value) and "secret" not in str(caught.value)
+
+
+def test_sentence_never_becomes_html(visitor, monkeypatch):
+    def fail(*_):
+        raise ImageError("no <img src=x onerror=alert(1)> here\nbut this")
+
+    monkeypatch.setattr("visualize_pd.app.web.tabs.explaining.load_picture", fail)
+    with pytest.raises(
+        RuntimeError, match=r"no &lt;img src=x onerror=alert\(1\)&gt; here but this"
+    ):
+        visitor.bring("a.png", png())
 
 
 def test_two_people_see_their_own_pictures(tiny_page, uploads):
