@@ -41,9 +41,9 @@ setup(
         "evaluate": ["matplotlib>=3.5", "scipy>=1.7"],
         "concepts": ["scikit-learn>=1.0", "scipy>=1.7"],
         "tif": ["tifffile"],
-        "segments": ["scikit-image>=0.19"],
         # Gradio 6 needs Python 3.10.
         "app": ["gradio>=6; python_version >= '3.10'"],
+        "segments": ["scikit-image>=0.19"],
         "onnx": ["onnx>=1.14"],
         # What PaddleClas needs; itself it pins an old NumPy: pip install --no-deps paddleclas
         "paddleclas": ["requests", "scikit-learn", "scipy", "six"],

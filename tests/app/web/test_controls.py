@@ -11,7 +11,7 @@ from visualize_pd.core.checks import options_of
 from visualize_pd.core.errors import ConfigError
 
 LAYERS = ["0", "2"]
-BAD = ["/etc/passwd", "os:system", "!!python/object:os.system", {"name": "x"}, [1], -1, 1e12]
+BAD = ["/etc/passwd", "os:system", "!!python/object:os.system", {"name": "x"}, [1], -1e9, 1e12]
 BAD += [float("nan"), float("inf"), "1", object()]
 
 

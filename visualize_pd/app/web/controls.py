@@ -30,9 +30,11 @@ WORDS: dict[str, Sequence[str]] = {
     "sign": list(SIGNS),
     "of": list(GRADIENT_METHODS),
     "baseline": list(BASELINES),
+    "baselines": [*BASELINES, "random"],
 }
 ZOOMS = (0.5, 0.75, 1.25, 1.5, 2.0)
 MOST = 20  # times the default of a number, so that nobody holds the device for hours
+FREE = 10_000  # the limit of a number without a default
 LARGEST_SEED = 1_000_000
 NOT_SHOWN = ("return_gap", "attention_layer", "batch_size")
 
@@ -112,11 +114,14 @@ def _control(
         return Control(name, default, "several", ZOOMS)
     if isinstance(default, bool):
         return Control(name, default, "switch")
-    whole = "int" in str(inspect.signature(function).parameters[name].annotation)
-    if default is None or not isinstance(default, (int, float)):
-        return Control(name, default, "whole", low=0, high=10_000) if whole else None
+    annotation = str(inspect.signature(function).parameters[name].annotation)
+    kind = "whole" if "int" in annotation else "number"
+    if default is None:
+        if kind == "number" and "float" not in annotation:
+            return None
+        return Control(name, default, kind, low=0 if kind == "whole" else -FREE, high=FREE)
     high = LARGEST_SEED if name == "seed" else MOST * max(default, 1)
-    return Control(name, default, "whole" if whole else "number", high=high)
+    return Control(name, default, kind, high=high)
 
 
 def chosen_options(method: str, values: Mapping[str, Any], layers: Sequence[str]) -> dict[str, Any]:
