@@ -4,8 +4,8 @@
 
 The pictures are those of `stamps.py`, with one object on the left and another on the right. Both
 objects are ones that the network names first alone. Prints, for each method, the share of maps of a
-and of b whose maximum is on the object of their class, without a contrast and with it, and the
-times over one forward pass and input gradient.
+and of b whose maximum is on the object of their class, or at most 15 pixels away (Zhang et al. 2016),
+without a contrast and with it, and the times over one forward pass and input gradient.
 """
 
 import argparse
@@ -83,7 +83,7 @@ def main():
                 for contrast in hits:
                     score = vp.scores.contrast(other) if contrast else "logit"
                     maps = vp.METHODS[name](classifier.network, images, own, score=score)
-                    hits[contrast] += pointing_game(maps.numpy(), [mask]).tolist()
+                    hits[contrast] += pointing_game(maps.numpy(), [mask], 15).tolist()
         score = vp.scores.contrast(1)
         times = [
             seconds(vp.METHODS[name], classifier.network, inputs[0], 0, score=each) / bare

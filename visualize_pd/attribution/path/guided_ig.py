@@ -43,7 +43,8 @@ def guided_ig(
     integrated gradients, and 1 leaves the path free. The map should sum to S_c(I) − S_c(I′), and
     comes nearer to it with more steps. `return_gap` also returns what is missing, `[N]`. A gap over
     1 % is logged as a warning. `trapezoid`: the gradient of a step is the mean of those at its two
-    ends. Without it, it is that at its start, as published. `baseline`: zero, mean, blurred, or a tensor.
+    ends. Without it, it is that at its start, as published. `baseline`: zero, mean, blurred, or a
+    tensor.
 
     Each step needs the gradient at the end of the step before, so every image goes through the
     network alone, and memory does not grow with `steps`.
