@@ -12,8 +12,8 @@ from PIL import Image
 from visualize_pd.app.commands import weights
 from visualize_pd.app.commands.evaluate import evaluate_command
 from visualize_pd.app.commands.main import main
-from visualize_pd.app.commands.parser import default_config
 from visualize_pd.app.commands.scripts import explain_command, generate_command
+from visualize_pd.app.config.reading import default_config
 from visualize_pd.app.examples import page as turned_page
 from visualize_pd.app.examples import segmentation, shortcut, similarity
 

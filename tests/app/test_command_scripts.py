@@ -11,7 +11,7 @@ from app_helpers import ROOT, TINY_200, contents, overrides, run_explain, run_ge
 
 from visualize_pd.app.commands.evaluate import evaluate_command
 from visualize_pd.app.commands.main import main
-from visualize_pd.app.commands.parser import default_config
+from visualize_pd.app.config.reading import default_config
 
 
 @pytest.mark.parametrize("with_missing", [False, True])

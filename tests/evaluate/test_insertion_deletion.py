@@ -20,7 +20,9 @@ from known_scores import (
 )
 from toys import Linear, close, images, weights
 
+from visualize_pd.core.errors import ConfigError
 from visualize_pd.evaluate import deletion, insertion
+from visualize_pd.evaluate.faithfulness.curves import curve_parts
 
 
 def test_curves_of_four_pixels_by_hand():
@@ -170,3 +172,41 @@ def test_equal_pixels_still_come_after_larger_ones():
     curve = insertion(network, batch, as_map(half), 0, **ZERO, steps=24)
     # All pixels of a half are equal, so their order does not matter.
     close(curve.scores[0], 24 * np.r_[np.arange(13) * 4, 48 + np.arange(1, 13)])
+
+
+@pytest.mark.parametrize("measure", ["insertion", "deletion"])
+def test_parts_of_a_curve_come_one_after_another(measure):
+    """Of 24 equal pixels 3 change in each step; 2 steps fit into a pass, and all count 1."""
+    network, image = network_of_shares(np.ones((4, 6)))
+    place = np.zeros((4, 6))
+    place[2, 1:4] = 9  # these three are the first step
+    options = {"steps": 8, "score": "logit", "batch_size": 2}
+    parts = list(curve_parts(measure, network, image, as_map(place), 0, **options))
+    assert [len(part.shares) for part in parts] == [1, 2, 2, 2, 2]
+    close(np.concatenate([part.shares for part in parts]), np.arange(9) / 8)
+    scores = np.concatenate([part.scores for part in parts])
+    if measure == "deletion":
+        close(scores, 24 - 3 * np.arange(9))
+        first = next(curve_parts(measure, network, image, as_map(place), 0, steps=8, batch_size=2))
+        close(first.image, np.ones((3, 4, 6)))
+        close(parts[-1].image + 1, np.ones((3, 4, 6)))
+        after = curve_parts(measure, network, image, as_map(place), 0, steps=8, batch_size=1)
+        close(list(after)[1].image[0], np.where(place > 0, 0, 1))
+    whole = {"insertion": insertion, "deletion": deletion}[measure]
+    expected = whole(network, image, as_map(place), 0, **options)
+    np.testing.assert_array_equal(scores, expected.scores[0])
+
+
+def test_network_is_as_it_was_between_the_parts_of_a_curve():
+    network, image = network_of_shares(VALUES)
+    network.train()
+    parts = curve_parts("insertion", network, image, as_map(VALUES), 0, steps=4, batch_size=1)
+    for _ in parts:
+        assert network.training and not any(p.stop_gradient for p in network.parameters())
+        assert paddle.is_grad_enabled()
+
+
+def test_unknown_curve_is_refused():
+    network, image = network_of_shares(VALUES)
+    with pytest.raises(ConfigError, match="use insertion, deletion"):
+        next(curve_parts("average_drop", network, image, as_map(VALUES), 0))

@@ -43,7 +43,8 @@ class Visitor:
     def do(self, elem_id, event, data=None, wait=True, headers=(), **values):
         """Send an event with its data, and values of components by their ids.
 
-        Returns the outputs. Raises `RuntimeError` with the sentence that the page shows.
+        Returns the outputs, or without `wait` the name of the event. Raises `RuntimeError` with the
+        sentence that the page shows.
         """
         number, function = self.function(elem_id, event)
         self.values.update(values)
@@ -60,7 +61,7 @@ class Visitor:
         }
         kind = {"Content-Type": "application/json", **dict(headers)}
         joined = json.loads(self._post("/queue/join", json.dumps(body).encode(), kind))
-        return self.result(joined["event_id"]) if wait else None
+        return self.result(joined["event_id"]) if wait else joined["event_id"]
 
     def result(self, event):
         """Wait for the end of an event."""

@@ -9,11 +9,12 @@ import sys
 from collections.abc import Callable, Sequence
 from functools import partial
 
+from ..config.reading import default_config
 from ..streams import protect_streams
 from .evaluate import evaluate_command
 from .methods import methods_command
 from .models import models_command
-from .parser import default_config, plain_parser
+from .parser import plain_parser
 from .scripts import app_command, concepts_command, explain_command, generate_command
 from .weights import weights_command
 

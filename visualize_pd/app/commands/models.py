@@ -5,9 +5,7 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any
 
-from ...core.errors import ModelError
 from .parser import plain_parser
 from .terminal import DONE, exit_code, say, say_table
 
@@ -60,57 +58,20 @@ def show_model(name: str, image_size: int | None = None) -> int:
 
     from ...models.classifier import network_errors
     from ...models.loading import load_model, weights_source
-    from ...network.layers.attention import capture_attention
-    from ...network.layers.feature_maps import capture_blocks, default_feature_maps
-    from ...network.layers.tokens import Layouts
+    from ...network.layers.listing import list_layers
 
     classifier = load_model(name, weights="random", image_size=image_size)
-    network, size = classifier.network, classifier.image_size
+    size = classifier.image_size
     with network_errors(classifier):
         image = paddle.zeros([1, len(classifier.mean), size, size])
-        with capture_blocks(network) as blocks, capture_attention(network) as attention:
-            passed = _recorded(network, image)
-    try:
-        default = default_feature_maps(network, passed, blocks).layer
-    except ModelError:  # it has no feature maps, so no CAM
-        default = None
-    layouts = Layouts(network, image, passed.calls)
-    attentive = {id(each.inside[-1]) for each in attention if each.inside}
-    returned = {id(layer): output for layer, output in passed.calls}
+        listing = list_layers(classifier.network, image)
     rows = [("layer", "type", f"returns for {list(image.shape)}", "what it is", "")]
-    for layer_name, layer in network.named_sublayers():
-        output = returned.get(id(layer), "not called")
-        shape = getattr(output, "shape", None)
-        returns = str(list(shape)) if shape is not None else _kind(output)
-        layout = layouts.of(layer, output)
-        kind = "attention" if id(layer) in attentive else "" if layout is None else str(layout)
-        mark = "← the CAMs' target_layer" if layer is default else ""
-        rows.append((layer_name, type(layer).__name__, returns, kind, mark))
+    for layer in listing.layers:
+        returns = layer.returned if layer.shape is None else str(layer.shape)
+        mark = "← the CAMs' target_layer" if layer.default else ""
+        rows.append((layer.name, layer.kind, returns, layer.what, mark))
     title = classifier.title.replace(" (random weights)", "")
-    classes = "no logits" if passed.logits is None else f"{passed.logits.shape[1]} classes"
+    classes = "no logits" if listing.classes is None else f"{listing.classes} classes"
     say(f"{title}: {size}×{size} pixels, {classes}; weights now: {weights_source(name)}")
     say_table(rows)
     return DONE
-
-
-def _recorded(network: Any, image: Any) -> Any:
-    """A forward pass with the outputs of all layers, also of a network that returns no logits."""
-    from ...network.gradients import record_forward
-
-    layers = network.sublayers()
-    try:
-        return record_forward(network, image, layers=layers)
-    except ModelError:
-        return record_forward(network, image, score=_total, layers=layers)
-
-
-def _total(outputs: Any, images: Any) -> Any:
-    """The sum of all that a network returns for an image."""
-    from ...network.outputs import tensors_in
-
-    floats = [tensor for tensor in tensors_in(outputs) if tensor.shape[:1] == images.shape[:1]]
-    return sum(tensor.astype("float32").flatten(1).sum(axis=1) for tensor in floats)
-
-
-def _kind(output: Any) -> str:
-    return output if isinstance(output, str) else type(output).__name__

@@ -14,19 +14,12 @@ from typing import Any
 
 from ...core.config import build
 from ...core.errors import ConfigError, errors_of
-from ..config.reading import apply_overrides, load_config, read_values
+from ..config.reading import apply_overrides, default_config, load_config, read_values
 from ..streams import protect_streams
 from .terminal import exit_code
 
 # Keys whose values in the project's configs are sample pictures, and values that can replace them.
 SAMPLES = {"images": "photo.jpg", "new_images": "null", "init": "photo.jpg", "truth": "null"}
-
-
-def default_config(name: str) -> Path:
-    """The path of a config of the project: an installed one, or else the one in the clone."""
-    package = Path(__file__).resolve().parents[2]
-    installed = package / "configs" / name
-    return installed if os.path.isfile(installed) else package.parent / "configs" / name
 
 
 def plain_parser(prog: str | None, description: str, epilog: str) -> argparse.ArgumentParser:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import typing
 from collections.abc import Hashable
@@ -12,6 +13,13 @@ import yaml
 
 from ...core.config import build, shown
 from ...core.errors import ConfigError
+
+
+def default_config(name: str) -> Path:
+    """The path of a config of the project: an installed one, or else the one in the clone."""
+    package = Path(__file__).resolve().parents[2]
+    installed = package / "configs" / name
+    return installed if os.path.isfile(installed) else package.parent / "configs" / name
 
 
 def load_config(schema: type, path: str | Path, overrides: typing.Sequence[str] = ()) -> Any:

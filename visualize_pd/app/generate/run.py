@@ -83,10 +83,10 @@ def generate(config: GenerateConfig, say: Callable[[str], None], resume: bool = 
             return True
         task = entry.task(config, classifier)
         run = Run(config, classifier, task, output / task.name, device)
-        with _alone_in(run.folder):
+        with alone_in(run.folder):
             if resume and not run.resume():
                 say(f"nothing to resume in {run.folder}; starting anew")
-            run.climb(interrupted)
+            _with_bar(run, interrupted)
             animation = run.finish(suffix)
         if config.priors.statistics == "auto":
             weight = statistics_weight(classifier.network, config.priors)
@@ -103,8 +103,25 @@ def generate(config: GenerateConfig, say: Callable[[str], None], resume: bool = 
     return run.complete
 
 
+def _with_bar(run: Run, interrupted: threading.Event) -> None:
+    """Do the ascent of a run, with a progress bar.
+
+    An error about a wrong class, layer or channel comes before the bar.
+    """
+    priors = run.config.priors
+    moved = " (moved)" if priors.shift or priors.rotation or set(priors.zoom) != {1} else ""
+    frames = run.climb(interrupted)
+    first = next(frames)
+    with tqdm(total=run.task.last, desc=printable(run.title), unit="it") as progress:
+        progress.initial = run.begin.iteration if run.begin else 0
+        for frame in chain([first], frames):
+            progress.n = frame.iteration
+            progress.set_postfix_str(f"score={frame.score:.4g}{moved}")
+        progress.refresh()
+
+
 @contextmanager
-def _alone_in(folder: Path) -> Iterator[None]:
+def alone_in(folder: Path) -> Iterator[None]:
     """Raise `OutputError` if another run writes into the same folder at the same time."""
     make_output_folder(folder)
     try:
@@ -117,7 +134,10 @@ def _alone_in(folder: Path) -> Iterator[None]:
 
 
 class Run:
-    """One ascent with its folder. Each frame is written at once, with the state to resume from."""
+    """One ascent with its folder. Each frame is written at once, with the state to resume from.
+
+    `recorded` are the keys for `run.json`, by default those of the config.
+    """
 
     def __init__(
         self,
@@ -126,8 +146,10 @@ class Run:
         task: Task,
         folder: Path,
         device: str,
+        recorded: dict[str, Any] | None = None,
     ):
         self.config, self.classifier, self.task = config, classifier, task
+        self.recorded = as_dict(config) if recorded is None else recorded
         self.folder, self.device = folder, device
         self.inputs = run_fingerprint(config, classifier)
         self.columns = columns_of(len(task.titles))
@@ -154,25 +176,20 @@ class Run:
             self.begin, self.rows, self.pictures = saved
         return saved is not None
 
-    def climb(self, interrupted: threading.Event) -> None:
-        """Do the ascent. Write every n-th frame and the last frame at once."""
-        priors = self.config.priors
-        moved = " (moved)" if priors.shift or priors.rotation or set(priors.zoom) != {1} else ""
-        frames = self.task.frames(self.begin)
-        # An error about a wrong class, layer or channel comes here, before the progress bar.
-        first = next(frames)
-        self._remove_earlier()
-        with tqdm(total=self.task.last, desc=printable(self._title()), unit="it") as progress:
-            progress.initial = self.begin.iteration if self.begin else 0
-            for frame in chain([first], frames):
-                progress.n = frame.iteration
-                progress.set_postfix_str(f"score={frame.score:.4g}{moved}")
-                last = frame.iteration == self.task.last or interrupted.is_set()
-                if last or frame.iteration % self.config.frames.every == 0:
-                    self._write(frame)
-                if last:
-                    break
-            progress.refresh()
+    def climb(self, interrupted: threading.Event) -> Iterator[Frame]:
+        """Do the ascent, and yield each frame. Write every n-th frame and the last frame at once.
+
+        If `interrupted` is set, the next frame is the last one.
+        """
+        for number, frame in enumerate(self.task.frames(self.begin)):
+            if not number:  # an error about a wrong class, layer or channel has come before
+                self._remove_earlier()
+            last = frame.iteration == self.task.last or interrupted.is_set()
+            if last or frame.iteration % self.config.frames.every == 0:
+                self._write(frame)
+            yield frame
+            if last:
+                break
 
     def finish(self, suffix: str) -> Path:
         """Write the animation, the final picture and the record. Return the animation's path."""
@@ -215,7 +232,7 @@ class Run:
                 "numpy": np.__version__,
                 "python": platform.python_version(),
             },
-            "config": as_dict(self.config),
+            "config": self.recorded,
         }
         write_text(results[2], json.dumps(record, indent=2, ensure_ascii=False))
         check_results([*(self.folder / each["file"] for each in self.rows), *results], self.folder)
@@ -234,10 +251,11 @@ class Run:
             for key, value in self.rows[-1].items()
             if type(value) is float
         ]
-        about = f"{self._title()}, {self.iteration} iterations on {self.classifier.title}"
+        about = f"{self.title}, {self.iteration} iterations on {self.classifier.title}"
         return about + (": " if rated else "") + ", ".join(rated)
 
-    def _title(self) -> str:
+    @property
+    def title(self) -> str:
         titles = self.choice.titles if self.choice else self.task.titles
         title = titles[0] if len(titles) == 1 else f"{len(titles)} images"
         return f"{title} ({self.task.subject})"

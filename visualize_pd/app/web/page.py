@@ -10,12 +10,15 @@ import gradio as gr
 
 from ...models.classifier import Classifier
 from ..config.schema import ExplainConfig
+from .live.channels import listing_of
 from .session import Desk, Session
 from .shell import Shell
 from .tabs.explain import ExplainTab
+from .tabs.generate import GenerateTab
+from .tabs.measure import MeasureTab
+from .tabs.network import NetworkTab
 from .texts import CHINESE, ENGLISH, LANGUAGES, preferred_language
 
-TABS = [ExplainTab]  # in their order on the page
 # Colours with a contrast of at least 4.5 to 1, so that texts can be read in bright light.
 DARKER = {
     "body_text_color_subdued": "#475569",
@@ -53,8 +56,11 @@ def build_page(classifier: Classifier, config: ExplainConfig, desk: Desk) -> gr.
                 elem_id="language",
             )
         with gr.Tabs():
-            for tab in TABS:
-                tab(shell)
+            ExplainTab(shell)
+            listing = desk.run(Session(), lambda: listing_of(classifier))
+            GenerateTab(shell, listing.layers, listing.classes)
+            NetworkTab(shell, listing.layers)
+            MeasureTab(shell)
 
         def switch(session: Session, chosen: str) -> list[Any]:
             session.language = chosen if chosen in LANGUAGES else ENGLISH

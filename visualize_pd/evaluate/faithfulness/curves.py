@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
 import paddle
 
 from ...attribution.baselines import make_baseline
-from ...core.checks import check_count
+from ...core.checks import check_count, look_up
 from ...network.batching import MOST_VERSIONS, batches, repeat
 from ...network.scores import Score, check_images, score_function
 from ...network.scores.ready_made import contrast
 from ..maps import Maps, pixel_order, planes_of
+
+CURVES = {"insertion": "blurred", "deletion": "zero"}  # with their default baselines
 
 
 class Curve(NamedTuple):
@@ -31,6 +35,17 @@ class Curve(NamedTuple):
         """The area under each image's curve, `[N]`, by the trapezoid rule."""
         heights = (self.scores[:, 1:] + self.scores[:, :-1]) / 2
         return (heights * np.diff(self.shares)).sum(axis=1)
+
+
+class CurvePart(NamedTuple):
+    """Some points of the curve of one image: shares `[k]` and scores `[k]`.
+
+    `image`, `[C, H, W]`, is the image at the last of them.
+    """
+
+    shares: np.ndarray
+    scores: np.ndarray
+    image: np.ndarray
 
 
 def deletion(
@@ -103,6 +118,32 @@ def contrast_insertion(
     return Curve(curve.shares, (curve.scores - start) / np.where(end > start, end - start, np.nan))
 
 
+def curve_parts(
+    measure: str,
+    network: paddle.nn.Layer,
+    image: paddle.Tensor,
+    one_map: Maps,
+    target: int | None = None,
+    *,
+    steps: int = 50,
+    score: Score = "probability",
+    batch_size: int = 32,
+) -> Iterator[CurvePart]:
+    """The curve of one image `[1, C, H, W]`, as it is computed: `batch_size` steps at a time.
+
+    `measure` is `insertion` or `deletion`. All parts together are the `Curve` of that function with
+    its default baseline, and errors are the same. Between two parts the network is as it was.
+    """
+    check_images(image)
+    other = make_baseline(look_up("measure", measure, CURVES), image)
+    start, end = (other, image) if measure == "insertion" else (image, other)
+    steps, turns = _turns(one_map, image, steps)
+    with score_function(network) as score_of:
+        chosen = score_of(image, target, score)[1]
+    scoring = partial(score_function, network)
+    yield from _parts(scoring, start, end, turns[0], steps, chosen, score, batch_size)
+
+
 def _curve(
     network: paddle.nn.Layer,
     start: paddle.Tensor,
@@ -118,23 +159,47 @@ def _curve(
 
     Without `targets` the class is the one that the network predicts for `images`.
     """
+    steps, turns = _turns(maps, images, steps)
+    curves = []
+    with score_function(network) as score_of:
+        chosen = score_of(images, targets, score)[1]
+        scoring = partial(nullcontext, score_of)
+        for n, turn in enumerate(turns):
+            one = slice(n, n + 1)
+            parts = _parts(
+                scoring, start[one], end[one], turn, steps, chosen[one], score, batch_size
+            )
+            curves.append([np.concatenate(each) for each in zip(*(part[:2] for part in parts))])
+    return Curve(curves[0][0], np.stack([scores for _, scores in curves]))
+
+
+def _parts(
+    scoring: Callable[[], AbstractContextManager],
+    start: paddle.Tensor,
+    end: paddle.Tensor,
+    turns: np.ndarray,
+    steps: int,
+    chosen: paddle.Tensor,
+    score: Score,
+    batch_size: int,
+) -> Iterator[CurvePart]:
+    """The points of the curve of one image, in as many parts as passes of `batch_size` images."""
+    before, after = start.numpy(), end.numpy()
+    for part in batches(steps + 1, batch_size, "changing pixels"):
+        changed = turns <= np.arange(part.start, part.stop).reshape(-1, 1, 1, 1)
+        mixed = np.where(changed, after, before)
+        with scoring() as score_of:
+            each = repeat(chosen, len(mixed))
+            scores = score_of(paddle.to_tensor(mixed), each, score)[0].numpy()
+        yield CurvePart(changed.mean(axis=(1, 2, 3)), scores.astype("float64"), mixed[-1])
+
+
+def _turns(maps: Maps, images: paddle.Tensor, steps: int) -> tuple[int, np.ndarray]:
+    """The number of steps, and the step that changes each pixel, `[N, H, W]`."""
     check_count("steps", steps, 1, MOST_VERSIONS)
     planes = planes_of(maps, images)
-    height, width = planes.shape[1:]
-    steps = min(steps, height * width)
-    turns = np.stack([_step_of_each_pixel(plane, steps) for plane in planes])
-    before, after = start.numpy(), end.numpy()
-    scores = np.empty((len(planes), steps + 1))
-    with score_function(network) as score_of:
-        _, chosen = score_of(images, targets, score)
-        for n in range(len(planes)):
-            for part in batches(steps + 1, batch_size, "changing pixels"):
-                numbers = np.arange(part.start, part.stop).reshape(-1, 1, 1, 1)
-                mixed = np.where(turns[n] <= numbers, after[n], before[n])
-                each = repeat(chosen[n : n + 1], len(mixed))
-                scores[n, part] = score_of(paddle.to_tensor(mixed), each, score)[0].numpy()
-    shares = np.array([(turns[0] <= step).mean() for step in range(steps + 1)])
-    return Curve(shares, scores)
+    steps = min(steps, planes[0].size)
+    return steps, np.stack([_step_of_each_pixel(plane, steps) for plane in planes])
 
 
 def _step_of_each_pixel(plane: np.ndarray, steps: int) -> np.ndarray:
