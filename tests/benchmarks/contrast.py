@@ -4,12 +4,13 @@
 
 The pictures are those of `stamps.py`, with one object on the left and another on the right. Both
 objects are ones that the network names first alone. Prints, for each method, the share of maps of a
-and of b whose maximum is on the object of their class, or at most 15 pixels away (Zhang et al. 2016),
-without a contrast and with it, and the times over one forward pass and input gradient.
+and of b whose maximum is on the object of their class, or at most 15 pixels away (Zhang et al.
+2016), without a contrast and with it, and the times over one forward pass and input gradient.
 """
 
 import argparse
 import time
+from pathlib import Path
 
 import numpy as np
 from PIL import Image
@@ -54,8 +55,6 @@ def known(classifier, stamps, random):
 
 
 def main():
-    from pathlib import Path
-
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--stamps", type=Path, default=Path(INSTALLED))
     parser.add_argument("--count", type=int, default=50)
