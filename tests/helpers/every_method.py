@@ -8,7 +8,7 @@ OPTIONS = {
     "expected_gradients": {"baselines": "mean", "samples": 8},
     "gradient_shap": {"samples": 8},
     "guided_ig": {"steps": 8},
-    "blur_ig": {"steps": 8},
+    "blur_ig": {"steps": 8, "max_sigma": 2},
     "rise": {"masks": 64},
     "lime": {"samples": 64},
     "kernel_shap": {"samples": 64},
