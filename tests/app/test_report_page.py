@@ -3,7 +3,6 @@
 import base64
 import io
 import re
-import shutil
 from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote
@@ -12,13 +11,13 @@ import numpy as np
 import pytest
 import yaml
 from app_helpers import TINY, read_csv, run_explain, run_generate
+from browser import chromium
 from PIL import Image
 
 from visualize_pd.app.report.page import Animation, Figures, Percentage, Picture, Table, save_page
 from visualize_pd.core.text import read_cell
 
 NAMES = ["a.png", "<img src=x onerror=document.title=1>.png", 'Ü "& b.png', "c#1%.png"]
-CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
 
 
 class Page(HTMLParser):
@@ -180,21 +179,8 @@ def test_missing_image_file_is_left_out(tmp_path):
 
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory):
-    if not (CHROMIUM and DRIVER):
-        pytest.skip("needs Chromium and its driver")
-    from selenium import webdriver
-
-    options = webdriver.ChromeOptions()
-    options.binary_location = CHROMIUM
-    profile = tmp_path_factory.mktemp("profile")
-    quiet = ["quic", "background-networking", "component-update", "sync", "gpu", "dev-shm-usage"]
-    for flag in ["headless", "no-sandbox", "no-first-run", f"user-data-dir={profile}"]:
-        options.add_argument(f"--{flag}")
-    for feature in quiet:
-        options.add_argument(f"--disable-{feature}")
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    with webdriver.Chrome(options, webdriver.ChromeService(DRIVER)) as driver:
-        yield driver
+    with chromium(tmp_path_factory.mktemp("browser")) as browser:
+        yield browser
 
 
 def column(browser, number):

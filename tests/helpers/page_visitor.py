@@ -1,9 +1,13 @@
 """A person on the page, without a browser: the requests that a browser would send."""
 
 import contextlib
+import io
 import json
 import urllib.request
 import uuid
+
+import numpy as np
+from PIL import Image
 
 
 def opened(config):
@@ -107,3 +111,11 @@ class Visitor:
         request = urllib.request.Request(self.address + path, body, headers)
         with urllib.request.urlopen(request, timeout=60) as answer:
             return answer.read()
+
+
+def png(seed=0, size=(40, 48)):
+    """A file of noise."""
+    pixels = np.random.default_rng(seed).integers(0, 255, (*size, 3), dtype="uint8")
+    data = io.BytesIO()
+    Image.fromarray(pixels).save(data, "PNG")
+    return data.getvalue()

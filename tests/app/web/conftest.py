@@ -7,7 +7,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from page_visitor import opened
+from page_visitor import Visitor, opened
 
 if importlib.util.find_spec("gradio") is None:
     collect_ignore_glob = ["*"]
@@ -31,3 +31,8 @@ def tiny_page():
     page, address = opened(ExplainConfig(images=[], compare=["grad_cam"], model=model))
     yield page, address
     page.close()
+
+
+@pytest.fixture
+def visitor(tiny_page):
+    return Visitor(*tiny_page)

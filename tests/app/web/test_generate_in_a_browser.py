@@ -2,32 +2,17 @@
 
 import base64
 import io
-import shutil
 import time
 import zipfile
 
 import pytest
-
-CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
+from browser import chromium
 
 
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory):
-    if not (CHROMIUM and DRIVER):
-        pytest.skip("needs Chromium and its driver")
-    from selenium import webdriver
-
-    options = webdriver.ChromeOptions()
-    options.binary_location = CHROMIUM
-    profile = tmp_path_factory.mktemp("profile")
-    quiet = ["quic", "background-networking", "component-update", "sync", "gpu", "dev-shm-usage"]
-    for flag in ["headless", "no-sandbox", "no-first-run", f"user-data-dir={profile}"]:
-        options.add_argument(f"--{flag}")
-    for feature in quiet:
-        options.add_argument(f"--disable-{feature}")
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    with webdriver.Chrome(options, webdriver.ChromeService(DRIVER)) as driver:
-        yield driver
+    with chromium(tmp_path_factory.mktemp("browser")) as browser:
+        yield browser
 
 
 @pytest.fixture

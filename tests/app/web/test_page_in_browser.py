@@ -10,6 +10,7 @@ import zipfile
 import numpy as np
 import pytest
 from app_helpers import ROOT
+from browser import chromium
 from page_visitor import opened
 from PIL import Image
 
@@ -17,11 +18,8 @@ from visualize_pd.app.commands.scripts import explain_command
 from visualize_pd.app.config.schema import ExplainConfig
 from visualize_pd.models.config import ModelConfig
 
-CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
 CAT = ROOT / "content/images/tiger_cat.jpg"
 SCREENSHOT = ROOT / "content/app.jpg"
-
-pytestmark = pytest.mark.skipif(not (CHROMIUM and DRIVER), reason="needs Chromium and its driver")
 
 
 @pytest.fixture(scope="module")
@@ -35,23 +33,9 @@ def page():
 
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory):
-    from selenium import webdriver
-
-    folder = tmp_path_factory.mktemp("downloads")
-    options = webdriver.ChromeOptions()
-    options.binary_location = CHROMIUM
-    options.add_experimental_option("prefs", {"download.default_directory": str(folder)})
-    quiet = ["quic", "background-networking", "component-update", "sync", "gpu", "dev-shm-usage"]
-    profile = f"user-data-dir={tmp_path_factory.mktemp('profile')}"
-    for flag in ["headless", "no-sandbox", "no-first-run", profile, "lang=en-US"]:
-        options.add_argument(f"--{flag}")
-    for feature in quiet:
-        options.add_argument(f"--disable-{feature}")
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    with webdriver.Chrome(options, webdriver.ChromeService(DRIVER)) as driver:
-        driver.folder = folder
-        driver.set_window_size(1240, 1250)
-        yield driver
+    with chromium(tmp_path_factory.mktemp("browser")) as browser:
+        browser.set_window_size(1240, 1250)
+        yield browser
 
 
 def wait(condition, seconds=40):

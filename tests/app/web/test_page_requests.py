@@ -10,24 +10,12 @@ import zipfile
 import numpy as np
 import pytest
 import yaml
-from page_visitor import Visitor
+from page_visitor import Visitor, png
 from PIL import Image
 
 import visualize_pd as vp
 from visualize_pd.app.commands.scripts import explain_command
 from visualize_pd.core.errors import ImageError
-
-
-def png(seed=0, size=(40, 48)):
-    pixels = np.random.default_rng(seed).integers(0, 255, (*size, 3), dtype="uint8")
-    data = io.BytesIO()
-    Image.fromarray(pixels).save(data, "PNG")
-    return data.getvalue()
-
-
-@pytest.fixture
-def visitor(tiny_page):
-    return Visitor(*tiny_page)
 
 
 def classes_of(html):

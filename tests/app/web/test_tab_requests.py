@@ -10,7 +10,7 @@ import zipfile
 
 import numpy as np
 import pytest
-from page_visitor import Visitor
+from page_visitor import Visitor, png
 from PIL import Image
 
 import visualize_pd as vp
@@ -20,18 +20,6 @@ from visualize_pd.app.web.live import generation
 from visualize_pd.app.web.tabs import generate
 from visualize_pd.evaluate import deletion, insertion
 from visualize_pd.models.config import ModelConfig
-
-
-def png(seed=0, size=(48, 40)):
-    pixels = np.random.default_rng(seed).integers(0, 255, (*size, 3), dtype="uint8")
-    data = io.BytesIO()
-    Image.fromarray(pixels).save(data, "PNG")
-    return data.getvalue()
-
-
-@pytest.fixture
-def visitor(tiny_page):
-    return Visitor(*tiny_page)
 
 
 def value_of(output):
