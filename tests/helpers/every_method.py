@@ -10,10 +10,11 @@ OPTIONS = {
     "guided_ig": {"steps": 8},
     "blur_ig": {"steps": 8, "max_sigma": 2},
     "rise": {"masks": 64},
-    "lime": {"samples": 64},
-    "kernel_shap": {"samples": 64},
+    "lime": {"samples": 24},
+    "kernel_shap": {"samples": 24},
+    "xrai": {"steps": 8},
     "sobol": {"samples": 2},
-    "hsic": {"samples": 64},
+    "hsic": {"samples": 24},
 }
 METHODS = {
     name: update_wrapper(partial(method, **OPTIONS[name]), method) if name in OPTIONS else method
