@@ -7,7 +7,7 @@ from paddle import nn
 from paddle.nn import functional
 from relevance_network import Residual, images, random, weights
 from slow_relevance import Slow, slow_lrp
-from toys import Quadratic
+from toys import Linear
 from toys import weights as class_weights
 
 from visualize_pd import deep_lift, lrp, scores
@@ -83,15 +83,30 @@ def test_equal_numbers_have_the_slope_of_the_function():
     close(maps, (image.ravel() - moved) * (mixed.weight.numpy() @ slope), 1e-3)
 
 
-def test_a_product_has_the_mean_of_the_other_factor():
+WAYS = {
+    "a * b": lambda a, b: a * b,
+    "multiply(a, b)": paddle.multiply,
+    "multiply(a, y=b)": lambda a, b: paddle.multiply(a, y=b),
+    "multiply(x=a, y=b)": lambda a, b: paddle.multiply(x=a, y=b),
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_product_has_the_mean_of_the_other_factor(way):
     """½ Σ w I²: the map is ½ w (I² − I′²)."""
     w, batch = class_weights(), paddle.to_tensor(random((2, 3, 5, 7), 1))
     start = random((1, 3, 5, 7), 2)
-    maps = deep_lift(Quadratic(w), batch, 1, baseline=paddle.to_tensor(start))
+
+    class Squares(Linear):
+        def forward(self, images):
+            return super().forward(WAYS[way](images, images)) / 2
+
+    maps = deep_lift(Squares(w), batch, 1, baseline=paddle.to_tensor(start))
     close(maps.numpy(), w[1] * (batch.numpy() ** 2 - start**2) / 2)
 
 
-def test_factors_of_a_product_get_half_of_the_relevance_each():
+@pytest.mark.parametrize("way", WAYS)
+def test_factors_of_a_product_get_half_of_the_relevance_each(way):
     """z = Σ v (W x) (U x): half of it is shared by the contributions to W x, half by those to U x.
 
     Without the halves the map would sum to twice the score.
@@ -104,7 +119,7 @@ def test_factors_of_a_product_get_half_of_the_relevance_each():
         def forward(self, batch):
             flat = batch.flatten(1)
             one, two = (functional.linear(flat, paddle.to_tensor(w)) for w in (first, second))
-            return functional.linear(one * two, paddle.to_tensor(last))
+            return functional.linear(WAYS[way](one, two), paddle.to_tensor(last))
 
     maps = lrp(Product(), paddle.to_tensor(x), 0, composite="epsilon", epsilon=0.0)
     flat = x.ravel().astype("float64")

@@ -93,6 +93,14 @@ PRODUCTS: list[tuple[Any, str]] = [
     (paddle.Tensor, "__rmul__"),
 ]
 
+
+def factors(given: Sequence[Any], options: dict[str, Any]) -> tuple[Any, Any]:
+    """The factors of a product, given by place or as `x` and `y`, which `options` loses."""
+    named = (options.pop(name) for name in ("x", "y") if name in options)
+    a, b = *given, *named
+    return a, b
+
+
 # Operations that are linear, or pick one of their inputs. Their gradient shares out the relevance.
 # With an asterisk: only if a single one of the inputs depends on the image.
 _LINEAR = """

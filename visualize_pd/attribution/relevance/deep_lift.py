@@ -13,7 +13,7 @@ from ...network.gradients import differentiate, record_forward
 from ...network.scores import Score, score_function
 from ..baselines import make_baseline
 from ..reduction import reduce
-from .carried import PRODUCTS, carried, check_reach, is_live, operations, replaced
+from .carried import PRODUCTS, carried, check_reach, factors, is_live, operations, replaced
 
 _ACTIVATIONS = """
     relu relu6 leaky_relu prelu elu selu celu silu swish hardswish hardsigmoid sigmoid tanh gelu
@@ -133,10 +133,11 @@ def _maximum(original: Callable) -> Callable:
 
 
 def _product(original: Callable) -> Callable:
-    def product(a: Any, b: Any, *others: Any, **options: Any) -> Any:
+    def product(*given: Any, **options: Any) -> Any:
+        a, b = factors(given, options)
         pairs = is_live(a) and is_live(b) and len(a) == len(b) and len(a) % 2 == 0
         if not pairs:
-            return original(a, b, *others, **options)
+            return original(a, b, **options)
         with paddle.no_grad():
             z = original(a.detach(), b.detach())
             mean_a, mean_b = (

@@ -13,7 +13,7 @@ from paddle.nn import functional
 from paddle.nn.functional import conv
 
 from ...core.errors import ModelError
-from .carried import PRODUCTS, carried, is_live, operations, replaced
+from .carried import PRODUCTS, carried, factors, is_live, operations, replaced
 from .rules import Affine, Composite, Rule, Settings
 
 # Activations with f(0) = 0. All relevance passes: R / x = R / f(x) · f(x) / x. For a ReLU and a
@@ -157,9 +157,10 @@ def _passed(original: Callable) -> Callable:
 def _product(original: Callable) -> Callable:
     """Both factors get half of the relevance (Achtibat et al. 2024, AttnLRP)."""
 
-    def product(a: Any, b: Any, *others: Any, **options: Any) -> Any:
+    def product(*given: Any, **options: Any) -> Any:
+        a, b = factors(given, options)
         if not (is_live(a) and is_live(b)):
-            return original(a, b, *others, **options)
+            return original(a, b, **options)
         both = original(a, b.detach()) + original(b, a.detach())
         return both * 0.5
 
