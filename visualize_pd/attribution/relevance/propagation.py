@@ -147,9 +147,8 @@ def _passed(original: Callable) -> Callable:
             return original(x, *others, **options)
         constant = x.detach()
         y = original(constant, *others, **options)
-        zero = constant == 0
-        ratio = paddle.where(zero, paddle.zeros_like(y), y / (constant + zero.astype(y.dtype)))
-        return carried(y, [(x, ratio)])
+        zero = (constant == 0).astype(y.dtype)  # where y is 0 too, and so is the ratio
+        return carried(y, [(x, y / (constant + zero))])
 
     return activation
 

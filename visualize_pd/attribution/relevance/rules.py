@@ -66,16 +66,16 @@ def epsilon(x: paddle.Tensor, layer: Affine, z: Any, settings: Settings) -> list
 def z_plus(x: paddle.Tensor, layer: Affine, z: Any, settings: Settings) -> list[Term]:
     """The relevance goes to positive contributions only (Montavon et al. 2017)."""
     positive = _contributions(x, layer, 1)
-    return [(positive, _share(z, positive))]
+    return [(positive, z / (positive.detach() + TINY))]
 
 
 def alpha_beta(x: paddle.Tensor, layer: Affine, z: Any, settings: Settings) -> list[Term]:
     """α for the positive contributions, −β for the negative ones (Bach et al. 2015, eq. 60)."""
     positive, alpha = _contributions(x, layer, 1), settings.alpha
-    terms: list[Term] = [(positive, alpha * _share(z, positive))]
+    terms: list[Term] = [(positive, alpha * z / (positive.detach() + TINY))]
     if alpha != 1:
         negative = _contributions(x, layer, -1)
-        terms.append((negative, (1 - alpha) * _share(z, negative)))
+        terms.append((negative, (1 - alpha) * z / (negative.detach() - TINY)))
     return terms
 
 
@@ -121,8 +121,8 @@ def _contributions(x: paddle.Tensor, layer: Affine, sign: int) -> paddle.Tensor:
     bias = None if layer.bias is None else _part(layer.bias, sign)
     if float(x.detach().min()) >= 0:
         return layer.run(x, same, bias)
-    above = (x.detach() > 0).astype(x.dtype)
-    return layer.run(x * above, same, bias) + layer.run(x * (1 - above), other, None)
+    above = paddle.nn.functional.relu(x)
+    return layer.run(above, same, bias) + layer.run(x - above, other, None)
 
 
 def _part(values: paddle.Tensor, sign: int) -> paddle.Tensor:
