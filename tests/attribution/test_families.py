@@ -157,9 +157,9 @@ FEW = {
     "smooth_grad": {"samples": 2},
     "rise": {"masks": 2},
     "sobol": {"samples": 2, "cells": 2},
-    "hsic": {"samples": 8, "cells": 2},
-    "lime": {"samples": 8},
-    "kernel_shap": {"samples": 8},
+    "hsic": {"samples": 4, "cells": 2},
+    "lime": {"samples": 4},
+    "kernel_shap": {"samples": 4},
     "xrai": {"steps": 2},
 }
 
