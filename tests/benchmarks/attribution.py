@@ -1,12 +1,13 @@
 """What each method of `METHODS` costs over the bare passes that its mathematics needs.
 
     python tests/benchmarks/attribution.py [--network alexnet] [--rounds 7] [--only saliency …]
-    python tests/benchmarks/attribution.py --network paddleclas:DeiT_tiny_patch16_224
+    python tests/benchmarks/attribution.py --network paddleclas:DeiT_tiny_patch16_224 --memory
 
 The floor of a method is that number of bare forwards, or forwards with the input's gradient, of
 the same network at the batch size that is fastest here, found first. Every round times floor and
 method one after the other; a ratio is the median of the rounds' ratios. Methods run with their
-defaults. The peak memory of integrated gradients is read in fresh processes.
+defaults. The peak memory of integrated gradients is read in fresh processes; with `--memory` that of
+each method too: the peak of a process with a map, over that with a bare gradient alone.
 """
 
 import argparse
@@ -15,6 +16,7 @@ import statistics
 import subprocess
 import sys
 import time
+from functools import partial
 
 import paddle
 
@@ -26,14 +28,16 @@ BATCHES = (1, 2, 4, 8, 16, 32)
 SAMPLES, TARGET = 50, 207
 ONE_BY_ONE = {"guided_ig"}  # each pass needs the gradient of the one before
 MEMORY = """
-import resource, paddle, visualize_pd as vp
-network = vp.load_model({network!r}, weights="random").network
+import resource, sys, paddle, visualize_pd as vp
+network, weights, method, options = sys.argv[1:]
+classifier = vp.load_model(network, weights=weights)
 image = paddle.randn([1, 3, 224, 224])
-vp.saliency(network, image, 207)
-vp.integrated_gradients(network, image, 207, steps=16)
-before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-vp.integrated_gradients(network, image, 207, steps={steps})
-print(before, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+options = eval(options)
+peaks = []
+for run in ["gradient", method]:
+    vp.METHODS[run](classifier.network, image, 207, **(options if run == method else {})).numpy()
+    peaks.append(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+print(*peaks)
 """
 
 
@@ -120,12 +124,29 @@ def live_channels(network: paddle.nn.Layer, image: paddle.Tensor) -> int:
     return int((maps.max(axis=[2, 3]) > maps.min(axis=[2, 3])).sum())
 
 
-def peak_memory(network: str, steps: int) -> tuple[int, int]:
-    """Peak resident memory in KiB, before and after the integration."""
-    code = MEMORY.format(network=network, steps=steps)
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    before, after = done.stdout.split()
-    return int(before), int(after)
+def peak_memory(network: str, weights: str, method: str, options: dict) -> tuple[int, int]:
+    """Peak resident memory in KiB after a bare gradient, and then after a map."""
+    values = {
+        name: "mean" if isinstance(value, paddle.Tensor) else value
+        for name, value in options.items()
+    }
+    command = [sys.executable, "-c", MEMORY, network, weights, method, repr(values)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    bare, peak = done.stdout.split()[-2:]
+    return int(bare), int(peak)
+
+
+def over_floor(floor: Floor, method: str, image: paddle.Tensor, case: tuple, rounds: int) -> list:
+    """The time of a method over that of the passes that it needs, sorted."""
+    options, forwards, gradients, _ = case
+    ratios = []
+    for _ in range(rounds + 1):
+        bare = floor.seconds(floor.forward, forwards) if forwards else 0
+        if gradients:
+            bare += floor.seconds(floor.gradient, gradients, method in ONE_BY_ONE)
+        run = partial(vp.METHODS[method], floor.network, image, TARGET, **options)
+        ratios.append(timed(lambda: run().numpy()) / bare)  # noqa: B023
+    return sorted(ratios[1:])
 
 
 def main() -> None:
@@ -133,6 +154,7 @@ def main() -> None:
     parser.add_argument("--network", default="alexnet")
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--only", nargs="*", choices=list(vp.METHODS))
+    parser.add_argument("--memory", action="store_true", help="also the peak memory of each method")
     arguments = parser.parse_args()
 
     untrained = arguments.network == "alexnet" or ":" in arguments.network
@@ -146,7 +168,8 @@ def main() -> None:
         f"{arguments.network}; best batches: forward {floor.best[floor.forward]}, "
         f"gradient {floor.best[floor.gradient]}"
     )
-    print(f"{'':24}{'passes':>16}{'over floor':>12}{'rounds':>16}{'goal':>9}")
+    heads = f"{'':24}{'passes':>16}{'over floor':>12}{'rounds':>16}{'goal':>9}"
+    print(heads + (f"{'peak memory':>14}" if arguments.memory else ""))
     for name, case in cases(live_channels(network, image)).items():
         options, forwards, gradients, goal = case
         if arguments.only and name not in arguments.only:
@@ -156,21 +179,20 @@ def main() -> None:
         except vp.VisualizeError as refused:
             print(f"{name:24}refused: {str(refused)[:70]} …")
             continue
-        ratios = []
-        for round_number in range(arguments.rounds + 1):
-            bare = floor.seconds(floor.forward, forwards) if forwards else 0
-            if gradients:
-                bare += floor.seconds(floor.gradient, gradients, name in ONE_BY_ONE)
-            ours = timed(lambda: vp.METHODS[name](network, image, TARGET, **options).numpy())  # noqa: B023
-            if round_number:
-                ratios.append(ours / bare)
+        ratios = over_floor(floor, name, image, case, arguments.rounds)
         needs = f"{forwards} fwd + {gradients} grad"
-        spread = f"{min(ratios):.2f}–{max(ratios):.2f}"
+        spread = f"{ratios[0]:.2f}–{ratios[-1]:.2f}"
         target = f"≤ {goal:.2f}" if goal else ""
-        ratio = statistics.median(ratios)
-        print(f"{name:24}{needs:>16}{ratio:12.2f}{spread:>16}{target:>9}", flush=True)
+        line = f"{name:24}{needs:>16}{statistics.median(ratios):12.2f}{spread:>16}{target:>9}"
+        if arguments.memory:
+            bare, peak = peak_memory(arguments.network, weights, name, options)
+            line += f"{peak / bare:14.2f}"
+        print(line, flush=True)
     if not arguments.only:
-        (_, few), (_, many) = (peak_memory(arguments.network, steps) for steps in (50, 500))
+        few, many = (
+            peak_memory(arguments.network, weights, "integrated_gradients", {"steps": steps})[1]
+            for steps in (50, 500)
+        )
         print(f"peak memory of integrated gradients, 500 steps over 50: {many / few:.3f} (≤ 1.10)")
 
 
