@@ -99,6 +99,12 @@ class ConfiguredMethod(NamedTuple):
         return self._replace(options={**options, "baseline": image})
 
     @property
+    def batch_size(self) -> int:
+        """The images in a pass, if the options say it; else 1."""
+        size = self.options.get("batch_size")
+        return size if isinstance(size, int) else 1
+
+    @property
     def quantity(self) -> str:
         """What the map shows."""
         return TITLES.get(self.name, self.name.replace("_", " "))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,13 +14,14 @@ from ...attribution.concepts.nonnegative import check_extra
 from ...attribution.configured_score import check_score, configured_score
 from ...core.config import as_dict
 from ...core.errors import ConfigError
-from ...core.files import atomic_write, make_output_folder
+from ...core.files import alone_in, atomic_write, remove_files
 from ...core.images import find_images
 from ...models.class_names import parse_target
 from ...models.classifier import Classifier, network_errors
 from ...models.preprocess import CROP
+from ...network.batching import check_memory
 from ...network.scores import score_name
-from ...synthesis.builder import check_maker
+from ...synthesis.builder import check_maker, configured_size
 from .. import drawing
 from ..config.schema import ConceptsConfig
 from ..evaluate.pictures import Pictures, Say, begin_run
@@ -31,6 +33,10 @@ from .sheet import Shown, draw_sheet, save_parts, shown_concepts
 
 # The largest pictures in the page.
 SHEET = (1600, 8000)
+RESULTS = re.compile(
+    r"concept_[0-9]+_(image\.png|(crops|maps)\.jpg)|sheet\.jpg|concepts\.safetensors|summary\.csv|"
+    r"index\.html"
+)
 PARTS = {"image": (128, 128), "crops": (384, 128), "maps": (384, 128)}
 
 
@@ -49,6 +55,8 @@ def report_concepts(config: ConceptsConfig, say: Say, complain: Say) -> bool:
         raise ConfigError("concepts are found in squares; leave out model.preprocess")
     if settings:
         check_maker(classifier)
+        height, width = configured_size(settings, classifier)
+        check_memory(classifier.network, [1, classifier.channels, height, width])
     target = parse_target(config.target, classifier.labels)
     paths = large_enough(pictures, classifier, config.crop, complain)
     usable = new
@@ -57,13 +65,14 @@ def report_concepts(config: ConceptsConfig, say: Say, complain: Say) -> bool:
     images = LazyImages(paths, classifier)
     others = LazyImages(usable, classifier) if usable else images
     found = _found(config, classifier, images, target)
-    folder = make_output_folder(folder / _name(found))
+    folder = folder / _name(found)
     drawn = concept_images(classifier, found, settings) if settings else None
     shown = shown_concepts(classifier, found, images, others, drawn, config.shown)
     title = _title(found, config, classifier)
     for number, each in enumerate(shown, 1):
         say(f"concept {number}: importance {each.importance:.1%}")
-    _save(folder, config, classifier, found, shown, images, title)
+    with alone_in(folder):
+        _save(folder, config, classifier, found, shown, images, title)
     say(f"{title} → {folder / 'index.html'}")
     return len(paths) == pictures.count and usable == new
 
@@ -115,8 +124,8 @@ def _save(
         f"layer {found.layer} of {classifier.title}, {len(found.crops)} crops of "
         f"{len(images)} {'picture' if len(images) == 1 else 'pictures'}"
     )
-    for old in folder.glob("concept_*"):
-        old.unlink(missing_ok=True)
+    old = [path for path in folder.iterdir() if RESULTS.fullmatch(path.name)]
+    remove_files(folder, old)
     files = save_parts(folder, shown)
     sheet = folder / "sheet.jpg"
     drawing.save_picture(sheet, draw_sheet(shown, title, about))

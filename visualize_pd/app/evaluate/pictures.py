@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import statistics
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,7 @@ from ...models.preprocess import FULL
 from ...network.batching import check_memory
 from ...network.fast import use_fast
 from ...network.gradients import input_gradient
-from ...network.scores import Score
+from ...network.scores import Score, check_distinct, check_finite, read_logits
 from ..explain.maps import TargetClasses, check_without_class
 
 Say = Callable[[str], None]
@@ -33,13 +34,23 @@ class Pictures:
     """The pictures of a config, one by one.
 
     One that cannot be read, or needs too much memory, is reported and skipped. `batch_size` is the
-    number of versions of a picture in one pass.
+    number of versions of a picture in one pass. `names` are for files, and `titles` for tables: the
+    name of the file, or the whole path where several files have the same name.
     """
 
-    def __init__(self, paths: list[Path], classifier: Classifier, batch_size: int, complain: Say):
+    def __init__(
+        self,
+        paths: list[Path],
+        classifier: Classifier,
+        batch_size: int,
+        complain: Say,
+        reserved: str = "",
+    ):
         self.paths, self.classifier, self.batch_size = paths, classifier, batch_size
         self.count, self.complain = len(self.paths), complain
-        self.names = distinct_names(self.paths)
+        self.names = distinct_names(self.paths, reserved)
+        names = Counter(path.name for path in paths)
+        self.titles = {path: path.name if names[path.name] == 1 else str(path) for path in paths}
 
     def __iter__(self) -> Iterator[tuple[Path, Photograph]]:
         hidden = True if self.count < 2 else None
@@ -61,8 +72,13 @@ class Pictures:
             check_memory(self.classifier.network, shape)
 
 
-def begin_run(config: Any, name: str, complain: Say) -> tuple[Path, Classifier, Pictures]:
-    """Prepare a run: the folder for its results, the network and the pictures of the config."""
+def begin_run(
+    config: Any, name: str, complain: Say, reserved: str = ""
+) -> tuple[Path, Classifier, Pictures]:
+    """Prepare a run: the folder for its results, the network and the pictures of the config.
+
+    `reserved` is a pattern of names that other files of the run have.
+    """
     paths = find_images(config.images)
     folder = make_output_folder(Path(config.output) / name)
     runtime.use_device(config.device)
@@ -71,7 +87,19 @@ def begin_run(config: Any, name: str, complain: Say) -> tuple[Path, Classifier, 
     count, side = getattr(config, "batch_size", 1), classifier.image_size
     if classifier.preprocess != FULL:
         check_memory(classifier.network, [count, classifier.channels, side, side])
-    return folder, classifier, Pictures(paths, classifier, count, complain)
+    return folder, classifier, Pictures(paths, classifier, count, complain, reserved)
+
+
+def checked_logits(classifier: Classifier, image: paddle.Tensor) -> paddle.Tensor:
+    """The logits of an image. Raises `ModelError` if they mean nothing, as with all-zero weights.
+
+    Measures of such a network would be numbers without a meaning.
+    """
+    with paddle.no_grad():
+        logits = read_logits(classifier.network(image), image)
+    check_finite(logits)
+    check_distinct(logits, image)
+    return logits
 
 
 def as_function(method: ConfiguredMethod) -> Callable[..., paddle.Tensor]:

@@ -47,7 +47,7 @@ def integrated_gradients(
     random = np.random.default_rng(seed)
     is_random = isinstance(baseline, str) and baseline == "random"
     if is_random:
-        check_count("draws", draws, 1, MOST_VERSIONS)
+        check_count("draws", draws, 1, MOST_VERSIONS // steps)
     scores, chosen, versions = scores_and_versions(network, images, targets, score, batch_size)
     images = images.detach()
     total, expected = paddle.zeros_like(images), paddle.zeros_like(scores)
