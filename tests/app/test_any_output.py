@@ -285,7 +285,7 @@ def test_a_batch_has_the_values_of_its_images(image):
     with paddle.no_grad():
         expected = tiny.contrast(classifier.network(classifier.prepare(pictures)), None).numpy()
     assert [each.scores["contrast"] for each in both] == pytest.approx(expected.tolist(), rel=1e-4)
-    assert summary_line(both[0], classifier) == f"contrast {expected[0]:.4g}"
+    assert summary_line(both[0], classifier, [method]) == f"contrast {expected[0]:.4g}"
 
 
 def test_ready_made_scores_are_public():

@@ -11,7 +11,7 @@ import safetensors.numpy
 
 from ...attribution.concepts.craft import Concepts, concepts
 from ...attribution.concepts.nonnegative import check_extra
-from ...attribution.configured_score import check_score, configured_score
+from ...attribution.configured_score import check_score, configured_score, is_function
 from ...core.config import as_dict
 from ...core.errors import ConfigError
 from ...core.files import alone_in, atomic_write, remove_files
@@ -24,7 +24,7 @@ from ...network.scores import score_name
 from ...synthesis.builder import check_maker, configured_size
 from .. import drawing
 from ..config.schema import ConceptsConfig
-from ..evaluate.pictures import Pictures, Say, begin_run
+from ..evaluate.pictures import Pictures, Say, begin_run, checked_logits
 from ..evaluate.results import save_csv
 from ..report.page import Figures, Percentage, Picture, Table, save_page
 from .images import concept_images, image_settings
@@ -81,6 +81,9 @@ def _found(
     config: ConceptsConfig, classifier: Classifier, images: LazyImages, target: int | None
 ) -> Concepts:
     with network_errors(classifier, (images.size, images.size)):
+        if not is_function(config.score):
+            picture, _ = classifier.load(images.paths[0])
+            checked_logits(classifier, classifier.prepare([picture]))
         return concepts(
             classifier.network,
             images,

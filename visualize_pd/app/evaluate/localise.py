@@ -10,7 +10,7 @@ from PIL import Image, ImageDraw
 
 from ...attribution.configured import configure_method
 from ...core.errors import ConfigError, ImageError
-from ...core.files import alone_in
+from ...core.files import alone_in, remove_files
 from ...core.images import Photograph, size_of
 from ...evaluate.localisation import (
     Box,
@@ -50,7 +50,7 @@ def report_localisation(config: LocaliseConfig, say: Say, complain: Say) -> bool
     wanted = parse_targets(config.target, classifier.labels)
     function = as_function(method.prepared(classifier))
     entries: list[dict[str, Any]] = []
-    done = 0
+    done, boxes = 0, folder / "boxes.json"
     with alone_in(folder):
         for path, picture in pictures:
             truth, file = truth_of(path, truths), pictures.titles[path]
@@ -71,6 +71,8 @@ def report_localisation(config: LocaliseConfig, say: Say, complain: Say) -> bool
                     score = f", overlap {entry['overlap']:.2f}" if "overlap" in entry else ""
                     say(f"{file}: {title} at {entry['box']}{score}")
             note = f"{file}  ·  {method.name}, {config.engine}"
+            if not done:
+                remove_files(folder, [boxes])  # of an earlier run
             sheet = drawing.figure(rows, classifier.title, note, scale=1, smooth=3)
             drawing.save_picture(folder / f"{pictures.names[path]}_pp.jpg", sheet)
             done += 1
@@ -80,8 +82,8 @@ def report_localisation(config: LocaliseConfig, say: Say, complain: Say) -> bool
         if overlaps:
             half = np.mean([value >= 0.5 for value in overlaps])
             say(f"overlap of at least a half: {half:.0%} of {len(overlaps)}")
-        save_json(folder / "boxes.json", entries)
-        say(f"→ {folder / 'boxes.json'}")
+        save_json(boxes, entries)
+        say(f"→ {boxes}")
     return done == pictures.count
 
 

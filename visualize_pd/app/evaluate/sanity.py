@@ -10,7 +10,7 @@ import numpy as np
 from ...attribution.configured import configure_method
 from ...core.config import as_dict
 from ...core.errors import ConfigError, ImageError
-from ...core.files import alone_in
+from ...core.files import alone_in, remove_files
 from ...evaluate.sanity import Randomised, randomisation
 from ...models.class_names import parse_target
 from ...models.classifier import Classifier, network_errors
@@ -52,6 +52,7 @@ def report_sanity(config: SanityConfig, say: Say, complain: Say) -> bool:
     named = dict(zip(distinct_titles(methods), (method.prepared(classifier) for method in methods)))
     found: dict[str, list[list[Randomised]]] = {title: [] for title in named}
     done = 0
+    table, plot = folder / f"{config.mode}.json", folder / f"{config.mode}_{CURVES}.png"
     with alone_in(folder):
         for path, picture in pictures:
             image = classifier.prepare([picture])
@@ -73,13 +74,15 @@ def report_sanity(config: SanityConfig, say: Say, complain: Say) -> bool:
                 rows.append((title, _panels(classifier.to_pixels(image)[0], stages)))
             note = f"{pictures.titles[path]}  ·  {config.mode} randomisation from the top"
             sheet = drawing.figure(rows, classifier.title, note, scale=1)
+            if not done:
+                remove_files(folder, [table, plot])  # of an earlier run
             output = folder / f"{config.mode}_{pictures.names[path]}.png"
             drawing.save_picture(output, sheet)
             say(f"{pictures.titles[path]} → {output}")
             done += 1
         if not done:
             raise ImageError("no image could be read")
-        _report(folder, config, classifier, found, done, say)
+        _report((table, plot), config, classifier, found, done, say)
     return done == pictures.count
 
 
@@ -92,7 +95,7 @@ def _panels(pixels: np.ndarray, stages: Sequence[Randomised]) -> list[tuple[str,
 
 
 def _report(
-    folder: Path,
+    files: tuple[Path, Path],
     config: SanityConfig,
     classifier: Classifier,
     found: Mapping[str, Sequence[Sequence[Randomised]]],
@@ -115,7 +118,7 @@ def _report(
     for title in found:
         say(f"{title[:31]:32}" + "".join(f"{means[title][kind][-1]:>22.2f}" for kind in KINDS))
     record = {"network": classifier.title, "images": images, "layers": layers, "means": means}
-    save_json(folder / f"{config.mode}.json", {**record, "config": as_dict(config)})
+    save_json(files[0], {**record, "config": as_dict(config)})
     places = list(range(len(layers)))
     plots = [
         (
@@ -126,7 +129,7 @@ def _report(
         )
         for kind, heading in KINDS.items()
     ]
-    plot_curves(folder / f"{config.mode}_{CURVES}.png", plots, say)
+    plot_curves(files[1], plots, say)
 
 
 def _sizes(values: np.ndarray) -> np.ndarray:

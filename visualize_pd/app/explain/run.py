@@ -41,11 +41,10 @@ def explain(
     """Explain every image of a config. Return how many were explained and how many were skipped.
 
     `say` is called with a line for each image, and `complain` with a line for each skipped image.
-    `classifier` is the network of the config if it is loaded already.
-    Several processes share the images. Both counts are those of all processes together. Raises
-    `OutputError` if results are gone at the end.
+    `classifier` is the network of the config if it is loaded already. Several processes share the
+    images; both counts are of all of them. Raises `OutputError` if results are gone at the end.
     """
-    rank, size = runtime.share_of_run()
+    rank, size = share = runtime.share_of_run()
     methods = _checked(config, size)
     paths = find_images(config.images)
     folder = make_output_folder(Path(config.output) / "method_1")
@@ -54,20 +53,19 @@ def explain(
     classifier = classifier or load_model(**as_dict(config.model))
     wanted = parse_targets(config.target, classifier.labels)
     methods = [method.prepared(classifier) for method in methods]
-    count = max(min(config.batch_size, len(paths)), *(method.batch_size for method in methods))
     if classifier.preprocess != FULL:  # else it is checked for each picture
-        side = classifier.image_size
-        check_memory(classifier.network, [count, classifier.channels, side, side])
+        count = max(min(config.batch_size, len(paths)), *(each.batch_size for each in methods))
+        check_memory(classifier.network, [count, classifier.channels, *[classifier.image_size] * 2])
     inputs = run_fingerprint(config, classifier, methods, wanted)
     common = {**inputs, "images": value_digest(paths)}
     summary = Summary(folder, common, rank, size, keep=config.skip_existing)
     known = summary.known() if config.skip_existing else {}
     taken = names_taken(known, paths, folder)
-    results = ResultPaths(folder, paths, methods, bool(config.compare), (rank, size), taken)
+    results = ResultPaths(folder, paths, methods, bool(config.compare), share, taken)
     writer = FigureWriter(results, classifier, methods, config, inputs, say, summary)
-    share = writer.without_done(paths[rank::size], known)
+    own = writer.without_done(paths[rank::size], known)
     try:
-        for explanation in _explanations(share, config, classifier, methods, wanted):
+        for explanation in _explanations(own, config, classifier, methods, wanted):
             if isinstance(explanation, Explanation):
                 writer.take(explanation)
             else:

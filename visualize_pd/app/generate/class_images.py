@@ -161,7 +161,8 @@ def chooser(
     wrong with the judge is told at once.
     """
     noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3)).astype("uint8")
-    judge_pictures([judge], [noise], [max(targets)])
+    with errors_of("judge"):
+        judge_pictures([judge], [noise], [max(targets)])
     every = [target for target in targets for _ in range(count)]
     titles = _distinct([maker.class_name(target) for target in targets], list(targets))
 

@@ -16,6 +16,7 @@ from ....attribution.configured_score import check_score, configured_score
 from ....attribution.methods import METHODS
 from ....core.checks import look_up, options_of
 from ....core.errors import ConfigError, ImageError
+from ....core.files import remove_files
 from ....evaluate.faithfulness import Curve
 from ....evaluate.measures import MEASURES, OF_A_CLASS, MeasuredMap
 from ....evaluate.truth import Truth, check_names, read_truth, truth_of
@@ -32,6 +33,8 @@ from ..pictures import (
     pass_seconds,
 )
 from ..results import save_csv
+
+RESULTS = ("summary.csv", "results.json", "curves.png", "comparison.csv", "comparison.json")
 
 
 class Run(NamedTuple):
@@ -108,6 +111,8 @@ def measure_pictures(
                         curves.setdefault(curve_name, {}).setdefault(title, []).append(curve)
                 rows.append({**row, "passes": passes})
         done += 1
+        if done == 1:
+            remove_files(folder, [folder / name for name in RESULTS])  # of an earlier run
         save_csv(folder / "results.csv", rows)  # so an interrupt loses no finished picture
     if not rows:
         raise ImageError("no image could be read")
