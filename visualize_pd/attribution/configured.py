@@ -154,8 +154,9 @@ def _pictures(sources: str | list[str], classifier: Classifier, option: str) -> 
         path = str(expand_home(str(source)))
         one = option == "baseline" or not (os.path.isdir(path) or glob.has_magic(path))
         if one and not os.path.isfile(path):
+            wanted = "image file" if option == "baseline" else "image file or folder"
             raise ConfigError(
-                f"method.{option} '{source}' is no image file, and not one of {', '.join(NAMED)}"
+                f"method.{option} '{source}' is no {wanted}, and not one of {', '.join(NAMED)}"
             )
     found = find_images(sources)
     chosen = found[:: -(-len(found) // MOST_BASELINES)]

@@ -15,6 +15,7 @@ from ...attribution.configured_score import check_score, configured_score, is_fu
 from ...core.config import as_dict
 from ...core.errors import ConfigError
 from ...core.files import alone_in, atomic_write, remove_files
+from ...core.fingerprint import as_text
 from ...core.images import find_images
 from ...models.class_names import parse_target
 from ...models.classifier import Classifier, network_errors
@@ -72,7 +73,7 @@ def report_concepts(config: ConceptsConfig, say: Say, complain: Say) -> bool:
     for number, each in enumerate(shown, 1):
         say(f"concept {number}: importance {each.importance:.1%}")
     with alone_in(folder):
-        _save(folder, config, classifier, found, shown, images, title)
+        _save(folder, config, pictures, found, shown, images, title)
     say(f"{title} → {folder / 'index.html'}")
     return len(paths) == pictures.count and usable == new
 
@@ -116,13 +117,14 @@ def _title(found: Concepts, config: ConceptsConfig, classifier: Classifier) -> s
 def _save(
     folder: Path,
     config: ConceptsConfig,
-    classifier: Classifier,
+    pictures: Pictures,
     found: Concepts,
     shown: Sequence[Shown],
     images: LazyImages,
     title: str,
 ) -> None:
-    """Write the files of a run. Those of an earlier run are replaced."""
+    """Write the files of a run. Those of an earlier run are removed before."""
+    classifier = pictures.classifier
     about = (
         f"layer {found.layer} of {classifier.title}, {len(found.crops)} crops of "
         f"{len(images)} {'picture' if len(images) == 1 else 'pictures'}"
@@ -132,7 +134,7 @@ def _save(
     files = save_parts(folder, shown)
     sheet = folder / "sheet.jpg"
     drawing.save_picture(sheet, draw_sheet(shown, title, about))
-    _save_arrays(folder / "concepts.safetensors", found, classifier)
+    _save_arrays(folder / "concepts.safetensors", found, pictures)
     save_csv(folder / "summary.csv", _rows(found, shown, images, classifier))
     table = [
         [
@@ -154,12 +156,18 @@ def _picture(paths: dict[str, Path], part: str, within: tuple[int, int]) -> Pict
     return Picture(paths[part], within, paths[part].name) if part in paths else None
 
 
-def _save_arrays(path: Path, found: Concepts, classifier: Classifier) -> None:
+def _save_arrays(path: Path, found: Concepts, pictures: Pictures) -> None:
     """The factors, their importance and the coefficients of the crops."""
     names = ("factors", "importance", "coefficients")
     arrays = {name: getattr(found, name).numpy() for name in names}
-    about = {"layer": found.layer, "network": classifier.title, "class": str(found.target)}
-    data = safetensors.numpy.save(arrays, {**about, "error": f"{found.error:.6g}"})
+    about = {
+        "layer": found.layer,
+        "network": pictures.classifier.title,
+        "class": str(found.target),
+        "error": f"{found.error:.6g}",
+        "fingerprint": as_text(pictures.fingerprint()),
+    }
+    data = safetensors.numpy.save(arrays, about)
     with atomic_write(path) as file:
         file.write(data)
 

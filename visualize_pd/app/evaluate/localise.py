@@ -78,13 +78,17 @@ def report_localisation(config: LocaliseConfig, say: Say, complain: Say) -> bool
             done += 1
         if not entries:
             raise ImageError("no image could be read")
-        overlaps = [entry["overlap"] for entry in entries if "overlap" in entry]
-        if overlaps:
-            half = np.mean([value >= 0.5 for value in overlaps])
-            say(f"overlap of at least a half: {half:.0%} of {len(overlaps)}")
+        _say_overlaps(entries, say)
         save_json(boxes, entries)
         say(f"→ {boxes}")
     return done == pictures.count
+
+
+def _say_overlaps(entries: list[dict[str, Any]], say: Say) -> None:
+    overlaps = [entry["overlap"] for entry in entries if "overlap" in entry]
+    if overlaps:
+        half = np.mean([value >= 0.5 for value in overlaps])
+        say(f"overlap of at least a half: {half:.0%} of {len(overlaps)}")
 
 
 def _entry(

@@ -17,8 +17,11 @@ from ...core import runtime
 from ...core.config import as_dict
 from ...core.errors import ConfigError, ImageError, errors_of
 from ...core.files import make_output_folder
+from ...core.fingerprint import Fingerprint, value_digest
 from ...core.images import Photograph, distinct_names, find_images, size_of
+from ...core.version import __version__
 from ...models.classifier import Classifier
+from ...models.fingerprint import network_fingerprint
 from ...models.loading import load_model
 from ...models.preprocess import FULL
 from ...network.batching import check_memory
@@ -35,7 +38,8 @@ class Pictures:
 
     One that cannot be read, or needs too much memory, is reported and skipped. `batch_size` is the
     number of versions of a picture in one pass. `names` are for files, and `titles` for tables: the
-    name of the file, or the whole path where several files have the same name.
+    name of the file, or the whole path where several files have the same name. `digests` are those
+    of the files that were read.
     """
 
     def __init__(
@@ -49,6 +53,7 @@ class Pictures:
         self.paths, self.classifier, self.batch_size = paths, classifier, batch_size
         self.count, self.complain = len(self.paths), complain
         self.names = distinct_names(self.paths, reserved)
+        self.digests: dict[Path, str] = {}
         names = Counter(path.name for path in paths)
         self.titles = {path: path.name if names[path.name] == 1 else str(path) for path in paths}
 
@@ -57,13 +62,18 @@ class Pictures:
         with tqdm(total=self.count, unit="image", disable=hidden, leave=False) as progress:
             for path in self.paths:
                 try:
-                    picture, _ = self.classifier.load(path)
+                    picture, self.digests[path] = self.classifier.load(path)
                     if self.classifier.preprocess == FULL:  # else it was checked before
                         self._check_memory(path, picture)
                     yield path, picture
                 except ImageError as error:
                     self.complain(f"skipped: {error}")
                 progress.update()
+
+    def fingerprint(self) -> Fingerprint:
+        """The fingerprint of the network and of the pictures that were read, for a record."""
+        images = value_digest(list(self.digests.values()))
+        return {"images": images, **network_fingerprint(self.classifier), "version": __version__}
 
     def _check_memory(self, path: Path, picture: Photograph) -> None:
         width, height = self.classifier.geometry(size_of(picture)).image

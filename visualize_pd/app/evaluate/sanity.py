@@ -13,10 +13,11 @@ from ...core.errors import ConfigError, ImageError
 from ...core.files import alone_in, remove_files
 from ...evaluate.sanity import Randomised, randomisation
 from ...models.class_names import parse_target
-from ...models.classifier import Classifier, network_errors
+from ...models.classifier import network_errors
 from .. import drawing
 from ..config.schema import SanityConfig
 from .pictures import (
+    Pictures,
     Say,
     as_function,
     begin_run,
@@ -82,7 +83,7 @@ def report_sanity(config: SanityConfig, say: Say, complain: Say) -> bool:
             done += 1
         if not done:
             raise ImageError("no image could be read")
-        _report((table, plot), config, classifier, found, done, say)
+        _report((table, plot), config, pictures, found, done, say)
     return done == pictures.count
 
 
@@ -97,7 +98,7 @@ def _panels(pixels: np.ndarray, stages: Sequence[Randomised]) -> list[tuple[str,
 def _report(
     files: tuple[Path, Path],
     config: SanityConfig,
-    classifier: Classifier,
+    pictures: Pictures,
     found: Mapping[str, Sequence[Sequence[Randomised]]],
     images: int,
     say: Say,
@@ -117,8 +118,15 @@ def _report(
     say(f"{'after ' + layers[-1] + ':':32}" + "".join(f"{kind:>22}" for kind in KINDS))
     for title in found:
         say(f"{title[:31]:32}" + "".join(f"{means[title][kind][-1]:>22.2f}" for kind in KINDS))
-    record = {"network": classifier.title, "images": images, "layers": layers, "means": means}
-    save_json(files[0], {**record, "config": as_dict(config)})
+    record = {
+        "network": pictures.classifier.title,
+        "images": images,
+        "layers": layers,
+        "means": means,
+        "fingerprint": pictures.fingerprint(),
+        "config": as_dict(config),
+    }
+    save_json(files[0], record)
     places = list(range(len(layers)))
     plots = [
         (

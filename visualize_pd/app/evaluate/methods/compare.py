@@ -37,9 +37,9 @@ def report_comparison(config: EvaluateConfig, say: Say, complain: Say) -> bool:
             f"both methods are {first.name} with the same options; name two, or give one of them "
             f"other options: '{{name: {first.name}, …}}'"
         )
-    folder, *begun = begin_run(config, "compare", complain)
+    folder, _, pictures = begin_run(config, "compare", complain)
     with alone_in(folder):
-        run = measure_pictures(config, folder, *begun, least=2)
+        run = measure_pictures(config, folder, pictures, least=2)
         found = list(_comparisons(run.rows, run.titles, config.seed))
         for line in _table(found, run.titles):
             say(line)
@@ -49,6 +49,7 @@ def report_comparison(config: EvaluateConfig, say: Say, complain: Say) -> bool:
             "images": run.images,
             "methods": run.titles,
             "comparisons": found,
+            "fingerprint": run.fingerprint,
             "config": as_dict(config),
         }
         save_json(run.folder / "comparison.json", record)

@@ -17,6 +17,7 @@ from ....attribution.methods import METHODS
 from ....core.checks import look_up, options_of
 from ....core.errors import ConfigError, ImageError
 from ....core.files import remove_files
+from ....core.fingerprint import Fingerprint
 from ....evaluate.faithfulness import Curve
 from ....evaluate.measures import MEASURES, OF_A_CLASS, MeasuredMap
 from ....evaluate.truth import Truth, check_names, read_truth, truth_of
@@ -41,6 +42,7 @@ class Run(NamedTuple):
     """All numbers of a run: a row for each picture and method, and the curves of each method.
 
     `height` is the name of the score that the curves show. `images` of `asked` pictures were read.
+    `fingerprint` is that of the network and the pictures.
     """
 
     folder: Path
@@ -51,6 +53,7 @@ class Run(NamedTuple):
     height: str
     images: int
     asked: int
+    fingerprint: Fingerprint
 
 
 def configured(config: EvaluateConfig) -> list[ConfiguredMethod]:
@@ -72,13 +75,13 @@ def configured(config: EvaluateConfig) -> list[ConfiguredMethod]:
 
 
 def measure_pictures(
-    config: EvaluateConfig, folder: Path, classifier: Classifier, pictures: Pictures, least: int = 1
+    config: EvaluateConfig, folder: Path, pictures: Pictures, least: int = 1
 ) -> Run:
     """Measure each method on each picture. `results.csv` is written after each of them.
 
     Raises `ImageError` for fewer than `least` pictures.
     """
-    methods = configured(config)
+    methods, classifier = configured(config), pictures.classifier
     truths = read_truth(config.truth) if config.truth else {}
     check_names(pictures.paths, truths)
     check_enough(pictures.count, least)
@@ -118,7 +121,8 @@ def measure_pictures(
         raise ImageError("no image could be read")
     check_enough(done, least)
     height = "probability" if function is None else score_name(function)
-    return Run(folder, classifier, list(named), rows, curves, height, done, pictures.count)
+    about = done, pictures.count, pictures.fingerprint()
+    return Run(folder, classifier, list(named), rows, curves, height, *about)
 
 
 def check_enough(count: int, least: int) -> None:

@@ -36,9 +36,9 @@ def report_methods(config: EvaluateConfig, say: Say, complain: Say) -> bool:
     the curves and the config) and `curves.png`.
     """
     configured(config)
-    folder, *begun = begin_run(config, "evaluate", complain)
+    folder, _, pictures = begin_run(config, "evaluate", complain)
     with alone_in(folder):
-        run = measure_pictures(config, folder, *begun)
+        run = measure_pictures(config, folder, pictures)
         means = _means(run.rows, run.titles)
         for line in _table(means):
             say(line)
@@ -53,6 +53,7 @@ def report_methods(config: EvaluateConfig, say: Say, complain: Say) -> bool:
                 name: {title: list(map(list, xy)) for title, xy in each.items()}
                 for name, each in drawn.items()
             },
+            "fingerprint": run.fingerprint,
             "config": as_dict(config),
         }
         save_json(run.folder / "results.json", record)
