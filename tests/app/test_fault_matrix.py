@@ -49,10 +49,13 @@ def picture(path, seed):
 
 
 def prepare(folder):
-    """Write two pictures and the weights of a network."""
+    """Write two pictures, the weights of a network and of a judge, and a score."""
     for seed, name in enumerate("ab"):
         picture(folder / f"pictures/{name}.png", seed)
     weights(folder / "net.pdparams", seed=0)
+    weights(folder / "judge.pdparams", seed=1)
+    code = "def score(outputs, images):\n    return outputs[:, 1]\n"
+    (folder / "own_score.py").write_text(code)
 
 
 @pytest.fixture
@@ -213,8 +216,13 @@ def other_picture(work):
     picture(work / "pictures/a.png", seed=9)
 
 
-def other_weights(work):
-    weights(work / "net.pdparams", seed=9)
+def other_weights(work, name="net.pdparams"):
+    weights(work / name, seed=9)
+
+
+def other_code(work):
+    path = work / "own_score.py"
+    path.write_text(path.read_text().replace("1]", "1] * 2"))
 
 
 EXCHANGED = [
@@ -244,6 +252,37 @@ def test_figures_of_other_inputs_are_drawn_anew(scripts, work, how, settings, an
     right, _ = undisturbed(scripts, EXPLAIN, work, **settings)
     shutil.rmtree(work / "out", ignore_errors=True)
     assert after == right
+
+
+OF_A_METHOD = [
+    # what a method has read, its config, and how that is changed
+    ("code", "{name: gradient, score: 'own_score:score'}", other_code),
+    ("second", "{name: gradient, score: {name: similarity, image: pictures/a.png}}", other_picture),
+    ("folder", "{name: expected_gradients, samples: 2, baselines: pictures}", other_picture),
+    ("baseline", "{name: occlusion, size: 16, baseline: pictures/a.png}", other_picture),
+    ("contrast", "{name: gradient, score: {contrast: %s}}", lambda work: None),
+]
+
+
+@pytest.mark.parametrize(("method", "how"), [case[1:] for case in OF_A_METHOD])
+def test_what_a_method_has_read_counts(scripts, work, method, how):
+    """What is compared is its contents, not its name. Both photographs stay the same."""
+    photograph = picture(work / "others/photo.png", seed=6)
+    common = {"images": photograph, "target": "predicted"}
+    first, second = (method % c if "%s" in method else method for c in ("top1", "top2"))
+    words = arguments(EXPLAIN, work, **common, method=first)
+    done = scripts.run(EXPLAIN, words, cwd=str(work))
+    assert done.code == 0, done.err
+    again = scripts.run(EXPLAIN, words, cwd=str(work))
+    assert "1 of 1 images have their figure already" in again.out
+    how(work)
+    words = arguments(EXPLAIN, work, **common, method=second)
+    done = scripts.run(EXPLAIN, words, cwd=str(work))
+    assert "1 figure is drawn anew: made with another method" in done.out, done.err
+    after = contents(work / "out")
+    shutil.rmtree(work / "out")
+    assert scripts.run(EXPLAIN, words, cwd=str(work)).code == 0
+    assert contents(work / "out") == after
 
 
 def test_a_figure_that_is_not_of_its_row_is_drawn_anew(scripts, work):
@@ -288,6 +327,7 @@ def test_pictures_of_one_stem_keep_their_figures_and_rows(scripts, work):
     assert figure.read_bytes() == (work / "alone/method_1/a_pp.jpg").read_bytes()
 
 
+JUDGE = "{name: tiny:small_net, image_size: 32, weights: judge.pdparams}"
 REFUSED = [
     # how a stopped run is changed before --resume, its settings then, and what the sentence names
     ("weights", other_weights, {}, "another weights"),
@@ -296,6 +336,16 @@ REFUSED = [
     ("state", lambda work: zeroed(work, 100), {}, "damaged"),
     ("text", lambda work: zeroed(work, -100), {}, "damaged"),
     ("frame", lambda work: other_frame(work), {}, "is not the frame"),
+]
+LOADED = [
+    # what a run has loaded besides, the settings for it, and how it is changed before --resume
+    (
+        "judge",
+        {"candidates": 2, "judge": JUDGE},
+        lambda work: other_weights(work, "judge.pdparams"),
+    ),
+    ("score", {"target": 130, "score": "own_score:score"}, other_code),
+    ("reference", {"reference": "{images: pictures, layers: ['2']}"}, other_picture),
 ]
 
 
@@ -325,6 +375,19 @@ def test_runs_of_other_inputs_are_not_continued(scripts, work, how, settings, na
     assert done.code == 2 and visible(contents(work / "out")) == before
     error = error_of(done)
     assert named in error or (named == "damaged" and "cannot resume" in error)
+
+
+@pytest.mark.parametrize(("what", "settings", "how"), LOADED)
+def test_runs_with_other_judges_scores_and_photographs_are_not_continued(
+    scripts, work, what, settings, how
+):
+    words = arguments(GENERATE, work, **settings)
+    assert scripts.run(GENERATE, words, fault="kill", at=14, cwd=str(work)).code == -9
+    before = shutil.copytree(work / "out", work / "before")
+    how(work)
+    done = scripts.run(GENERATE, [*words, "--resume"], cwd=str(work))
+    assert done.code == 2 and f"another {what};" in error_of(done)
+    assert visible(contents(work / "out")) == visible(contents(before))
 
 
 def test_moved_weights_are_the_same_weights(scripts, work):
