@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import paddle
 import pytest
-from app_helpers import EXPLAIN, GENERATE, contents, overrides, read_csv
+from app_helpers import EXPLAIN, GENERATE, contents, overrides, read_csv, wait_for
 from forked import Scripts
 from PIL import Image
 from tiny import small_net
@@ -443,19 +443,29 @@ def test_a_second_ascent_in_the_same_folder_is_refused(scripts, work):
     long = {"iterations": 40, "report": "false"}
     first = scripts.start(GENERATE, arguments(GENERATE, work, **long))
     folder = work / "out/method_2/class_1"
-    while not list(folder.glob("pp/*.png")):
-        pass
+    wait_for(folder / "pp/c_1_iter_0_pp.png")
     done = scripts.run(GENERATE, arguments(GENERATE, work, **long))
     assert done.code == 2 and "another run is writing into" in error_of(done)
     assert scripts.result(first).code == 0
     assert len(list(folder.glob("pp/*.png"))) == 41 and not (folder / ".lock").exists()
 
 
+def test_a_second_comparison_in_the_same_folder_is_refused(scripts, work):
+    long = {"measures": "[infidelity]", "samples": 99_999, "batch_size": 1}
+    first = scripts.start(COMPARE, arguments(COMPARE, work, **long))
+    wait_for(work / "out/compare/.lock")
+    done = scripts.run(COMPARE, arguments(COMPARE, work))
+    assert done.code == 2 and "another run is writing into" in error_of(done)
+    scripts.kill(first)
+    assert scripts.run(COMPARE, arguments(COMPARE, work)).code == 0  # a killed run holds no lock
+
+
 def test_parts_of_a_killed_launch_are_not_merged(scripts, work):
     """The second process of a launch was killed after its work. Its part does not count later."""
     killed = scripts.start(EXPLAIN, arguments(EXPLAIN, work), rank=1, size=2)
     folder = work / "out/method_1"
-    while not list(folder.glob(".summary.1of2.*.part")) or not (folder / "b_pp.jpg").exists():
+    wait_for(folder / "b_pp.jpg")
+    while not list(folder.glob(".summary.1of2.*.part")):
         pass
     scripts.kill(killed)
     for seed, name in enumerate("cd", 3):
