@@ -262,14 +262,14 @@ def test_a_narrow_picture_is_refused_for_a_dream(tmp_path, capsys):
 @pytest.mark.parametrize("run", [run_explain, run_generate])
 def test_more_memory_than_there_is_is_not_taken(run, tmp_path, photograph, capsys, monkeypatch):
     monkeypatch.setattr(batching, "free_memory", lambda: 50_000_000)
-    model = "{name: tiny:small_net, image_size: 4096}"
+    model = "{name: tiny:small_net, image_size: 2048}"
     own = {"images": photograph("a.png")} if run is run_explain else {"target": 1}
     run(tmp_path / "out", code=2, model=model, **own)
     error = capsys.readouterr().err
     # 250 bytes for each of the pixels, and 5 for each number that a layer returns
     numbers = 2 * 4 * 112**2 + 2 * 8 * 56**2 + 8 + 8 + 3
-    needed = 4096**2 * (250 + 5 * numbers / 224**2) / 1e9
-    assert f"4,096 × 4,096 pixels would need about {needed:.1f} GB of memory" in error
+    needed = 2048**2 * (250 + 5 * numbers / 224**2) / 1e9
+    assert f"2,048 × 2,048 pixels would need about {needed:.1f} GB of memory" in error
     assert "but 0.1 GB are free" in error
 
 
