@@ -139,6 +139,27 @@ def test_worthless_weights_are_blamed_in_python(change, sentence, tmp_path, capl
                 call()
 
 
+class RootOfMaps(paddle.nn.Layer):
+    """A network with finite scores. The gradient of a root is infinite at 0, after a ReLU."""
+
+    def __init__(self):
+        super().__init__()
+        paddle.seed(0)
+        self.convolution, self.relu = paddle.nn.Conv2D(3, 4, 3), paddle.nn.ReLU()
+        self.classes = paddle.nn.Linear(4, 3)
+
+    def forward(self, images):
+        maps = self.relu(self.convolution(images))
+        return self.classes(maps.sqrt().mean(axis=[2, 3]))
+
+
+@pytest.mark.parametrize("method", ["gradient", "grad_cam", "xgrad_cam", "eigen_grad_cam"])
+def test_gradients_that_are_not_finite_are_refused(method):
+    images = paddle.to_tensor(np.random.default_rng(0).normal(0, 1, (1, 3, 8, 8)), "float32")
+    with pytest.raises(ModelError, match="gradient of the score holds numbers that are not finite"):
+        vp.METHODS[method](RootOfMaps(), images, 1)
+
+
 def test_maps_that_show_nothing_are_noted(tmp_path, photograph):
     """The class 1 has the same score for all images, but the other classes do not."""
 

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import paddle
 
 from ..core.checks import did_you_mean, look_up, options_of
-from ..core.errors import ConfigError
+from ..core.errors import ConfigError, ModelError
 from ..core.files import expand_home
 from ..core.images import find_images
 from ..models.classifier import Classifier
@@ -55,13 +55,20 @@ class ConfiguredMethod(NamedTuple):
     def attribution(
         self, network: paddle.nn.Layer, images: paddle.Tensor, targets: Any
     ) -> tuple[paddle.Tensor, paddle.Tensor | None]:
-        """The map before its reduction, and the completeness gap if the method has one."""
-        method, options = METHODS[self.name], dict(self.options)
+        """The map before its reduction, and the completeness gap if the method has one.
+
+        Raises `ModelError` for a map that is NaN or infinite somewhere.
+        """
+        method, options, gap = METHODS[self.name], dict(self.options), None
         if self.reduction:
             options.update(channel="none", sign="signed")
         if "return_gap" in options_of(method) and self.name not in WITHOUT_SUM:
-            return method(network, images, targets, **options, return_gap=True)
-        return method(network, images, targets, **options), None
+            found, gap = method(network, images, targets, **options, return_gap=True)
+        else:
+            found = method(network, images, targets, **options)
+        if not bool(paddle.isfinite(found).all()):
+            raise ModelError(f"{self.name} gave a map with numbers that are not finite")
+        return found, gap
 
     def reduced(self, attribution: paddle.Tensor) -> paddle.Tensor:
         """The map as `channel` and `sign` reduce it."""
