@@ -1,5 +1,6 @@
 """What would be wrong without a word is refused, or kept apart."""
 
+import os
 import shutil
 from pathlib import Path
 
@@ -381,3 +382,21 @@ def test_results_that_are_gone_at_the_end_are_missed(
         own = {"target": 1, "iterations": 2, "frames.every": 1}
     run(tmp_path / "out", code=2, **TINY, **own)
     assert "results are not in" in capsys.readouterr().err and len(calls) > 1
+
+
+@pytest.mark.parametrize("command", MEASURES)
+def test_results_of_measures_that_are_gone_at_the_end_are_missed(
+    command, tmp_path, photographs, command_error, monkeypatch
+):
+    replace, written = os.replace, []
+
+    def replace_and_lose(before, after):
+        replace(before, after)
+        written.append(after)
+        if len(written) == 2:
+            shutil.rmtree(tmp_path / "out")
+
+    monkeypatch.setattr(os, "replace", replace_and_lose)
+    settings = {**MEASURES[command], **TINY, "images": photographs, "output": tmp_path / "out"}
+    error = command_error(*command.split(), *overrides(settings))
+    assert "results are not in" in error and str(written[0]) in error and len(written) > 2
