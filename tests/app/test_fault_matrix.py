@@ -179,10 +179,12 @@ def test_killed_at_every_write(scripts, work, script):
             assert done.code == -9
         for folder, _ in pair:
             assert_whole(results(folder / "out"), right, earlier)
-        for done in together(scripts, script, pair, resume=True):
-            assert done.code == 0, (pair, done.err)
-        for folder, step in pair:
-            assert results(folder / "out") == right, step
+        if not earlier or pair is pairs[-1]:  # else the next run takes nothing from this one
+            for done in together(scripts, script, pair, resume=True):
+                assert done.code == 0, (pair, done.err)
+            for folder, step in pair:
+                assert results(folder / "out") == right, step
+        for folder, _ in pair:
             shutil.rmtree(folder / "out")
 
 
