@@ -306,6 +306,17 @@ def test_the_fingerprint_of_a_score_has_its_code_and_its_data():
     assert score_fingerprint(tiny.contrast) != score_fingerprint(tiny.broken)
 
 
+def test_the_fingerprint_of_a_score_has_the_weights_of_its_network():
+    def score_by(network):
+        return lambda outputs, images: network(images)[:, 0]
+
+    networks = [tiny.small_net(), tiny.small_net(), tiny.small_net()]
+    weights = networks[2][0].weight
+    weights.set_value(weights * 2)
+    found = [score_fingerprint(score_by(network)) for network in networks]
+    assert found[0] == found[1] != found[2]
+
+
 def test_the_fingerprint_of_a_score_follows_its_code(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(tmp_path)
     found = []

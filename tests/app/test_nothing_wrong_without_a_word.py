@@ -161,7 +161,7 @@ def test_gradients_that_are_not_finite_are_refused(method):
         vp.METHODS[method](RootOfMaps(), images, 1)
 
 
-def test_maps_that_show_nothing_are_noted(tmp_path, photograph):
+def test_maps_that_show_nothing_are_noted(tmp_path, photograph, run_command):
     """The class 1 has the same score for all images, but the other classes do not."""
 
     def blind(arrays):
@@ -173,6 +173,12 @@ def test_maps_that_show_nothing_are_noted(tmp_path, photograph):
     folder = run_explain(tmp_path / "out", **settings)
     notes = [row["note"] for row in read_csv(folder / "summary.csv")]
     assert notes == ["the map has the same value everywhere", ""]
+    command = "evaluate compare saliency gradient"
+    keys = {**MEASURES[command], "images": f"[{photograph('a.png')}, {photograph('b.png')}]"}
+    keys.update(model=model, target=1, output=tmp_path / "out")
+    _, _, errors = run_command(*command.split(), *overrides(keys))
+    lines = [line for line in errors.splitlines() if "same value everywhere" in line]
+    assert lines[0] == "note: Saliency gives a.png the same value everywhere" and len(lines) == 4
 
 
 def test_a_learning_rate_that_is_too_high_is_blamed_as_such(tmp_path, capsys):

@@ -95,7 +95,7 @@ def measure_pictures(
     curves: dict[str, dict[str, list[Curve]]] = {}
     done = 0
     for path, picture in pictures:
-        truth = truth_of(path, truths)
+        truth, file = truth_of(path, truths), pictures.titles[path]
         image = classifier.prepare([picture])
         with network_errors(classifier, tuple(image.shape[:1:-1])):
             asked = None
@@ -103,11 +103,9 @@ def measure_pictures(
                 asked = class_of(path, truth, checked_logits(classifier, image))
             seen = truth.seen(picture, classifier) if truth else None
             for title, one, passes in _maps(classifier, image, asked, named, seen, config, others):
-                row: dict[str, Any] = {
-                    "file": pictures.titles[path],
-                    "class": asked,
-                    "method": title,
-                }
+                row: dict[str, Any] = {"file": file, "class": asked, "method": title}
+                if float(one.map.max()) == float(one.map.min()):
+                    pictures.complain(f"note: {title} gives {file} the same value everywhere")
                 for measured in (MEASURES[measure](one) for measure in config.measures):
                     row.update(measured.numbers)
                     for curve_name, curve in measured.curves.items():
