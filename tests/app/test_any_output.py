@@ -285,7 +285,7 @@ def test_a_batch_has_the_values_of_its_images(image):
     with paddle.no_grad():
         expected = tiny.contrast(classifier.network(classifier.prepare(pictures)), None).numpy()
     assert [each.scores["contrast"] for each in both] == pytest.approx(expected.tolist(), rel=1e-4)
-    assert summary_line(both[0], classifier) == f"contrast {expected[0]:.4g}"
+    assert summary_line(both[0], classifier, [method]) == f"contrast {expected[0]:.4g}"
 
 
 def test_ready_made_scores_are_public():
@@ -304,6 +304,17 @@ def test_the_fingerprint_of_a_score_has_its_code_and_its_data():
     found = [score_fingerprint(scores.segmentation(1, mask)) for mask in masks]
     assert found[0] != found[1] and json.dumps(found)
     assert score_fingerprint(tiny.contrast) != score_fingerprint(tiny.broken)
+
+
+def test_the_fingerprint_of_a_score_has_the_weights_of_its_network():
+    def score_by(network):
+        return lambda outputs, images: network(images)[:, 0]
+
+    networks = [tiny.small_net(), tiny.small_net(), tiny.small_net()]
+    weights = networks[2][0].weight
+    weights.set_value(weights * 2)
+    found = [score_fingerprint(score_by(network)) for network in networks]
+    assert found[0] == found[1] != found[2]
 
 
 def test_the_fingerprint_of_a_score_follows_its_code(tmp_path, monkeypatch):

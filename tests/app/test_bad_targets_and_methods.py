@@ -92,7 +92,10 @@ def test_bad_method(run_error, method, says):
         ({"method": "{name: occlusion, baseline: ~no one/x.png}"}, "is no image file"),
         ({"method": "{name: saliency, score: loss}"}, "unknown score 'loss'; use logit"),
         ({"method": "expected_gradients"}, "needs pictures as baselines; give a folder"),
-        ({"method": "{name: expected_gradients, baselines: none/}"}, "no such image: none"),
+        (
+            {"method": "{name: expected_gradients, baselines: blured}"},
+            "'blured' is no image file or folder, and not one of zero, mean, blurred, random",
+        ),
         ({"method": "{name: expected_gradients, baselines: [[]]}"}, "must be a single value"),
         ({"method": "{name: full_grad, post_processing: up}"}, "use rescaled, absolute, signed"),
         ({"method": "{name: rise, keep: 0}"}, "keep must be a probability over 0"),

@@ -50,8 +50,10 @@ def test_files_of_a_run(run):
     page = (folder / "index.html").read_text(encoding="utf-8")
     # The sheet, and three pictures for each concept that has crops of its own.
     assert page.count("data:image/jpeg") == 10 and "concepts of class 1 (1)" in page
+    (folder / "concept_notes.txt").write_text("mine")
     run(image="null", concepts="2")
-    assert len(list(folder.glob("concept_*"))) == 4  # none of the earlier run is left
+    assert len(list(folder.glob("concept_[0-9]*"))) == 4  # none of the earlier run is left
+    assert (folder / "concept_notes.txt").read_text() == "mine"
 
 
 def test_arrays_are_those_of_the_call_in_python(run, tmp_path):

@@ -61,9 +61,9 @@ def test_most_likely_others_are_named_for_each_class(three):
     labels = [label for label, _ in grid_rows(found, classifier, methods)]
     for label, own, other in zip(labels, names, reversed(names)):
         assert label.startswith(own) and f" rather than {other}" in label
-    assert f"rather than {names[1]}" in summary_line(found, classifier)
+    assert f"rather than {names[1]}" in summary_line(found, classifier, methods)
     one = explain_batch(methods[:1], classifier, TargetClasses(top=2), [(path, view, "")])[0]
-    assert one.others == [[], []] and "rather" not in summary_line(one, classifier)
+    assert one.others == [[], []] and "rather" not in summary_line(one, classifier, methods[:1])
 
 
 @pytest.mark.parametrize(

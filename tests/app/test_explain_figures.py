@@ -5,10 +5,10 @@ import shutil
 import numpy as np
 import paddle
 import pytest
-from app_helpers import TINY_200, run_explain
+from app_helpers import TINY, TINY_200, run_explain, tiny_network
 from PIL import Image
 
-from visualize_pd import METHODS
+from visualize_pd import METHODS, load_image, load_model
 from visualize_pd.app.drawing import captions
 from visualize_pd.attribution.configured import configure_method
 
@@ -118,3 +118,36 @@ def test_own_method_needs_only_an_entry_in_the_table(tmp_path, photograph, monke
     folder = run_explain(tmp_path, images=photograph("p.png"), **settings)
     array = np.load(folder / "p_pp.npy", allow_pickle=False)
     np.testing.assert_array_equal(array, np.eye(32)[None, [3] * 32])
+
+
+def test_the_line_of_a_comparison_says_whose_gaps_it_names(tmp_path, photograph, capsys):
+    """The share |gap / what the map should sum to| of each method, for each of two classes."""
+    path = photograph("photo.png")
+    asked = {
+        "Integrated gradients (blurred, steps 1)": {
+            **{"name": "integrated_gradients", "baseline": "blurred", "steps": 1},
+        },
+        "Integrated gradients (steps 2)": {"name": "integrated_gradients", "steps": 2},
+        "Blur IG": {"name": "blur_ig", "steps": 3},
+    }
+    methods = ["gradient", *asked.values()]
+    run_explain(tmp_path, **TINY, images=path, target="[1, 0]", compare=methods)
+    network = tiny_network()
+    images = load_model("tiny:small_net", image_size=32).prepare([load_image(path)])
+    parts = []
+    for title, options in asked.items():
+        name, *_ = options.values()
+        rest = {key: value for key, value in options.items() if key != "name"}
+        found = [METHODS[name](network, images, t, **rest, return_gap=True) for t in (1, 0)]
+        shares = [abs(gap.item() / (float(whole.sum()) - gap.item())) for whole, gap in found]
+        parts.append(f"of {title} {', '.join(f'{share:.2%}' for share in shares)}")
+    assert f" (completeness gap {'; '.join(parts)})" in capsys.readouterr().out
+
+
+def test_the_title_of_a_column_names_the_picture_of_a_baseline(photograph):
+    classifier = load_model("tiny:small_net", image_size=32)
+    given = {"name": "occlusion", "size": 8, "baseline": str(photograph("grey.png"))}
+    method = configure_method(given)
+    title = method.column_title(with_options=True)
+    assert method.prepared(classifier).column_title(with_options=True) == title
+    assert title == f"Occlusion (size 8, {given['baseline']})"

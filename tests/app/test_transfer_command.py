@@ -142,3 +142,11 @@ def test_a_mistake_is_reported_in_one_sentence(transfer, tmp_path, capsys, argum
     err = capsys.readouterr().err
     assert message in err and err.count("error: ") == 1 and "Traceback" not in err
     assert not list((tmp_path / "out").glob("**/*.png"))
+
+
+def test_pictures_of_an_earlier_run_are_removed(transfer, tmp_path):
+    """`evaluate pairs` would take them for pictures of this run."""
+    assert transfer() == 0
+    assert transfer("--classes", "2") == 0
+    folder = tmp_path / "out/transfer/one"
+    assert sorted(path.name for path in folder.glob("*.png")) == ["2.png", "sheet.png"]

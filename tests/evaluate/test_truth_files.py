@@ -49,6 +49,13 @@ def test_csv_files_from_other_programs(tmp_path, text):
     assert read_truth(written(tmp_path, "boxes.csv", text.encode())) == EXPECTED
 
 
+def test_a_file_name_with_line_breaks_is_one_name(tmp_path):
+    """Only a line feed outside of quotes ends a row."""
+    name = "a\x0cb\u2028c\nd.png"
+    (tmp_path / "boxes.csv").write_bytes(f'file,x0,y0,x1,y1\r\n"{name}",1,2,3,4\r\n'.encode())
+    assert read_truth(tmp_path / "boxes.csv") == {name: Truth(None, (Box(1, 2, 3, 4),))}
+
+
 def test_a_csv_file_without_classes(tmp_path):
     path = written(tmp_path, "boxes.CSV", "file,x0,y0,x1,y1\nä_ö.jpg,1,2,3,4\n")
     assert read_truth(path) == {"ä_ö.jpg": Truth(None, (Box(1, 2, 3, 4),))}

@@ -13,11 +13,21 @@ import shutil
 import signal
 import subprocess
 import sys
+from contextlib import redirect_stderr, redirect_stdout
+from io import StringIO
 from pathlib import Path
 from typing import NamedTuple
 
 TESTS = Path(__file__).parents[1]
 ROOT = TESTS.parent
+
+
+COMMANDS = {
+    "method_1_pp.py": (["explain"], "saliency.yaml"),
+    "method_2_pp.py": (["generate"], "class_image.yaml"),
+    "concepts": (["concepts"], "concepts.yaml"),
+    "compare": (["evaluate", "compare", "saliency", "gradient"], "evaluate.yaml"),
+}
 
 
 class Done(NamedTuple):
@@ -70,6 +80,11 @@ class Scripts:
         """Run a script to its end."""
         return self.result(self.start(script, arguments, **task))
 
+    def warm_up(self, script: str, arguments: list[str]) -> int:
+        """Run a script in the process itself. Its forks then have all modules, and are faster."""
+        self._send({"warm": True, "script": script, "arguments": arguments})
+        return json.loads(self.server.stdout.readline())
+
     def kill(self, number: int) -> None:
         """Kill a script."""
         self._send({"kill": number})
@@ -83,6 +98,12 @@ class Scripts:
         """End the process."""
         self.server.stdin.close()
         self.server.wait(timeout=20)
+
+
+def words_of(task: dict) -> list[str]:
+    """The words after `visualize-pd` that do a task."""
+    words, config = COMMANDS[task["script"]]
+    return [*words, "--config", str(ROOT / "configs" / config), *task["arguments"]]
 
 
 class Faults:
@@ -145,6 +166,8 @@ def child(task: dict) -> int:
         else:
             flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
             os.dup2(os.open(target or f"{task['folder']}/{task['number']}.{name}", flags), number)
+    import paddle
+
     os.chdir(task.get("cwd", "."))
     closed = [task.get(name) == "closed" for name in ("out", "err")]
     streams = [None if c else os.fdopen(n, "w") for n, c in enumerate(closed, 1)]
@@ -153,15 +176,12 @@ def child(task: dict) -> int:
         if key in task:
             name = {"rank": "PADDLE_TRAINER_ID", "size": "PADDLE_TRAINERS_NUM"}[key]
             os.environ[name] = str(task[key])
-    from visualize_pd.app.commands.scripts import explain_command, generate_command
+            paddle.distributed.parallel._global_parallel_env = None  # what Paddle has kept of them
+    from visualize_pd.app.commands.main import main
 
     faults = Faults(task.get("fault"), task.get("at", 0), task.get("output", ""))
     faults.install()
-    run, config = {
-        "method_1_pp.py": (explain_command, "saliency.yaml"),
-        "method_2_pp.py": (generate_command, "class_image.yaml"),
-    }[task["script"]]
-    code = run(ROOT / "configs" / config, task["arguments"])
+    code = main(words_of(task))
     if task.get("err") is None:
         print(f"writes: {faults.count}", file=sys.stderr)
     for stream in (sys.stdout, sys.stderr):
@@ -173,14 +193,18 @@ def child(task: dict) -> int:
 def serve() -> None:
     """Fork for each task, and tell in the same order how the forks ended."""
     sys.path[:0] = [str(TESTS), str(TESTS / "helpers"), str(ROOT)]
-    from visualize_pd.app.explain import run  # noqa: F401
-    from visualize_pd.app.generate import run as generate_run  # noqa: F401
+    from visualize_pd.app.commands.main import main
 
     processes: dict[int, int] = {}
     for line in sys.stdin:
         task = json.loads(line)
         if "kill" in task:
             os.kill(processes[task["kill"]], signal.SIGKILL)
+            continue
+        if "warm" in task:
+            with redirect_stdout(StringIO()), redirect_stderr(StringIO()):
+                code = main(words_of(task))
+            print(json.dumps(code), flush=True)
             continue
         if "wait" in task:
             _, status = os.waitpid(processes.pop(task["wait"]), 0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import os
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -9,7 +10,7 @@ from typing import Any, NamedTuple
 import paddle
 
 from ..core.checks import did_you_mean, look_up, options_of
-from ..core.errors import ConfigError
+from ..core.errors import ConfigError, ModelError
 from ..core.files import expand_home
 from ..core.images import find_images
 from ..models.classifier import Classifier
@@ -34,6 +35,7 @@ TABLES: dict[str, Mapping[str, Any]] = {
     "segments": {**SEGMENTATIONS, **SEVERAL_SCALES},
 }
 LISTS = ("target_layer", "attention_layer", "zooms", "baselines")  # may be lists
+NAMED = (*BASELINES, "random")
 MOST_BASELINES = 256  # of more pictures, every second, third … is taken
 
 
@@ -41,23 +43,32 @@ class ConfiguredMethod(NamedTuple):
     """A method with its options.
 
     `channel` and `sign` are kept apart in `reduction`, because a figure shows the map with and
-    without them. Methods that do not have these two options have an empty `reduction`.
+    without them. Methods that do not have these two options have an empty `reduction`. `sources`
+    are the options whose pictures have been loaded, as they were given.
     """
 
     name: str
     options: dict[str, Any]
     reduction: dict[str, str]
+    sources: dict[str, Any] = {}  # noqa: RUF012
 
     def attribution(
         self, network: paddle.nn.Layer, images: paddle.Tensor, targets: Any
     ) -> tuple[paddle.Tensor, paddle.Tensor | None]:
-        """The map before its reduction, and the completeness gap if the method has one."""
-        method, options = METHODS[self.name], dict(self.options)
+        """The map before its reduction, and the completeness gap if the method has one.
+
+        Raises `ModelError` for a map that is NaN or infinite somewhere.
+        """
+        method, options, gap = METHODS[self.name], dict(self.options), None
         if self.reduction:
             options.update(channel="none", sign="signed")
         if "return_gap" in options_of(method) and self.name not in WITHOUT_SUM:
-            return method(network, images, targets, **options, return_gap=True)
-        return method(network, images, targets, **options), None
+            found, gap = method(network, images, targets, **options, return_gap=True)
+        else:
+            found = method(network, images, targets, **options)
+        if not bool(paddle.isfinite(found).all()):
+            raise ModelError(f"{self.name} gave a map with numbers that are not finite")
+        return found, gap
 
     def reduced(self, attribution: paddle.Tensor) -> paddle.Tensor:
         """The map as `channel` and `sign` reduce it."""
@@ -78,25 +89,22 @@ class ConfiguredMethod(NamedTuple):
     def prepared(self, classifier: Classifier) -> ConfiguredMethod:
         """The same method with the images that its options name, and with its score.
 
-        Raises `ConfigError` if `baseline` is neither a file nor the name of a baseline, and
-        `ImageError` if `baselines` are no pictures.
+        Raises `ConfigError` for baselines that are neither pictures nor the name of a baseline.
         """
-        options = dict(self.options)
+        options, sources = dict(self.options), {}
         if self.function is not None or is_contrast(options.get("score")):
             options["score"] = configured_score(options["score"], classifier)
-        baselines = options.get("baselines")
-        if isinstance(baselines, (str, list)) and baselines not in (*BASELINES, "random"):
-            options["baselines"] = _pictures(baselines, classifier)
-        baseline = options.get("baseline")
-        if not isinstance(baseline, str) or baseline in (*BASELINES, "random"):
-            return self._replace(options=options)
-        if not os.path.isfile(expand_home(baseline)):
-            known = ", ".join((*BASELINES, "random"))
-            raise ConfigError(
-                f"method.baseline '{baseline}' is no image file, and not one of {known}"
-            )
-        image = classifier.prepare([classifier.load(baseline)[0]])
-        return self._replace(options={**options, "baseline": image})
+        for option in ("baseline", "baselines"):
+            value = options.get(option)
+            if isinstance(value, (str, list)) and value not in NAMED:
+                sources[option], options[option] = value, _pictures(value, classifier, option)
+        return self._replace(options=options, sources=sources)
+
+    @property
+    def batch_size(self) -> int:
+        """The images in a pass, if the options say it; else 1."""
+        size = self.options.get("batch_size")
+        return size if isinstance(size, int) else 1
 
     @property
     def quantity(self) -> str:
@@ -107,7 +115,8 @@ class ConfiguredMethod(NamedTuple):
         """The title over a column of a grid. The options tell columns of one method apart."""
         title = self.name if self.name in ("gradient", "saliency") else self.quantity
         if with_options and self.options:
-            title += f" ({', '.join(_shown(*option) for option in self.options.items())})"
+            shown = {**self.options, **self.sources}
+            title += f" ({', '.join(_shown(*option) for option in shown.items())})"
         return title[0].upper() + title[1:]
 
     def panel_titles(self) -> tuple[str, str]:
@@ -143,8 +152,19 @@ def configure_method(method: str | Mapping, where: str = "method") -> Configured
     return choice
 
 
-def _pictures(sources: str | list[str], classifier: Classifier) -> paddle.Tensor:
-    """The pictures in files and folders, as the network sees them: `[B, C, H, W]`."""
+def _pictures(sources: str | list[str], classifier: Classifier, option: str) -> paddle.Tensor:
+    """The pictures in files and folders, as the network sees them: `[B, C, H, W]`.
+
+    `baseline` is a single file. Raises `ConfigError` for what is neither a picture nor a name.
+    """
+    for source in [sources] if isinstance(sources, str) else sources:
+        path = str(expand_home(str(source)))
+        one = option == "baseline" or not (os.path.isdir(path) or glob.has_magic(path))
+        if one and not os.path.isfile(path):
+            wanted = "image file" if option == "baseline" else "image file or folder"
+            raise ConfigError(
+                f"method.{option} '{source}' is no {wanted}, and not one of {', '.join(NAMED)}"
+            )
     found = find_images(sources)
     chosen = found[:: -(-len(found) // MOST_BASELINES)]
     return classifier.prepare([classifier.load(path)[0] for path in chosen])

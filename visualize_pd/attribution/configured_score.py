@@ -18,6 +18,7 @@ from ..core.fingerprint import array_digest, digest
 from ..core.images import load_image
 from ..models.class_names import parse_target
 from ..models.classifier import Classifier, network_errors
+from ..models.fingerprint import weights_digest
 from ..models.registry import imported
 from ..network.scores import SCORES, Contrast, HeldScore, Score, score_name
 from ..network.scores.ready_made import box, segmentation, similarity
@@ -171,6 +172,7 @@ def score_fingerprint(score: Callable) -> list:
     """What decides the values of a score that is a function: its name, its code and its data.
 
     The data are its attributes, defaults and arguments, and the variables of the function around.
+    Of a network among them its weights count.
     """
     if isinstance(score, partial):
         return [score_fingerprint(score.func), _plain([score.args, score.keywords])]
@@ -184,6 +186,8 @@ def score_fingerprint(score: Callable) -> list:
 
 
 def _plain(value: Any) -> Any:
+    if isinstance(value, paddle.nn.Layer):
+        return weights_digest(value)
     if isinstance(value, paddle.Tensor):
         value = value.numpy()
     if isinstance(value, np.ndarray):

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 import os
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -88,8 +91,19 @@ def truth_of(path: Path, known: dict[str, Truth]) -> Truth | None:
     return known.get(path.name) or known.get(path.stem)
 
 
+def check_names(paths: Sequence[Path], known: Mapping[str, Truth]) -> None:
+    """Raise `ConfigError` if what is known of one picture would be taken for several of them."""
+    names = (path.name if path.name in known else path.stem for path in paths)
+    for name, count in Counter(names).items():
+        if count > 1 and name in known:
+            raise ConfigError(
+                f"truth has the object of one picture {name}, but {count} of the pictures have "
+                "this name; give them different names"
+            )
+
+
 def _table(text: str) -> list[dict[str, str]]:
-    return list(csv.DictReader(text.splitlines()))
+    return list(csv.DictReader(io.StringIO(text, newline="")))
 
 
 def _entry(row: object, where: str) -> tuple[str, int | None, Box]:

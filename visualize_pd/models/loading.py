@@ -219,7 +219,7 @@ def _labels(path: str | Path | None, entry: Entry) -> list[str] | None:
             return None
         path = Path(__file__).with_name("imagenet_classes.txt")
     try:
-        text = Path(expand_home(path)).read_text(encoding="utf-8")
+        text = Path(expand_home(path)).read_bytes().decode("utf-8").replace("\r\n", "\n")
     except (OSError, ValueError) as error:
         raise ModelError(f"cannot read the class names {path}: {error}") from error
     # Other line breaks, such as a form feed, may be part of a name.

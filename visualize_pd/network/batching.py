@@ -23,6 +23,7 @@ from .scores import Score, check_images, score_function
 logger = logging.getLogger("visualize_pd")
 
 MOST_VERSIONS = 1_000_000  # versions of one image: masks, samples, steps. More would take days
+MOST_PIXELS = 32 * 1024**2  # of all images in a pass
 LONG_SECONDS = 1800.0  # a run that takes longer gives a warning
 # The most numbers that the layers of one recorded pass may return: 640 MB. With more, a CPU is
 # slower.
@@ -73,13 +74,12 @@ def scores_and_versions(
     The targets are those of `Scored`. `batch_size` is the number of images in a pass. None means as
     many as `MOST_RECORDED` allows, but at most 32.
     """
-    if batch_size is not None:
-        check_count("batch_size", batch_size)
+    versions = None if batch_size is None else versions_per_pass(batch_size, images)
     with score_function(network) as score_of, capture_outputs(*network.sublayers()) as calls:
         scores, chosen = score_of(images, targets, score)
-    if batch_size is None:
-        batch_size = _fitting(calls, len(images))
-    return scores, chosen, max(1, batch_size // len(images))
+    if versions is None:
+        versions = max(1, _fitting(calls, len(images)) // len(images))
+    return scores, chosen, versions
 
 
 def images_per_pass(network: paddle.nn.Layer, images: paddle.Tensor) -> int:
@@ -96,10 +96,14 @@ def _fitting(calls: list, count: int) -> int:
 
 
 def versions_per_pass(batch_size: int, images: paddle.Tensor) -> int:
-    """How many versions of each image fit into a pass of `batch_size` images."""
+    """How many versions of each image fit into a pass of `batch_size` images.
+
+    If they have more than `MOST_PIXELS` together, there are fewer images in a pass.
+    """
     check_count("batch_size", batch_size)
     check_images(images)
-    return max(1, batch_size // len(images))
+    pixels = images.shape[2] * images.shape[3]
+    return max(1, min(batch_size, MOST_PIXELS // pixels) // len(images))
 
 
 def repeat(tensor: paddle.Tensor, times: int) -> paddle.Tensor:

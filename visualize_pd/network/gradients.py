@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
 from typing import Any, NamedTuple
@@ -88,9 +88,14 @@ def differentiate(scores: paddle.Tensor, tensors: Sequence[paddle.Tensor]) -> li
         paddle.zeros_like(tensor).detach() if slope is None else slope
         for tensor, slope in zip(tensors, gradients_or_none(scores, tensors))
     ]
+    check_slopes(slopes)
+    return slopes
+
+
+def check_slopes(slopes: Iterable[paddle.Tensor]) -> None:
+    """Raise `ModelError` for gradients that are NaN or infinite."""
     if not all(bool(paddle.isfinite(slope).all()) for slope in slopes):
         raise ModelError("the gradient of the score holds numbers that are not finite")
-    return slopes
 
 
 def gradients_or_none(

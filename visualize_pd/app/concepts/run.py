@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -10,19 +11,21 @@ import safetensors.numpy
 
 from ...attribution.concepts.craft import Concepts, concepts
 from ...attribution.concepts.nonnegative import check_extra
-from ...attribution.configured_score import check_score, configured_score
+from ...attribution.configured_score import check_score, configured_score, is_function
 from ...core.config import as_dict
 from ...core.errors import ConfigError
-from ...core.files import atomic_write, make_output_folder
+from ...core.files import alone_in, atomic_write, remove_files
+from ...core.fingerprint import as_text
 from ...core.images import find_images
 from ...models.class_names import parse_target
 from ...models.classifier import Classifier, network_errors
 from ...models.preprocess import CROP
+from ...network.batching import check_memory
 from ...network.scores import score_name
-from ...synthesis.builder import check_maker
+from ...synthesis.builder import check_maker, configured_size
 from .. import drawing
 from ..config.schema import ConceptsConfig
-from ..evaluate.pictures import Pictures, Say, begin_run
+from ..evaluate.pictures import Pictures, Say, begin_run, checked_logits
 from ..evaluate.results import save_csv
 from ..report.page import Figures, Percentage, Picture, Table, save_page
 from .images import concept_images, image_settings
@@ -31,6 +34,10 @@ from .sheet import Shown, draw_sheet, save_parts, shown_concepts
 
 # The largest pictures in the page.
 SHEET = (1600, 8000)
+RESULTS = re.compile(
+    r"concept_[0-9]+_(image\.png|(crops|maps)\.jpg)|sheet\.jpg|concepts\.safetensors|summary\.csv|"
+    r"index\.html"
+)
 PARTS = {"image": (128, 128), "crops": (384, 128), "maps": (384, 128)}
 
 
@@ -49,6 +56,8 @@ def report_concepts(config: ConceptsConfig, say: Say, complain: Say) -> bool:
         raise ConfigError("concepts are found in squares; leave out model.preprocess")
     if settings:
         check_maker(classifier)
+        height, width = configured_size(settings, classifier)
+        check_memory(classifier.network, [1, classifier.channels, height, width])
     target = parse_target(config.target, classifier.labels)
     paths = large_enough(pictures, classifier, config.crop, complain)
     usable = new
@@ -57,13 +66,14 @@ def report_concepts(config: ConceptsConfig, say: Say, complain: Say) -> bool:
     images = LazyImages(paths, classifier)
     others = LazyImages(usable, classifier) if usable else images
     found = _found(config, classifier, images, target)
-    folder = make_output_folder(folder / _name(found))
+    folder = folder / _name(found)
     drawn = concept_images(classifier, found, settings) if settings else None
     shown = shown_concepts(classifier, found, images, others, drawn, config.shown)
     title = _title(found, config, classifier)
     for number, each in enumerate(shown, 1):
         say(f"concept {number}: importance {each.importance:.1%}")
-    _save(folder, config, classifier, found, shown, images, title)
+    with alone_in(folder):
+        _save(folder, config, pictures, found, shown, images, title)
     say(f"{title} → {folder / 'index.html'}")
     return len(paths) == pictures.count and usable == new
 
@@ -72,6 +82,9 @@ def _found(
     config: ConceptsConfig, classifier: Classifier, images: LazyImages, target: int | None
 ) -> Concepts:
     with network_errors(classifier, (images.size, images.size)):
+        if not is_function(config.score):
+            picture, _ = classifier.load(images.paths[0])
+            checked_logits(classifier, classifier.prepare([picture]))
         return concepts(
             classifier.network,
             images,
@@ -104,23 +117,24 @@ def _title(found: Concepts, config: ConceptsConfig, classifier: Classifier) -> s
 def _save(
     folder: Path,
     config: ConceptsConfig,
-    classifier: Classifier,
+    pictures: Pictures,
     found: Concepts,
     shown: Sequence[Shown],
     images: LazyImages,
     title: str,
 ) -> None:
-    """Write the files of a run. Those of an earlier run are replaced."""
+    """Write the files of a run. Those of an earlier run are removed before."""
+    classifier = pictures.classifier
     about = (
         f"layer {found.layer} of {classifier.title}, {len(found.crops)} crops of "
         f"{len(images)} {'picture' if len(images) == 1 else 'pictures'}"
     )
-    for old in folder.glob("concept_*"):
-        old.unlink(missing_ok=True)
+    old = [path for path in folder.iterdir() if RESULTS.fullmatch(path.name)]
+    remove_files(folder, old)
     files = save_parts(folder, shown)
     sheet = folder / "sheet.jpg"
     drawing.save_picture(sheet, draw_sheet(shown, title, about))
-    _save_arrays(folder / "concepts.safetensors", found, classifier)
+    _save_arrays(folder / "concepts.safetensors", found, pictures)
     save_csv(folder / "summary.csv", _rows(found, shown, images, classifier))
     table = [
         [
@@ -142,12 +156,18 @@ def _picture(paths: dict[str, Path], part: str, within: tuple[int, int]) -> Pict
     return Picture(paths[part], within, paths[part].name) if part in paths else None
 
 
-def _save_arrays(path: Path, found: Concepts, classifier: Classifier) -> None:
+def _save_arrays(path: Path, found: Concepts, pictures: Pictures) -> None:
     """The factors, their importance and the coefficients of the crops."""
     names = ("factors", "importance", "coefficients")
     arrays = {name: getattr(found, name).numpy() for name in names}
-    about = {"layer": found.layer, "network": classifier.title, "class": str(found.target)}
-    data = safetensors.numpy.save(arrays, {**about, "error": f"{found.error:.6g}"})
+    about = {
+        "layer": found.layer,
+        "network": pictures.classifier.title,
+        "class": str(found.target),
+        "error": f"{found.error:.6g}",
+        "fingerprint": as_text(pictures.fingerprint()),
+    }
+    data = safetensors.numpy.save(arrays, about)
     with atomic_write(path) as file:
         file.write(data)
 

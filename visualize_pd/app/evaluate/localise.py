@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,6 +10,7 @@ from PIL import Image, ImageDraw
 
 from ...attribution.configured import configure_method
 from ...core.errors import ConfigError, ImageError
+from ...core.files import alone_in, remove_files
 from ...core.images import Photograph, size_of
 from ...evaluate.localisation import (
     Box,
@@ -21,14 +21,14 @@ from ...evaluate.localisation import (
     localise,
     overlap,
 )
-from ...evaluate.truth import Truth, read_truth, truth_of
+from ...evaluate.truth import Truth, check_names, read_truth, truth_of
 from ...models.classifier import Classifier, network_errors
 from ...network.outputs import activation_of
-from ...network.scores import logits_of, probabilities
+from ...network.scores import probabilities
 from .. import drawing
 from ..config.schema import LocaliseConfig
 from ..explain.maps import parse_targets
-from .pictures import Say, as_function, begin_run
+from .pictures import Say, as_function, begin_run, checked_logits
 from .results import save_json
 
 OPTIONS = ("engine", "foreground", "background", "threshold", "smoothing")
@@ -46,42 +46,53 @@ def report_localisation(config: LocaliseConfig, say: Say, complain: Say) -> bool
     check_localisation(**options)
     truths = read_truth(config.truth) if config.truth else {}
     folder, classifier, pictures = begin_run(config, "localise", complain)
+    check_names(pictures.paths, truths)
     wanted = parse_targets(config.target, classifier.labels)
     function = as_function(method.prepared(classifier))
     entries: list[dict[str, Any]] = []
-    done = 0
-    for path, picture in pictures:
-        truth = truth_of(path, truths)
-        rows: list[drawing.Row] = []
-        with network_errors(classifier, classifier.geometry(size_of(picture)).image):
-            with paddle.no_grad():
-                logits = logits_of(classifier.network(classifier.prepare([picture])))
-            for target in wanted.of(logits.numpy())[0].tolist():
-                resized, values = crops_map(classifier, picture, function, target, config.ten_crops)
-                (located,) = localise([resized], [values], **options)
-                entry = _entry(path, picture, classifier, logits, target, located, resized, truth)
-                entries.append(entry)
-                title = f"{entry['name']} {entry['probability']:.1%}"
-                rows.append((title, _panels(resized, values, located)))
-                score = f", overlap {entry['overlap']:.2f}" if "overlap" in entry else ""
-                say(f"{path.name}: {title} at {entry['box']}{score}")
-        note = f"{path.name}  ·  {method.name}, {config.engine}"
-        sheet = drawing.figure(rows, classifier.title, note, scale=1, smooth=3)
-        drawing.save_picture(folder / f"{pictures.names[path]}_pp.jpg", sheet)
-        done += 1
-    if not entries:
-        raise ImageError("no image could be read")
+    done, boxes = 0, folder / "boxes.json"
+    with alone_in(folder):
+        for path, picture in pictures:
+            truth, file = truth_of(path, truths), pictures.titles[path]
+            rows: list[drawing.Row] = []
+            with network_errors(classifier, classifier.geometry(size_of(picture)).image):
+                logits = checked_logits(classifier, classifier.prepare([picture]))
+                for target in wanted.of(logits.numpy())[0].tolist():
+                    resized, values = crops_map(
+                        classifier, picture, function, target, config.ten_crops
+                    )
+                    (located,) = localise([resized], [values], **options)
+                    entry = _entry(
+                        file, picture, classifier, logits, target, located, resized, truth
+                    )
+                    entries.append(entry)
+                    title = f"{entry['name']} {entry['probability']:.1%}"
+                    rows.append((title, _panels(resized, values, located)))
+                    score = f", overlap {entry['overlap']:.2f}" if "overlap" in entry else ""
+                    say(f"{file}: {title} at {entry['box']}{score}")
+            note = f"{file}  ·  {method.name}, {config.engine}"
+            if not done:
+                remove_files(folder, [boxes])  # of an earlier run
+            sheet = drawing.figure(rows, classifier.title, note, scale=1, smooth=3)
+            drawing.save_picture(folder / f"{pictures.names[path]}_pp.jpg", sheet)
+            done += 1
+        if not entries:
+            raise ImageError("no image could be read")
+        _say_overlaps(entries, say)
+        save_json(boxes, entries)
+        say(f"→ {boxes}")
+    return done == pictures.count
+
+
+def _say_overlaps(entries: list[dict[str, Any]], say: Say) -> None:
     overlaps = [entry["overlap"] for entry in entries if "overlap" in entry]
     if overlaps:
         half = np.mean([value >= 0.5 for value in overlaps])
         say(f"overlap of at least a half: {half:.0%} of {len(overlaps)}")
-    save_json(folder / "boxes.json", entries)
-    say(f"→ {folder / 'boxes.json'}")
-    return done == pictures.count
 
 
 def _entry(
-    path: Path,
+    file: str,
     picture: Photograph,
     classifier: Classifier,
     logits: paddle.Tensor,
@@ -95,7 +106,7 @@ def _entry(
     factors = np.divide(size_of(picture), resized.size)
     box = Box(*np.round(located.box * np.tile(factors, 2)).astype(int).tolist())
     entry: dict[str, Any] = {
-        "file": path.name,
+        "file": file,
         "class": target,
         "name": classifier.class_name(target),
         "score": float(logits[0, target]),

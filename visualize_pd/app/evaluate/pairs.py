@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 import os
 import re
@@ -139,7 +140,7 @@ def _read_answers(path: Path) -> dict[str, Mapping[str, str]]:
 def _rows(path: Path, columns: Sequence[str]) -> list[dict[str, str]]:
     """The lines of a table that has these columns."""
     try:
-        reader = csv.DictReader(_text(path, "table").splitlines())
+        reader = csv.DictReader(io.StringIO(_text(path, "table"), newline=""))
         rows = [{key: row.get(key) or "" for key in columns} for row in reader]
         if not set(columns) <= set(reader.fieldnames or ()):
             raise ConfigError(f"{path} must have the columns {','.join(columns)}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import statistics
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,14 +17,17 @@ from ...core import runtime
 from ...core.config import as_dict
 from ...core.errors import ConfigError, ImageError, errors_of
 from ...core.files import make_output_folder
+from ...core.fingerprint import Fingerprint, value_digest
 from ...core.images import Photograph, distinct_names, find_images, size_of
+from ...core.version import __version__
 from ...models.classifier import Classifier
+from ...models.fingerprint import network_fingerprint
 from ...models.loading import load_model
 from ...models.preprocess import FULL
 from ...network.batching import check_memory
 from ...network.fast import use_fast
 from ...network.gradients import input_gradient
-from ...network.scores import Score
+from ...network.scores import Score, check_distinct, check_finite, read_logits
 from ..explain.maps import TargetClasses, check_without_class
 
 Say = Callable[[str], None]
@@ -33,26 +37,43 @@ class Pictures:
     """The pictures of a config, one by one.
 
     One that cannot be read, or needs too much memory, is reported and skipped. `batch_size` is the
-    number of versions of a picture in one pass.
+    number of versions of a picture in one pass. `names` are for files, and `titles` for tables: the
+    name of the file, or the whole path where several files have the same name. `digests` are those
+    of the files that were read.
     """
 
-    def __init__(self, paths: list[Path], classifier: Classifier, batch_size: int, complain: Say):
+    def __init__(
+        self,
+        paths: list[Path],
+        classifier: Classifier,
+        batch_size: int,
+        complain: Say,
+        reserved: str = "",
+    ):
         self.paths, self.classifier, self.batch_size = paths, classifier, batch_size
         self.count, self.complain = len(self.paths), complain
-        self.names = distinct_names(self.paths)
+        self.names = distinct_names(self.paths, reserved)
+        self.digests: dict[Path, str] = {}
+        names = Counter(path.name for path in paths)
+        self.titles = {path: path.name if names[path.name] == 1 else str(path) for path in paths}
 
     def __iter__(self) -> Iterator[tuple[Path, Photograph]]:
         hidden = True if self.count < 2 else None
         with tqdm(total=self.count, unit="image", disable=hidden, leave=False) as progress:
             for path in self.paths:
                 try:
-                    picture, _ = self.classifier.load(path)
+                    picture, self.digests[path] = self.classifier.load(path)
                     if self.classifier.preprocess == FULL:  # else it was checked before
                         self._check_memory(path, picture)
                     yield path, picture
                 except ImageError as error:
                     self.complain(f"skipped: {error}")
                 progress.update()
+
+    def fingerprint(self) -> Fingerprint:
+        """The fingerprint of the network and of the pictures that were read, for a record."""
+        images = value_digest(list(self.digests.values()))
+        return {"images": images, **network_fingerprint(self.classifier), "version": __version__}
 
     def _check_memory(self, path: Path, picture: Photograph) -> None:
         width, height = self.classifier.geometry(size_of(picture)).image
@@ -61,8 +82,13 @@ class Pictures:
             check_memory(self.classifier.network, shape)
 
 
-def begin_run(config: Any, name: str, complain: Say) -> tuple[Path, Classifier, Pictures]:
-    """Prepare a run: the folder for its results, the network and the pictures of the config."""
+def begin_run(
+    config: Any, name: str, complain: Say, reserved: str = ""
+) -> tuple[Path, Classifier, Pictures]:
+    """Prepare a run: the folder for its results, the network and the pictures of the config.
+
+    `reserved` is a pattern of names that other files of the run have.
+    """
     paths = find_images(config.images)
     folder = make_output_folder(Path(config.output) / name)
     runtime.use_device(config.device)
@@ -71,7 +97,19 @@ def begin_run(config: Any, name: str, complain: Say) -> tuple[Path, Classifier, 
     count, side = getattr(config, "batch_size", 1), classifier.image_size
     if classifier.preprocess != FULL:
         check_memory(classifier.network, [count, classifier.channels, side, side])
-    return folder, classifier, Pictures(paths, classifier, count, complain)
+    return folder, classifier, Pictures(paths, classifier, count, complain, reserved)
+
+
+def checked_logits(classifier: Classifier, image: paddle.Tensor) -> paddle.Tensor:
+    """The logits of an image. Raises `ModelError` if they mean nothing, as with all-zero weights.
+
+    Measures of such a network would be numbers without a meaning.
+    """
+    with paddle.no_grad():
+        logits = read_logits(classifier.network(image), image)
+    check_finite(logits)
+    check_distinct(logits, image)
+    return logits
 
 
 def as_function(method: ConfiguredMethod) -> Callable[..., paddle.Tensor]:

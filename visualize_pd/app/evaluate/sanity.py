@@ -10,12 +10,21 @@ import numpy as np
 from ...attribution.configured import configure_method
 from ...core.config import as_dict
 from ...core.errors import ConfigError, ImageError
+from ...core.files import alone_in, remove_files
 from ...evaluate.sanity import Randomised, randomisation
 from ...models.class_names import parse_target
-from ...models.classifier import Classifier, network_errors
+from ...models.classifier import network_errors
 from .. import drawing
 from ..config.schema import SanityConfig
-from .pictures import Say, as_function, begin_run, common_function, distinct_titles
+from .pictures import (
+    Pictures,
+    Say,
+    as_function,
+    begin_run,
+    checked_logits,
+    common_function,
+    distinct_titles,
+)
 from .results import plot_curves, save_json
 
 # The fields of `Randomised`, and their names in a table.
@@ -25,6 +34,7 @@ KINDS = {
     "ssim": "structural similarity of sizes",
 }
 COLUMNS = 7
+CURVES = "curves"
 
 
 def report_sanity(config: SanityConfig, say: Say, complain: Say) -> bool:
@@ -38,36 +48,42 @@ def report_sanity(config: SanityConfig, say: Say, complain: Say) -> bool:
     if not methods:
         raise ConfigError("methods must hold at least one name")
     common_function(methods, config.target)
-    folder, classifier, pictures = begin_run(config, "sanity", complain)
+    folder, classifier, pictures = begin_run(config, "sanity", complain, CURVES)
     target = parse_target(config.target, classifier.labels)
     named = dict(zip(distinct_titles(methods), (method.prepared(classifier) for method in methods)))
     found: dict[str, list[list[Randomised]]] = {title: [] for title in named}
     done = 0
-    for path, picture in pictures:
-        image = classifier.prepare([picture])
-        rows = []
-        for title, method in named.items():
-            with network_errors(classifier, tuple(image.shape[:1:-1])):
-                stages = randomisation(
-                    classifier.network,
-                    image,
-                    as_function(method),
-                    target,
-                    mode=config.mode,
-                    seed=config.seed,
-                    score=method.function or "logit",
-                )
-            found[title].append(stages)
-            rows.append((title, _panels(classifier.to_pixels(image)[0], stages)))
-        note = f"{path.name}  ·  {config.mode} randomisation from the top"
-        sheet = drawing.figure(rows, classifier.title, note, scale=1)
-        output = folder / f"{config.mode}_{pictures.names[path]}.png"
-        drawing.save_picture(output, sheet)
-        say(f"{path.name} → {output}")
-        done += 1
-    if not done:
-        raise ImageError("no image could be read")
-    _report(folder, config, classifier, found, done, say)
+    table, plot = folder / f"{config.mode}.json", folder / f"{config.mode}_{CURVES}.png"
+    with alone_in(folder):
+        for path, picture in pictures:
+            image = classifier.prepare([picture])
+            rows = []
+            for title, method in named.items():
+                with network_errors(classifier, tuple(image.shape[:1:-1])):
+                    if method.function is None:
+                        checked_logits(classifier, image)
+                    stages = randomisation(
+                        classifier.network,
+                        image,
+                        as_function(method),
+                        target,
+                        mode=config.mode,
+                        seed=config.seed,
+                        score=method.function or "logit",
+                    )
+                found[title].append(stages)
+                rows.append((title, _panels(classifier.to_pixels(image)[0], stages)))
+            note = f"{pictures.titles[path]}  ·  {config.mode} randomisation from the top"
+            sheet = drawing.figure(rows, classifier.title, note, scale=1)
+            if not done:
+                remove_files(folder, [table, plot])  # of an earlier run
+            output = folder / f"{config.mode}_{pictures.names[path]}.png"
+            drawing.save_picture(output, sheet)
+            say(f"{pictures.titles[path]} → {output}")
+            done += 1
+        if not done:
+            raise ImageError("no image could be read")
+        _report((table, plot), config, pictures, found, done, say)
     return done == pictures.count
 
 
@@ -80,9 +96,9 @@ def _panels(pixels: np.ndarray, stages: Sequence[Randomised]) -> list[tuple[str,
 
 
 def _report(
-    folder: Path,
+    files: tuple[Path, Path],
     config: SanityConfig,
-    classifier: Classifier,
+    pictures: Pictures,
     found: Mapping[str, Sequence[Sequence[Randomised]]],
     images: int,
     say: Say,
@@ -102,8 +118,15 @@ def _report(
     say(f"{'after ' + layers[-1] + ':':32}" + "".join(f"{kind:>22}" for kind in KINDS))
     for title in found:
         say(f"{title[:31]:32}" + "".join(f"{means[title][kind][-1]:>22.2f}" for kind in KINDS))
-    record = {"network": classifier.title, "images": images, "layers": layers, "means": means}
-    save_json(folder / f"{config.mode}.json", {**record, "config": as_dict(config)})
+    record = {
+        "network": pictures.classifier.title,
+        "images": images,
+        "layers": layers,
+        "means": means,
+        "fingerprint": pictures.fingerprint(),
+        "config": as_dict(config),
+    }
+    save_json(files[0], record)
     places = list(range(len(layers)))
     plots = [
         (
@@ -114,7 +137,7 @@ def _report(
         )
         for kind, heading in KINDS.items()
     ]
-    plot_curves(folder / f"{config.mode}_curves.png", plots, say)
+    plot_curves(files[1], plots, say)
 
 
 def _sizes(values: np.ndarray) -> np.ndarray:

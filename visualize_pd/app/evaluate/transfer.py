@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -14,7 +15,7 @@ import paddle
 from ...core import runtime
 from ...core.config import as_dict
 from ...core.errors import ConfigError, ImageError, errors_of
-from ...core.files import make_output_folder
+from ...core.files import alone_in, make_output_folder, remove_files
 from ...core.images import distinct_names, find_images, load_image
 from ...evaluate.generated import (
     JUDGES,
@@ -72,15 +73,16 @@ def report_transfer(
     recipes = list(_recipes(configs, indices))
     photographs = _photograph_row(recipes[0].maker, panel, say)
     rows: list[Numbers] = []
-    for recipe in recipes:
-        with errors_of(recipe.name):
-            pictures, passes = _made(recipe, indices)
-        named = judge_pictures(panel, pictures, indices)
-        rows.append(_row(recipe.name, named, panel, passes))
-        for line in named_table(recipe.name, named, panel):
-            say(line)
-        _write(folder / recipe.name, named, panel, say)
-        save_csv(folder / "summary.csv", [*rows, *photographs])  # an interrupt loses no recipe
+    with alone_in(folder):
+        for recipe in recipes:
+            with errors_of(recipe.name):
+                pictures, passes = _made(recipe, indices)
+            named = judge_pictures(panel, pictures, indices)
+            rows.append(_row(recipe.name, named, panel, passes))
+            for line in named_table(recipe.name, named, panel):
+                say(line)
+            _write(folder / recipe.name, named, panel, say)
+            save_csv(folder / "summary.csv", [*rows, *photographs])  # an interrupt loses no recipe
     for table in (judge_table(rows, panel), picture_table([*rows, *photographs])):
         for line in ("", *table):
             say(line)
@@ -109,7 +111,7 @@ def _recipes(configs: Mapping[Path, GenerateConfig], classes: Sequence[int]) -> 
         with errors_of(name):
             maker = load_model(**as_dict(configs[path].model))
             check_maker(maker)
-            class_ascent(configs[path], maker, classes[:1])
+            class_ascent(configs[path], maker, classes[:BATCH_SIZE])
         yield Recipe(name, configs[path], maker)
 
 
@@ -163,8 +165,13 @@ def _photograph_row(maker: Classifier, judges: Sequence[Classifier], say: Say) -
 
 
 def _write(folder: Path, named: Sequence[Named], judges: Sequence[Classifier], say: Say) -> None:
-    """Write each picture, all of them as one sheet, and what the judges say as a table."""
+    """Write each picture, all of them as one sheet, and what the judges say as a table.
+
+    Pictures of an earlier run are removed, so that `evaluate pairs` does not take them.
+    """
     rows, cells = [], []
+    old = folder.iterdir() if folder.is_dir() else ()
+    remove_files(folder, [path for path in old if re.fullmatch(r"[0-9]+\.png", path.name)])
     for each in named:
         name = judges[0].class_name(each.target)
         drawing.save_picture(folder / f"{each.target}.png", each.picture)

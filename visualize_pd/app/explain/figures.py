@@ -19,18 +19,22 @@ from .maps import Explanation
 IN_GRID = 256  # pixels of the longer side of a whole picture
 
 
-def summary_line(explained: Explanation, classifier: Classifier) -> str:
+def summary_line(
+    explained: Explanation, classifier: Classifier, methods: Sequence[ConfiguredMethod]
+) -> str:
     """One line: the classes with the highest probabilities, and those that were asked for.
 
     For scores that are functions, their names and values.
     """
+    gaps = _gaps(explained, methods)
+    gaps = gaps and f" ({gaps})"
     if explained.scores:
-        return _scored(explained) + _gaps(explained, " (", ")")
+        return _scored(explained) + gaps
     ranked = ", ".join(_ranked(explained, classifier))
     if explained.predicted and not any(explained.others):
-        return ranked + _gaps(explained, " (", ")")
+        return ranked + gaps
     asked = ", ".join(_names(explained, classifier))
-    return f"{asked} (top 5: {ranked})" + _gaps(explained, " (", ")")
+    return f"{asked} (top 5: {ranked}){gaps}"
 
 
 def summary_rows(
@@ -101,8 +105,8 @@ def draw_figure(
         origin = "predicted" if explained.predicted else f"asked for; predicted: {ranked[0]}"
         head, detail = names[0], f"class {targets[0]}, {origin}"
     detail = f"{method.name}, {detail}" if detail else method.name
-    note = f"{explained.path.name}  ·  {detail}" + _gaps(explained, "  ·  ", "")
-    note += "  ·  common scale" if spread else ""
+    notes = [explained.path.name, detail, _gaps(explained, [method])]
+    note = "  ·  ".join([*filter(None, notes), *(["common scale"] if spread else [])])
     whole = explained.view.picture is not None  # it has the size of a crop that is drawn twofold
     caption = f"{head}  ·  {classifier.title}"
     return drawing.figure(rows, caption, note, scale=1 if whole else 2, large=True)
@@ -117,8 +121,7 @@ def grid_rows(
 ) -> list[drawing.Row]:
     """A row for each class, with the photograph and a cell for each method."""
     shared: Sequence[drawing.Spread | None] = spreads or [None] * len(methods)
-    names = [method.name for method in methods]
-    titles = ["Input image", *(m.column_title(names.count(m.name) > 1) for m in methods)]
+    titles = ["Input image", *_titles(methods)]
     picture = _in_grid(explained)
     rows: list[drawing.Row] = []
     for name, maps in zip(_names(explained, classifier), explained.maps):
@@ -192,10 +195,19 @@ def _named(explained: Explanation, classifier: Classifier, index: int) -> str:
     return f"{classifier.class_name(int(index))} {explained.probabilities[index]:.1%}"
 
 
-def _gaps(explained: Explanation, before: str, after: str) -> str:
-    every = (each.gap_share for row in explained.maps for each in row)
-    shares = [share for share in every if share is not None]
-    return f"{before}completeness gap {', '.join(shares)}{after}" if shares else ""
+def _titles(methods: Sequence[ConfiguredMethod]) -> list[str]:
+    names = [method.name for method in methods]
+    return [method.column_title(names.count(method.name) > 1) for method in methods]
+
+
+def _gaps(explained: Explanation, methods: Sequence[ConfiguredMethod]) -> str:
+    """The completeness gaps of the maps of each method, one for each class."""
+    parts = []
+    for title, *maps in zip(_titles(methods), *explained.maps):
+        shares = [each.gap_share for each in maps if each.gap_share is not None]
+        of = f"of {title} " if len(methods) > 1 else ""
+        parts += [of + ", ".join(shares)] if shares else []
+    return f"completeness gap {'; '.join(parts)}" if parts else ""
 
 
 def check_colormap(colormap: str) -> None:

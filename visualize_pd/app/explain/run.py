@@ -41,11 +41,10 @@ def explain(
     """Explain every image of a config. Return how many were explained and how many were skipped.
 
     `say` is called with a line for each image, and `complain` with a line for each skipped image.
-    `classifier` is the network of the config if it is loaded already.
-    Several processes share the images. Both counts are those of all processes together. Raises
-    `OutputError` if results are gone at the end.
+    `classifier` is the network of the config if it is loaded already. Several processes share the
+    images; both counts are of all of them. Raises `OutputError` if results are gone at the end.
     """
-    rank, size = runtime.share_of_run()
+    rank, size = share = runtime.share_of_run()
     methods = _checked(config, size)
     paths = find_images(config.images)
     folder = make_output_folder(Path(config.output) / "method_1")
@@ -54,17 +53,19 @@ def explain(
     classifier = classifier or load_model(**as_dict(config.model))
     wanted = parse_targets(config.target, classifier.labels)
     methods = [method.prepared(classifier) for method in methods]
-    _check_memory(config, classifier, len(paths))
+    if classifier.preprocess != FULL:  # else it is checked for each picture
+        count = max(min(config.batch_size, len(paths)), *(each.batch_size for each in methods))
+        check_memory(classifier.network, [count, classifier.channels, *[classifier.image_size] * 2])
     inputs = run_fingerprint(config, classifier, methods, wanted)
     common = {**inputs, "images": value_digest(paths)}
     summary = Summary(folder, common, rank, size, keep=config.skip_existing)
     known = summary.known() if config.skip_existing else {}
     taken = names_taken(known, paths, folder)
-    results = ResultPaths(folder, paths, methods, bool(config.compare), (rank, size), taken)
+    results = ResultPaths(folder, paths, methods, bool(config.compare), share, taken)
     writer = FigureWriter(results, classifier, methods, config, inputs, say, summary)
-    share = writer.without_done(paths[rank::size], known)
+    own = writer.without_done(paths[rank::size], known)
     try:
-        for explanation in _explanations(share, config, classifier, methods, wanted):
+        for explanation in _explanations(own, config, classifier, methods, wanted):
             if isinstance(explanation, Explanation):
                 writer.take(explanation)
             else:
@@ -84,12 +85,6 @@ def explain(
     check_results(dict.fromkeys([*writer.written, *figures]), folder)
     left_out = sum(is_skipped(row) for row in rows)
     return len(paths) - left_out, left_out
-
-
-def _check_memory(config: ExplainConfig, classifier: Classifier, images: int) -> None:
-    if classifier.preprocess != FULL:  # else it is checked for each picture
-        count, side = min(config.batch_size, images), classifier.image_size
-        check_memory(classifier.network, [count, classifier.channels, side, side])
 
 
 def _checked(config: ExplainConfig, processes: int) -> list[ConfiguredMethod]:
@@ -125,12 +120,13 @@ def _explanations(
     comes before it.
     """
     hidden = True if len(paths) < 2 else None  # with None it is hidden only without a terminal
+    versions = max(method.batch_size for method in methods)
     bar = None
     try:
         for batch in _read_ahead(paths, config.batch_size, classifier):
             unreadable = [(p, error) for p, error, _ in batch if isinstance(error, ImageError)]
             readable = [(p, view, d) for p, view, d in batch if isinstance(view, View)]
-            groups, too_large = _groups(readable, classifier)
+            groups, too_large = _groups(readable, classifier, versions)
             unreadable += too_large
             found = [explain_batch(methods, classifier, wanted, group) for group in groups]
             order = [path for path, _, _ in readable]
@@ -145,12 +141,12 @@ def _explanations(
 
 
 def _groups(
-    batch: Sequence[Seen], classifier: Classifier
+    batch: Sequence[Seen], classifier: Classifier, versions: int
 ) -> tuple[list[list[Seen]], list[tuple[Path, ImageError]]]:
     """The pictures of a batch in groups of one size, and those that need too much memory.
 
     Only `full` gives pictures of several sizes. If a group needs too much memory, its pictures go
-    through one by one.
+    through one by one. `versions` is how many versions of a picture are in one pass.
     """
     if classifier.preprocess != FULL:
         return [list(batch)] if batch else [], []
@@ -162,13 +158,13 @@ def _groups(
     for (width, height), group in by_size.items():
         shape = [classifier.channels, height, width]
         try:
-            check_memory(classifier.network, [len(group), *shape])
+            check_memory(classifier.network, [max(len(group), versions), *shape])
             groups.append(group)
         except ImageError:
             for each in group:
                 try:
                     with errors_of(str(each[0])):
-                        check_memory(classifier.network, [1, *shape])
+                        check_memory(classifier.network, [versions, *shape])
                     groups.append([each])
                 except ImageError as error:
                     too_large.append((each[0], error))

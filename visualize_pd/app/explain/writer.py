@@ -82,7 +82,7 @@ class FigureWriter:
             self._save_sheet()
 
     def _draw(self, explained: Explanation, spreads: list[drawing.Spread] | None = None) -> None:
-        line = f"{explained.path.name}: {summary_line(explained, self.classifier)}"
+        line = f"{explained.path.name}: {summary_line(explained, self.classifier, self.methods)}"
         colormap = self.config.colormap
         if self.config.compare:
             self.say(line)

@@ -20,6 +20,7 @@ from ...attribution.configured_score import (
 )
 from ...core.config import as_dict, build
 from ...core.errors import ConfigError, ModelError, errors_of
+from ...core.fingerprint import value_digest
 from ...evaluate.generated.transfer import judge_pictures
 from ...models.class_names import parse_target
 from ...models.classifier import Classifier
@@ -92,14 +93,17 @@ def class_images(config: GenerateConfig, classifier: Classifier) -> Task:
     if not isinstance(config.target, list):
         record = {key: value for key, (value,) in record.items()}
     name, titles = f"class_{joined(targets)}", _distinct(names, targets)
-    choose = None
+    choose, inputs = None, {}
     if copies > 1:
         titles = [f"{title} {number + 1}" for title in titles for number in range(copies)]
     if config.candidates > 1:
-        choose = chooser(config, classifier, targets)
+        judge = load_judge(config, classifier)
+        choose = chooser(config.candidates, judge, classifier, targets)
+        inputs = {"judge": value_digest(network_fingerprint(judge))}
     elif copies > 1:
         name += "_facets"
-    return Task(name, titles, _classes(targets), frames, config.iterations, rate, record, choose)
+    about = _classes(targets), frames, config.iterations, rate, record
+    return Task(name, titles, *about, choose=choose, inputs=inputs)
 
 
 def scored_image(config: GenerateConfig, classifier: Classifier) -> Task:
@@ -120,9 +124,10 @@ def scored_image(config: GenerateConfig, classifier: Classifier) -> Task:
     def frames(resume: Frame | None) -> Iterator[Frame]:
         return configured_ascent(config, classifier, objective, start, resume)
 
-    rate, record = score_rating(objective, classifier), {"score_function": score_fingerprint(score)}
+    rate, about = score_rating(objective, classifier), score_fingerprint(score)
     folder = "score_" + re.sub(r"\W+", "_", name)[:60]
-    return Task(folder, [name], f"score {name}", frames, config.iterations, rate, record)
+    shown = [name], f"score {name}", frames, config.iterations, rate, {"score_function": about}
+    return Task(folder, *shown, inputs={"score": value_digest(about)})
 
 
 def _copies(config: GenerateConfig) -> int:
@@ -135,13 +140,8 @@ def _copies(config: GenerateConfig) -> int:
     return max(config.candidates, config.diversity.images)
 
 
-def chooser(
-    config: GenerateConfig, maker: Classifier, targets: Sequence[int]
-) -> Callable[[np.ndarray], Choice]:
-    """A function that keeps the picture of each class that the judge is most sure of.
-
-    It gets pictures `[N, H, W, 3]`: `candidates` of the first class, then those of the next one.
-    """
+def load_judge(config: GenerateConfig, maker: Classifier) -> Classifier:
+    """The network that chooses among candidates. It must not be the one that makes them."""
     keys = build(ModelConfig, config.judge, "judge")
     with errors_of("judge"):
         judge = load_model(**as_dict(keys))
@@ -149,7 +149,20 @@ def chooser(
         raise ConfigError(
             f"the judge, {judge.title}, is the network that makes the images; choose another judge"
         )
-    count = config.candidates
+    return judge
+
+
+def chooser(
+    count: int, judge: Classifier, maker: Classifier, targets: Sequence[int]
+) -> Callable[[np.ndarray], Choice]:
+    """A function that keeps the picture of each class that the judge is most sure of.
+
+    It gets pictures `[N, H, W, 3]`: `count` of the first class, then those of the next one. What is
+    wrong with the judge is told at once.
+    """
+    noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3)).astype("uint8")
+    with errors_of("judge"):
+        judge_pictures([judge], [noise], [max(targets)])
     every = [target for target in targets for _ in range(count)]
     titles = _distinct([maker.class_name(target) for target in targets], list(targets))
 

@@ -23,11 +23,11 @@ from tqdm import tqdm
 from ...core import runtime
 from ...core.checks import look_up
 from ...core.config import as_dict
-from ...core.errors import OutputError
 from ...core.files import (
+    alone_in,
     check_results,
-    locked,
     make_output_folder,
+    remove_files,
     remove_leftovers,
     write_text,
 )
@@ -88,6 +88,8 @@ def generate(config: GenerateConfig, say: Callable[[str], None], resume: bool = 
                 say(f"nothing to resume in {run.folder}; starting anew")
             _with_bar(run, interrupted)
             animation = run.finish(suffix)
+            if config.report:
+                page = save_report(run.folder, config, task, run.summary(), run.rows, animation)
         if config.priors.statistics == "auto":
             weight = statistics_weight(classifier.network, config.priors)
             reason = f"weight {weight:g}" if weight else "off, there is no batch normalisation"
@@ -98,7 +100,6 @@ def generate(config: GenerateConfig, say: Callable[[str], None], resume: bool = 
         say(kept_sentence(run.choice))
     say(f"{run.summary()} → {animation}")
     if config.report:
-        page = save_report(run.folder, config, task, run.summary(), run.rows, animation)
         say(f"→ {page}")
     return run.complete
 
@@ -120,19 +121,6 @@ def _with_bar(run: Run, interrupted: threading.Event) -> None:
         progress.refresh()
 
 
-@contextmanager
-def alone_in(folder: Path) -> Iterator[None]:
-    """Raise `OutputError` if another run writes into the same folder at the same time."""
-    make_output_folder(folder)
-    try:
-        with locked(folder / ".lock", wait=False):
-            yield
-    except BlockingIOError:
-        raise OutputError(
-            f"another run is writing into {folder}; wait for it, or choose another output"
-        ) from None
-
-
 class Run:
     """One ascent with its folder. Each frame is written at once, with the state to resume from.
 
@@ -151,7 +139,7 @@ class Run:
         self.config, self.classifier, self.task = config, classifier, task
         self.recorded = as_dict(config) if recorded is None else recorded
         self.folder, self.device = folder, device
-        self.inputs = run_fingerprint(config, classifier)
+        self.inputs = {**run_fingerprint(config, classifier), **task.inputs}
         self.columns = columns_of(len(task.titles))
         self.rows: list[dict[str, Any]] = []
         self.pictures: list[np.ndarray] = []
@@ -288,17 +276,10 @@ class Run:
         if not self.begin:
             old += [self.folder / f"{self.task.name}{suffix}" for suffix in drawing.ANIMATIONS]
         frame = re.compile(rf"{re.escape(self._prefix)}_iter_[0-9]+_pp\.png")
-        try:
-            files = list(folder.iterdir()) if folder.is_dir() else []
-            old += [path for path in files if frame.fullmatch(path.name) and path.name not in kept]
-            for path in old:
-                path.unlink(missing_ok=True)
-        except OSError as error:
-            raise OutputError(
-                f"cannot remove the old files in {self.folder}: {error.strerror}"
-            ) from error
-        for place in (self.folder, folder):
-            remove_leftovers(place)
+        files = list(folder.iterdir()) if folder.is_dir() else []
+        old += [path for path in files if frame.fullmatch(path.name) and path.name not in kept]
+        remove_files(self.folder, old)
+        remove_leftovers(folder)
 
 
 @contextmanager

@@ -132,7 +132,9 @@ def _decisive(config: GenerateConfig) -> dict[str, Any]:
     The paths of weights and pictures do not count. Their contents are in the fingerprint.
     """
     keys = {k: v for k, v in as_dict(config).items() if k not in FREE_KEYS}
-    keys["model"] = {k: v for k, v in keys["model"].items() if k not in ("weights", "labels")}
+    for key in ("model", "judge"):  # a judge may be only a name
+        if isinstance(keys[key], dict):
+            keys[key] = {k: v for k, v in keys[key].items() if k not in ("weights", "labels")}
     if config.init not in (NOISE, *GREY):
         keys.pop("init")
     keys["reference"] = {k: v for k, v in keys["reference"].items() if k != "images"}

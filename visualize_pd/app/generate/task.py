@@ -11,6 +11,7 @@ import paddle
 from PIL import Image
 
 from ...core.errors import ConfigError
+from ...core.fingerprint import Fingerprint
 from ...core.images import load_image
 from ...models.classifier import Classifier
 from ...network.batching import check_memory, check_not_too_small, images_per_pass
@@ -39,7 +40,8 @@ class Task(NamedTuple):
     `frames` begins at the start, or continues from the frame that it is given. `name` is the name
     of the folder. `titles` are the names of the images, and `subject` says what they show. `record`
     is written to `run.json`. `rate` gives the scores of the images without random transforms.
-    `choose` keeps some of the final pictures `[N, H, W, 3]`; without it all are kept.
+    `choose` keeps some of the final pictures `[N, H, W, 3]`; without it all are kept. `inputs` is
+    the fingerprint of what the task has loaded: a judge, or a score that is a function.
     """
 
     name: str
@@ -50,6 +52,7 @@ class Task(NamedTuple):
     rate: Rating
     record: dict[str, Any]
     choose: Callable[[np.ndarray], Choice] | None = None
+    inputs: Fingerprint = {}  # noqa: RUF012
 
 
 def images_in_batches(

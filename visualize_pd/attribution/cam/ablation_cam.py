@@ -6,7 +6,7 @@ import numpy as np
 import paddle
 
 from ...core.errors import ConfigError
-from ...network.batching import batches, repeat
+from ...network.batching import batches, repeat, versions_per_pass
 from ...network.layers.tokens import Windows
 from ...network.partial_forward import PartialForward
 from ...network.scores import score_function, score_outputs
@@ -28,6 +28,7 @@ def ablation_cam(inputs: CamInputs, *, batch_size: int = 32) -> paddle.Tensor:
             "as target_layer"
         )
     images, (count, channels) = inputs.forward_pass.images.detach(), inputs.activations.shape[:2]
+    size = versions_per_pass(batch_size, images[:1])
     weights = paddle.zeros([count, channels, 1, 1], dtype=inputs.activations.dtype)
     zero = (inputs.activations == 0).all(axis=[2, 3]).numpy()
     with score_function(inputs.network):
@@ -36,7 +37,7 @@ def ablation_cam(inputs: CamInputs, *, batch_size: int = 32) -> paddle.Tensor:
             maps, target = inputs.activations[n : n + 1], inputs.forward_pass.targets[n : n + 1]
             drops = np.zeros(channels)
             live = np.flatnonzero(~zero[n])
-            for part in batches(len(live), batch_size, "leaving out channels"):
+            for part in batches(len(live), size, "leaving out channels"):
                 kept = np.ones((part.stop - part.start, channels, 1, 1), dtype="float32")
                 kept[np.arange(len(kept)), live[part]] = 0
                 altered = maps * paddle.to_tensor(kept).astype(maps.dtype)

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import paddle
 from paddle.nn import functional
 
-from ...network.gradients import ForwardPass, differentiate, input_gradient
+from ...network.gradients import ForwardPass, check_slopes, differentiate, input_gradient
 from ...network.hooks import Calls
 from ...network.kept_pass import record_or_reuse
 from ...network.layers.by_name import find_layers
@@ -132,6 +132,8 @@ def _layers(
         every = network.sublayers()
         forward, blocks = record_or_reuse(network, images, targets, score, every)
         found = [default_feature_maps(network, forward, blocks)]
+        if gradients:
+            check_slopes(each.slope for each in found if each.slope is not None)
     else:
         names = [names] if isinstance(names, str) else names
         named = find_layers(network, names)

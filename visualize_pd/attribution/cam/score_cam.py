@@ -6,7 +6,7 @@ import numpy as np
 import paddle
 from paddle.nn import functional
 
-from ...network.batching import batches, repeat
+from ...network.batching import batches, repeat, versions_per_pass
 from ...network.scores import score_function
 from .pipeline import CamInputs, cam
 
@@ -19,6 +19,7 @@ def score_cam(inputs: CamInputs, *, batch_size: int = 32) -> paddle.Tensor:
     channels share one pass.
     """
     images, (count, channels) = inputs.forward_pass.images.detach(), inputs.activations.shape[:2]
+    size = versions_per_pass(batch_size, images[:1])
     weights = paddle.zeros([count, channels, 1, 1], dtype=inputs.activations.dtype)
     low, high = (f(inputs.activations, axis=[2, 3], keepdim=True) for f in (paddle.min, paddle.max))
     flat = (low == high).numpy().reshape(count, channels)
@@ -28,7 +29,7 @@ def score_cam(inputs: CamInputs, *, batch_size: int = 32) -> paddle.Tensor:
             nothing, _ = score_of(paddle.zeros_like(image), target, inputs.score)
             scores = np.full(channels, nothing.item())
             live = np.flatnonzero(~flat[n])
-            for part in batches(len(live), batch_size, "masking by channels"):
+            for part in batches(len(live), size, "masking by channels"):
                 chosen = paddle.to_tensor(live[part])
                 small = paddle.index_select(inputs.activations[n], chosen).unsqueeze(1)
                 mask = functional.interpolate(small, size=image.shape[2:], mode="bilinear")

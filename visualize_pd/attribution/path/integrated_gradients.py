@@ -42,12 +42,12 @@ def integrated_gradients(
     Memory grows with it, not with `steps`.
     """
     check_count("steps", steps, 1, MOST_VERSIONS)
-    nodes_and_weights = look_up("quadrature", quadrature, QUADRATURES)(steps)
     check_count("seed", seed, 0)
     random = np.random.default_rng(seed)
     is_random = isinstance(baseline, str) and baseline == "random"
     if is_random:
-        check_count("draws", draws, 1, MOST_VERSIONS)
+        check_count("draws", draws, 1, MOST_VERSIONS // steps)
+    nodes_and_weights = look_up("quadrature", quadrature, QUADRATURES)(steps)
     scores, chosen, versions = scores_and_versions(network, images, targets, score, batch_size)
     images = images.detach()
     total, expected = paddle.zeros_like(images), paddle.zeros_like(scores)

@@ -12,6 +12,7 @@ from ...network.scores import Score
 from .grid import check_cells, latin_hypercube, map_of_cells, scores_of_masks
 
 MOST_SAMPLES = 100_000  # the time of the estimate grows with their square
+MOST_NUMBERS = 50_000_000  # of all masks: about 1 GB
 COMPARED = 1_000  # scores whose distances give the width of the kernel
 BLOCK = 256  # rows of the kernel that are in memory at once
 
@@ -39,7 +40,7 @@ def hsic(
     masks.
     """
     cells = check_cells(cells, 7, images)
-    check_count("samples", samples, 2, MOST_SAMPLES)
+    check_count("samples", samples, 2, min(MOST_SAMPLES, MOST_NUMBERS // cells**2))
     check_count("seed", seed, 0)
     visible = latin_hypercube(samples, cells**2, np.random.default_rng(seed)) < 0.5
     scores = scores_of_masks(

@@ -8,7 +8,7 @@ import numpy as np
 import paddle
 
 from ...core.checks import check_count
-from ...network.batching import batches, repeat, versions_per_pass
+from ...network.batching import MOST_VERSIONS, batches, repeat, versions_per_pass
 from ...network.scores import Score, score_function
 from ..baselines import make_baseline
 
@@ -41,6 +41,7 @@ def occlusion(
     check_count("stride", stride)
     fill = make_baseline(baseline, images)
     tops, lefts = _positions(height, size, stride), _positions(width, size, stride)
+    check_count("the number of squares", len(tops) * len(lefts), 1, MOST_VERSIONS)
     windows = [(top, left) for top in tops for left in lefts]
     hidden_by = np.zeros((height, width), dtype="float32")
     with score_function(network) as score_of:

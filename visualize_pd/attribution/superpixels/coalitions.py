@@ -10,10 +10,9 @@ from typing import Any
 import numpy as np
 import paddle
 
-from ...core.checks import check_count
 from ...core.errors import ConfigError
-from ...network.batching import batches, repeat
-from ...network.scores import Score, score_function
+from ...network.batching import batches, repeat, versions_per_pass
+from ...network.scores import Score, check_images, score_function
 from ..baselines import make_baseline
 from .segments import segment
 
@@ -69,7 +68,8 @@ def map_of_segments(
     score: Score,
 ) -> paddle.Tensor:
     """The map `[N, 1, H, W]` in which each pixel has the value that its segment has in the game."""
-    check_count("batch_size", batch_size)
+    check_images(images)
+    size = versions_per_pass(batch_size, images[:1])
     labels = segment(images, segments, segment_count)
     if labels.max() >= MOST_SEGMENTS:
         raise ConfigError(
@@ -83,7 +83,7 @@ def map_of_segments(
         for n, each in enumerate(labels):
             one = images[n : n + 1], fill[n : n + 1], each, float(whole[n])
             score_of_one = partial(_score_of, score_of, target=chosen[n : n + 1], score=score)
-            maps[n, 0] = values_of(Game(*one, score_of_one, batch_size))[each]
+            maps[n, 0] = values_of(Game(*one, score_of_one, size))[each]
     return paddle.to_tensor(maps).astype(images.dtype)
 
 

@@ -1,7 +1,7 @@
 """Files: whole ones, locks between processes, and what killed runs leave."""
 
-from .leftovers import process_started, remove_leftovers, run_id
-from .locks import locked
+from .leftovers import process_started, remove_files, remove_leftovers, run_id
+from .locks import alone_in, locked
 from .writing import (
     atomic_write,
     check_results,
@@ -13,6 +13,7 @@ from .writing import (
 )
 
 __all__ = [
+    "alone_in",
     "atomic_write",
     "check_results",
     "expand_home",
@@ -20,6 +21,7 @@ __all__ = [
     "locked",
     "make_output_folder",
     "process_started",
+    "remove_files",
     "remove_leftovers",
     "run_id",
     "shortened",

@@ -6,10 +6,12 @@ import os
 import platform
 import re
 import time
+from collections.abc import Iterable
 from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 
+from ..errors import OutputError
 from ..fingerprint import digest
 
 _TEMPORARY = re.compile(r"\.(?:.*\.)?([0-9a-f]+-[0-9]+-[0-9]+)\.(?:[0-9]+\.partial|part)")
@@ -51,6 +53,19 @@ def process_started() -> float:
         return time.time() - age
     except (AttributeError, OSError, ValueError):
         return IMPORTED
+
+
+def remove_files(folder: Path, old: Iterable[Path]) -> None:
+    """Remove the files of an earlier run in a folder, and what killed runs have left there.
+
+    Raises `OutputError` for a file that cannot be removed.
+    """
+    try:
+        for path in old:
+            path.unlink(missing_ok=True)
+    except OSError as error:
+        raise OutputError(f"cannot remove the old files in {folder}: {error.strerror}") from error
+    remove_leftovers(folder)
 
 
 def remove_leftovers(folder: Path) -> None:

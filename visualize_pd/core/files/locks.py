@@ -7,6 +7,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from ..errors import OutputError
+from .writing import make_output_folder, results_checked
+
 try:
     import fcntl
 except ModuleNotFoundError:  # Windows
@@ -42,3 +45,19 @@ def locked(path: Path, wait: bool = True) -> Iterator[None]:
         with suppress(OSError):
             path.unlink()
         os.close(file)
+
+
+@contextmanager
+def alone_in(folder: Path) -> Iterator[None]:
+    """Raise `OutputError` if another run writes into the same folder at the same time.
+
+    Also raise it at the end, if files that were written inside the block are gone.
+    """
+    make_output_folder(folder)
+    try:
+        with locked(folder / ".lock", wait=False), results_checked(folder):
+            yield
+    except BlockingIOError:
+        raise OutputError(
+            f"another run is writing into {folder}; wait for it, or choose another output"
+        ) from None

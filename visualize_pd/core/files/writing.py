@@ -6,6 +6,7 @@ import os
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from pathlib import Path
 from typing import BinaryIO
 
@@ -13,6 +14,7 @@ from ..errors import OutputError
 from .leftovers import run_id
 
 MOST_BYTES_IN_A_NAME = 255
+_written: ContextVar[list[Path] | None] = ContextVar("written", default=None)
 
 
 @contextmanager
@@ -31,10 +33,25 @@ def atomic_write(path: str | Path) -> Iterator[BinaryIO]:
         with open(partial, "wb") as file:
             yield file
         os.replace(partial, path)
+        noted = _written.get()
+        if noted is not None:
+            noted.append(path)
     except OSError as error:
         raise OutputError(f"cannot write {path}: {error.strerror or error}") from error
     finally:
         _remove(partial)
+
+
+@contextmanager
+def results_checked(folder: Path) -> Iterator[None]:
+    """Raise `OutputError` at the end of the block if files that were written in it are gone."""
+    before, written = _written.get(), list[Path]()
+    _written.set(written)
+    try:
+        yield
+        check_results(dict.fromkeys(written), folder)
+    finally:
+        _written.set(before)
 
 
 def check_results(paths: Iterable[Path], folder: Path) -> None:

@@ -13,14 +13,21 @@ from tqdm import tqdm
 
 from ...core.checks import check_count, look_up
 from ...core.config import as_dict
-from ...core.errors import ConfigError
+from ...core.errors import ConfigError, errors_of
 from ...core.images import to_tensor
 from ...models.classifier import Classifier, network_errors
 from ...models.loading import load_model
+from ...network.batching import check_memory
 from ...network.fast import fast_layers
 from ...network.hooks import frozen
 from ...network.outputs import activation_of
-from ...network.scores import SCORES, logits_of, probabilities
+from ...network.scores import (
+    SCORES,
+    check_distinct,
+    check_finite,
+    logits_of,
+    probabilities,
+)
 from ...synthesis.ascent import Frame
 from ...synthesis.builder import configured_ascent, configured_start
 from ...synthesis.objectives import class_score
@@ -106,12 +113,15 @@ def class_ascent(
     """The frames of an ascent to an image of each class, all made at once.
 
     No step is done before the first frame is asked for. But what the config has wrong is told at
-    once: raises `ConfigError`, also if the objective is not class_image.
+    once: raises `ConfigError`, also if the objective is not class_image, and `ImageError` for
+    images that need too much memory.
     """
     if config.objective != "class_image":
         raise ConfigError(f"transfer measures class images, not objective {config.objective}")
     look_up("score", config.score, SCORES)
-    many = paddle.concat([configured_start(config, maker)] * len(classes))
+    start = configured_start(config, maker)
+    check_memory(maker.network, [len(classes), *start.shape[1:]])
+    many = paddle.concat([start] * len(classes))
     return configured_ascent(config, maker, class_score(list(classes), str(config.score)), many)
 
 
@@ -121,7 +131,7 @@ def judge_pictures(
     """What the judges say of pictures `[H, W, 3]` uint8 of these classes.
 
     Each picture is resized to the size of the judge. Raises `ConfigError` if a judge does not have
-    a class.
+    a class, and `ModelError` for one whose scores are not finite or the same for all classes.
     """
     named = [Named(target, {}, picture, {}, {}) for target, picture in zip(classes, pictures)]
     for judge in judges:
@@ -178,6 +188,9 @@ def _look(judge: Classifier, pictures: Sequence[np.ndarray]) -> list[_Seen]:
             statistics.watch() if statistics else nullcontext(),
         ):
             logits = logits_of(judge.network(images))
+            with errors_of(judge.title):
+                check_finite(logits)
+                check_distinct(logits, images)
             distance = None
             if statistics and statistics.moments:
                 distance = float(statistics.divergence().numpy()[0])

@@ -12,10 +12,11 @@ from ....attribution.methods import METHODS
 from ....core.checks import options_of
 from ....core.config import as_dict
 from ....core.errors import ConfigError
+from ....core.files import alone_in
 from ....evaluate.comparison import bootstrap_difference
 from ....evaluate.measures import HIGH_IS_GOOD
 from ...config.schema import EvaluateConfig
-from ..pictures import Say
+from ..pictures import Say, begin_run
 from ..results import save_csv, save_json
 from .measuring import configured, measure_pictures
 from .table import NOT_NUMBERS
@@ -36,21 +37,24 @@ def report_comparison(config: EvaluateConfig, say: Say, complain: Say) -> bool:
             f"both methods are {first.name} with the same options; name two, or give one of them "
             f"other options: '{{name: {first.name}, …}}'"
         )
-    run = measure_pictures(config, "compare", complain, least=2)
-    found = list(_comparisons(run.rows, run.titles, config.seed))
-    for line in _table(found, run.titles):
-        say(line)
-    save_csv(run.folder / "comparison.csv", found)
-    record = {
-        "network": run.classifier.title,
-        "images": run.images,
-        "methods": run.titles,
-        "comparisons": found,
-        "config": as_dict(config),
-    }
-    save_json(run.folder / "comparison.json", record)
-    files = (run.folder / name for name in ("results.csv", "comparison.csv", "comparison.json"))
-    say(f"→ {', '.join(map(str, files))}")
+    folder, _, pictures = begin_run(config, "compare", complain)
+    with alone_in(folder):
+        run = measure_pictures(config, folder, pictures, least=2)
+        found = list(_comparisons(run.rows, run.titles, config.seed))
+        for line in _table(found, run.titles):
+            say(line)
+        save_csv(run.folder / "comparison.csv", found)
+        record = {
+            "network": run.classifier.title,
+            "images": run.images,
+            "methods": run.titles,
+            "comparisons": found,
+            "fingerprint": run.fingerprint,
+            "config": as_dict(config),
+        }
+        save_json(run.folder / "comparison.json", record)
+        files = (run.folder / name for name in ("results.csv", "comparison.csv", "comparison.json"))
+        say(f"→ {', '.join(map(str, files))}")
     return run.images == run.asked
 
 

@@ -16,28 +16,33 @@ from ....attribution.configured_score import check_score, configured_score
 from ....attribution.methods import METHODS
 from ....core.checks import look_up, options_of
 from ....core.errors import ConfigError, ImageError
+from ....core.files import remove_files
+from ....core.fingerprint import Fingerprint
 from ....evaluate.faithfulness import Curve
 from ....evaluate.measures import MEASURES, OF_A_CLASS, MeasuredMap
-from ....evaluate.truth import Truth, read_truth, truth_of
+from ....evaluate.truth import Truth, check_names, read_truth, truth_of
 from ....models.class_names import parse_target
 from ....models.classifier import Classifier, network_errors
-from ....network.scores import Contrast, logits_of, score_name
+from ....network.scores import Contrast, score_name
 from ...config.schema import EvaluateConfig
 from ..pictures import (
-    Say,
+    Pictures,
     as_function,
-    begin_run,
+    checked_logits,
     common_function,
     distinct_titles,
     pass_seconds,
 )
 from ..results import save_csv
 
+RESULTS = ("summary.csv", "results.json", "curves.png", "comparison.csv", "comparison.json")
+
 
 class Run(NamedTuple):
     """All numbers of a run: a row for each picture and method, and the curves of each method.
 
     `height` is the name of the score that the curves show. `images` of `asked` pictures were read.
+    `fingerprint` is that of the network and the pictures.
     """
 
     folder: Path
@@ -48,6 +53,7 @@ class Run(NamedTuple):
     height: str
     images: int
     asked: int
+    fingerprint: Fingerprint
 
 
 def configured(config: EvaluateConfig) -> list[ConfiguredMethod]:
@@ -68,14 +74,16 @@ def configured(config: EvaluateConfig) -> list[ConfiguredMethod]:
     return methods
 
 
-def measure_pictures(config: EvaluateConfig, name: str, complain: Say, least: int = 1) -> Run:
+def measure_pictures(
+    config: EvaluateConfig, folder: Path, pictures: Pictures, least: int = 1
+) -> Run:
     """Measure each method on each picture. `results.csv` is written after each of them.
 
-    `name` is that of the folder. Raises `ImageError` for fewer than `least` pictures.
+    Raises `ImageError` for fewer than `least` pictures.
     """
-    methods = configured(config)
+    methods, classifier = configured(config), pictures.classifier
     truths = read_truth(config.truth) if config.truth else {}
-    folder, classifier, pictures = begin_run(config, name, complain)
+    check_names(pictures.paths, truths)
     check_enough(pictures.count, least)
     class_of = _class_finder(config.target, classifier)
     named = dict(zip(distinct_titles(methods), (method.prepared(classifier) for method in methods)))
@@ -87,25 +95,32 @@ def measure_pictures(config: EvaluateConfig, name: str, complain: Say, least: in
     curves: dict[str, dict[str, list[Curve]]] = {}
     done = 0
     for path, picture in pictures:
-        truth = truth_of(path, truths)
+        truth, file = truth_of(path, truths), pictures.titles[path]
         image = classifier.prepare([picture])
         with network_errors(classifier, tuple(image.shape[:1:-1])):
-            asked = None if function is not None else class_of(path, truth, image)
+            asked = None
+            if function is None:
+                asked = class_of(path, truth, checked_logits(classifier, image))
             seen = truth.seen(picture, classifier) if truth else None
             for title, one, passes in _maps(classifier, image, asked, named, seen, config, others):
-                row: dict[str, Any] = {"file": path.name, "class": asked, "method": title}
+                row: dict[str, Any] = {"file": file, "class": asked, "method": title}
+                if float(one.map.max()) == float(one.map.min()):
+                    pictures.complain(f"note: {title} gives {file} the same value everywhere")
                 for measured in (MEASURES[measure](one) for measure in config.measures):
                     row.update(measured.numbers)
                     for curve_name, curve in measured.curves.items():
                         curves.setdefault(curve_name, {}).setdefault(title, []).append(curve)
                 rows.append({**row, "passes": passes})
         done += 1
+        if done == 1:
+            remove_files(folder, [folder / name for name in RESULTS])  # of an earlier run
         save_csv(folder / "results.csv", rows)  # so an interrupt loses no finished picture
     if not rows:
         raise ImageError("no image could be read")
     check_enough(done, least)
     height = "probability" if function is None else score_name(function)
-    return Run(folder, classifier, list(named), rows, curves, height, done, pictures.count)
+    about = done, pictures.count, pictures.fingerprint()
+    return Run(folder, classifier, list(named), rows, curves, height, *about)
 
 
 def check_enough(count: int, least: int) -> None:
@@ -169,21 +184,18 @@ def _maps(
 def _class_finder(
     target: str | int, classifier: Classifier
 ) -> Callable[[Path, Truth | None, paddle.Tensor], int]:
-    """A function that returns the class to explain for an image.
+    """A function that returns the class to explain for an image with these logits.
 
     This is the labelled class, the predicted class, or the same class for all images.
     """
     labelled = target == "labelled"
     same = None if labelled else parse_target(target, classifier.labels)
 
-    def class_of(path: Path, truth: Truth | None, image: paddle.Tensor) -> int:
+    def class_of(path: Path, truth: Truth | None, logits: paddle.Tensor) -> int:
         if labelled:
             if truth is None or truth.target is None:
                 raise ConfigError(f"no class is given for {path.name}; use target=predicted")
             return truth.target
-        if same is not None:
-            return same
-        with paddle.no_grad():
-            return int(logits_of(classifier.network(image))[0].argmax())
+        return int(logits[0].argmax()) if same is None else same
 
     return class_of

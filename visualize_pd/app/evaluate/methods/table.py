@@ -8,13 +8,14 @@ from typing import Any
 import numpy as np
 
 from ....core.config import as_dict
+from ....core.files import alone_in
 from ....evaluate.comparison import Interval, bootstrap_interval
 from ....evaluate.faithfulness import Curve
 from ....evaluate.measures import HIGH_IS_GOOD
 from ...config.schema import EvaluateConfig
-from ..pictures import Say
+from ..pictures import Say, begin_run
 from ..results import plot_curves, save_csv, save_json
-from .measuring import Run, measure_pictures
+from .measuring import Run, configured, measure_pictures
 
 NOT_NUMBERS = ("file", "class", "method")
 Means = dict[str, dict[str, Interval | None]]
@@ -34,28 +35,32 @@ def report_methods(config: EvaluateConfig, say: Say, complain: Say) -> bool:
     each method: means with their confidence intervals), `results.json` (the means, the intervals,
     the curves and the config) and `curves.png`.
     """
-    run = measure_pictures(config, "evaluate", complain)
-    means = _means(run.rows, run.titles)
-    for line in _table(means):
-        say(line)
-    save_csv(run.folder / "summary.csv", list(_summary(means)))
-    drawn = {name: _mean_curves(each) for name, each in run.curves.items()}
-    record = {
-        "network": run.classifier.title,
-        "images": run.images,
-        "means": _each(means, lambda number: number.value),
-        "intervals": _each(means, lambda number: [number.low, number.high]),
-        "curves": {
-            name: {title: list(map(list, xy)) for title, xy in each.items()}
-            for name, each in drawn.items()
-        },
-        "config": as_dict(config),
-    }
-    save_json(run.folder / "results.json", record)
-    files = (run.folder / name for name in ("results.csv", "summary.csv", "results.json"))
-    say(f"→ {', '.join(map(str, files))}")
-    panels = [(name, LABELS[name], _height(name, run), each) for name, each in drawn.items()]
-    plot_curves(run.folder / "curves.png", panels, say)
+    configured(config)
+    folder, _, pictures = begin_run(config, "evaluate", complain)
+    with alone_in(folder):
+        run = measure_pictures(config, folder, pictures)
+        means = _means(run.rows, run.titles)
+        for line in _table(means):
+            say(line)
+        save_csv(run.folder / "summary.csv", list(_summary(means)))
+        drawn = {name: _mean_curves(each) for name, each in run.curves.items()}
+        record = {
+            "network": run.classifier.title,
+            "images": run.images,
+            "means": _each(means, lambda number: number.value),
+            "intervals": _each(means, lambda number: [number.low, number.high]),
+            "curves": {
+                name: {title: list(map(list, xy)) for title, xy in each.items()}
+                for name, each in drawn.items()
+            },
+            "fingerprint": run.fingerprint,
+            "config": as_dict(config),
+        }
+        save_json(run.folder / "results.json", record)
+        files = (run.folder / name for name in ("results.csv", "summary.csv", "results.json"))
+        say(f"→ {', '.join(map(str, files))}")
+        panels = [(name, LABELS[name], _height(name, run), each) for name, each in drawn.items()]
+        plot_curves(run.folder / "curves.png", panels, say)
     return run.images == run.asked
 
 

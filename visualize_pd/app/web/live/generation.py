@@ -19,6 +19,7 @@ from PIL import Image
 
 from ....core.checks import check_count
 from ....core.config import as_dict, build
+from ....core.files import alone_in
 from ....core.images import load_image
 from ....core.stopping import check_stop
 from ....models.classifier import Classifier, network_errors
@@ -26,7 +27,7 @@ from ....synthesis.builder import check_maker, configured_size
 from ... import drawing
 from ...config.reading import default_config, read_values
 from ...config.schema import ExplainConfig, GenerateConfig
-from ...generate.run import Run, alone_in
+from ...generate.run import Run
 from ...generate.tasks import find_objective
 
 CONFIGS = {
