@@ -15,7 +15,7 @@ setup(
     package_dir={"visualize_pd.configs": "configs"},
     package_data={
         "visualize_pd.app.report": ["page.html"],
-        "visualize_pd.app.web": ["page.css"],
+        "visualize_pd.app.web": ["browser/page.css", "browser/page.js"],
         "visualize_pd.configs": ["*.yaml"],
         "visualize_pd.models": ["imagenet_classes.txt"],
     },

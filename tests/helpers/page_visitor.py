@@ -59,6 +59,10 @@ class Visitor:
             None if each.get_block_name() == "state" else value
             for each, value in zip(function.inputs, inputs)
         ]
+        return self.send(number, inputs, data, wait, headers)
+
+    def send(self, number, inputs, data=None, wait=True, headers=()):
+        """As `do`, for a function of the page by its number, with all of its inputs."""
         body = {
             **{"data": inputs, "fn_index": number, "session_hash": self.name},
             **{"event_data": data, "trigger_id": None},

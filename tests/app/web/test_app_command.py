@@ -23,7 +23,7 @@ def served(monkeypatch):
 def test_arguments(served):
     assert app_command(ROOT / "configs/app.yaml", []) == 0
     config, host, port, share = served[0]
-    assert (host, port, share) == (None, None, False)  # Gradio's own host is 127.0.0.1
+    assert (host, port, share) == (None, None, False)  # then the page opens at 127.0.0.1
     assert config.model.name == "efficientnet_lite0" and config.compare == ["grad_cam"]
     words = ["--model", "resnet18", "--weights", "my: runs/#1.pdparams", "--host", "0.0.0.0"]
     assert app_command(ROOT / "configs/app.yaml", [*words, "--port", "81", "--share"]) == 0
@@ -59,7 +59,7 @@ def test_old_gradio_is_one_sentence(capsys, monkeypatch):
     ("words", "sentence"),
     [
         (["-o", "compare=[{name: integrated_gradients, baseline: dog.png}]"], "baseline cannot be"),
-        (["-o", "compare=[nothing]"], "unknown method 'nothing'"),
+        (["-o", "compare=[nothing]"], "there is no method nothing"),
         (["--model", "no_such_network"], "no_such_network"),
         (["--port", "99999"], "the page cannot be opened"),
     ],

@@ -4,18 +4,23 @@ import base64
 import io
 import os
 import re
+import shutil
 import time
 import zipfile
 
 import numpy as np
+import paddle
 import pytest
 import yaml
-from page_visitor import Visitor, png
+from app_helpers import contents
+from page_visitor import Visitor, opened, png
 from PIL import Image
 
 import visualize_pd as vp
-from visualize_pd.app.commands.scripts import explain_command
+from visualize_pd.app.commands.scripts import explain_command, generate_command
+from visualize_pd.app.config.schema import ExplainConfig
 from visualize_pd.core.errors import ImageError
+from visualize_pd.models.config import ModelConfig
 
 
 def classes_of(html):
@@ -138,6 +143,47 @@ def test_download_repeats_byte_for_byte(visitor, tests_folder, tmp_path):
         for name in written:
             assert again[name] == files[name], name
             assert (folder / "images/method_1" / name).read_bytes() == files[name]
+
+
+def test_download_holds_no_path_of_the_server_and_repeats_beside_its_files(
+    tests_folder, tmp_path, monkeypatch
+):
+    """The weights and the class names lie elsewhere on the server than at the person's place."""
+    server, home = tmp_path / "secret_server", tmp_path / "home"
+    server.mkdir()
+    network = vp.load_model("tiny:small_net", image_size=32).network
+    paddle.save(network.state_dict(), str(server / "best.pdparams"))
+    (server / "names.txt").write_text("cat\ndog\nfox\n")
+    files = {"weights": str(server / "best.pdparams"), "labels": str(server / "names.txt")}
+    model = ModelConfig(name="tiny:small_net", image_size=32, **files)
+    page, address = opened(ExplainConfig(images=[], compare=["grad_cam"], model=model))
+    visitor = Visitor(page, address)
+    visitor.bring("a.png", png())
+    visitor.do("make", "click", make_class=1, steps=2)
+    shown = [visitor.do("download", "click")[0], visitor.do("make_files", "click")[0]]
+    page.close()
+    for html in shown:
+        assert "secret_server" not in html
+        for name, data in re.findall(r'download="([^"]+)" href="data:[^,]*,([^"]+)"', html):
+            data = base64.b64decode(data)
+            if name.endswith(".zip"):
+                with zipfile.ZipFile(io.BytesIO(data)) as archive:
+                    archive.extractall(home)
+                data = b"".join(each.read_bytes() for each in home.rglob("*") if each.is_file())
+            assert b"secret_server" not in data, name
+    for command, config, folder in (
+        (explain_command, "explain.yaml", home),
+        (generate_command, "class_1.yaml", home / "class_1"),
+    ):
+        shutil.copy(server / "best.pdparams", folder)
+        shutil.copy(server / "names.txt", folder)
+        assert "best.pdparams" in (folder / config).read_text().split("model:")[0]
+        before = contents(folder / "images")
+        shutil.rmtree(folder / "images")
+        monkeypatch.chdir(folder)
+        assert command(folder / config, []) == 0
+        again = contents(folder / "images")
+        assert before and all(again[name] == data for name, data in before.items())
 
 
 HOSTILE = {

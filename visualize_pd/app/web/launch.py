@@ -18,13 +18,18 @@ if TYPE_CHECKING:
 
 MISSING = 'the app needs Gradio; in the project\'s folder run pip install -e ".[app]"'
 OLDEST = 6  # the major version of Gradio from which on its HTML component has scripts
-LARGEST_FILE = "20mb"
 MOST_PEOPLE = 500
+MOST_WAITING = 100  # computations in the queue
+HOST = "127.0.0.1"
+# Variables of Gradio that may stay. Others can share the page, open files, or show all runs.
+KEPT = {"GRADIO_SERVER_PORT", "GRADIO_NUM_PORTS", "GRADIO_ROOT_PATH", "GRADIO_TEMP_DIR"}
 
 
 def check_gradio() -> None:
-    """Raise `ConfigError` if Gradio is missing or too old."""
-    os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
+    """Raise `ConfigError` if Gradio is missing or too old. Only `KEPT` of its variables stay."""
+    for name in {name for name in os.environ if name.startswith("GRADIO_")} - KEPT:
+        del os.environ[name]
+    os.environ.update(GRADIO_ANALYTICS_ENABLED="False", GRADIO_RUN_HISTORY="False")
     try:
         import gradio
     except ImportError:
@@ -73,13 +78,23 @@ def launch(
     page: gr.Blocks, host: str | None = None, port: int | None = None, share: bool = False
 ) -> str:
     """Open the address of a page, and return it. Raises `ConfigError` for a port that is taken."""
+    from starlette.middleware import Middleware
+
     from .page import LOOK
+    from .requests import LARGEST_FILE, OnlyThePage
 
     for name in ("httpx", "httpx2"):  # they log every request
         logging.getLogger(name).setLevel(logging.WARNING)
+    page.queue(api_open=False, max_size=MOST_WAITING)
     try:
         _, address, _ = page.launch(
-            server_name=host, server_port=port, share=share, **LAUNCH, **LOOK
+            server_name=host or HOST,
+            server_port=port,
+            share=share,
+            max_file_size=LARGEST_FILE,
+            app_kwargs={"middleware": [Middleware(OnlyThePage)]},
+            **LAUNCH,
+            **LOOK,
         )
     except (OSError, OverflowError, ValueError) as error:
         raise ConfigError(f"the page cannot be opened: {printable(error)}") from error
@@ -88,7 +103,6 @@ def launch(
 
 LAUNCH: dict[str, Any] = {
     "prevent_thread_lock": True,
-    "max_file_size": LARGEST_FILE,
     "state_session_capacity": MOST_PEOPLE,
     "show_error": False,
     "ssr_mode": False,

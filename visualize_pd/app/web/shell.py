@@ -17,7 +17,7 @@ from ...core.text import printable
 from ...models.classifier import Classifier
 from ..config.schema import ExplainConfig
 from .session import Desk, Session
-from .texts import Texts, text
+from .texts import Texts, sentence_of, text
 
 logger = logging.getLogger("visualize_pd")
 QUEUE = "computing"  # the name of the queue in which people wait
@@ -66,6 +66,21 @@ class Shell:
             list(outputs),
             **{"api_name": False, **waiting, **options},
         )
+
+    def stop(
+        self, button: gr.Button, halt: Callable[[Session], None], events: Sequence[Any]
+    ) -> None:
+        """`button` ends what runs for a person by `halt(session)`.
+
+        If nothing runs, those of `events` that wait leave the queue.
+        """
+
+        def end(session: Session) -> None:
+            if session.stops:
+                halt(session)
+                raise gr.Error(visible=False, print_exception=False)  # nothing has to be cancelled
+
+        self.on(button.click, end, queued=False).success(None, cancels=list(events))
 
     def redraw(self, function: Callable[[Session], list[Any]], outputs: Sequence[Any]) -> None:
         """Call `function(session)` when the language changes. It returns a value for each one."""
@@ -118,6 +133,11 @@ class Shell:
             session.forget()
 
 
+def html_part(elem_id: str, script: str | None = None, **options: Any) -> gr.HTML:
+    """A part of the page whose HTML is written by the app. `script` runs in the browser."""
+    return gr.HTML("", js_on_load=script, elem_id=elem_id, **options)
+
+
 @contextmanager
 def told(session: Session) -> Iterator[None]:
     """Show an error in the block as one sentence. What no person can cause goes to the log."""
@@ -127,7 +147,7 @@ def told(session: Session) -> Iterator[None]:
     except gr.Error:
         raise
     except VisualizeError as error:
-        sentence = html.escape(printable(error))
+        sentence = html.escape(printable(sentence_of(error, session.language)))
         raise gr.Error(sentence, title=title, print_exception=False) from None
     except Exception:
         logger.exception("an error on the page")
