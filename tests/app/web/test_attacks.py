@@ -9,7 +9,7 @@ import urllib.request
 import pytest
 from page_visitor import Visitor, png
 
-from visualize_pd.app.web.launch import KEPT, check_gradio, launch
+from visualize_pd.app.web.launch import KEPT, OURS, check_gradio, launch
 from visualize_pd.app.web.requests import API, LARGEST_FILE, PAGE, PARTS, refusal
 
 HOSTILE = [None, "/etc/passwd", 1e300, True, {"path": "/etc/passwd"}]
@@ -112,8 +112,7 @@ def test_variables_of_gradio_open_nothing(monkeypatch):
     monkeypatch.setenv("GRADIO_SERVER_PORT", "7999")
     monkeypatch.setenv("GRADIO_RUN_HISTORY", "True")
     check_gradio()
-    ours = {"GRADIO_ANALYTICS_ENABLED", "GRADIO_RUN_HISTORY"}
-    assert {name for name in os.environ if name.startswith("GRADIO_")} <= KEPT | ours
+    assert {name for name in os.environ if name.startswith("GRADIO_")} <= KEPT | {*OURS}
     assert os.environ["GRADIO_RUN_HISTORY"] == "False"
     assert os.environ["GRADIO_SERVER_PORT"] == "7999"
     given = {}

@@ -10,7 +10,6 @@ import zipfile
 import numpy as np
 import pytest
 from app_helpers import ROOT
-from browser import chromium
 from page_visitor import opened
 from PIL import Image
 
@@ -29,13 +28,6 @@ def page():
     page, address = opened(ExplainConfig(images=images, compare=["grad_cam"], model=model))
     yield address
     page.close()
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory):
-    with chromium(tmp_path_factory.mktemp("browser")) as browser:
-        browser.set_window_size(1240, 1250)
-        yield browser
 
 
 def wait(condition, seconds=40):

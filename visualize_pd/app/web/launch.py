@@ -25,11 +25,18 @@ HOST = "127.0.0.1"
 KEPT = {"GRADIO_SERVER_PORT", "GRADIO_NUM_PORTS", "GRADIO_ROOT_PATH", "GRADIO_TEMP_DIR"}
 
 
+# Gradio sends nothing, keeps no visits, and computes no statistics of them after each event.
+OURS = {
+    **dict.fromkeys(["GRADIO_ANALYTICS_ENABLED", "GRADIO_RUN_HISTORY"], "False"),
+    **{"GRADIO_ANALYTICS_MAX_EVENTS": "1", "GRADIO_ANALYTICS_CACHE_FREQUENCY": "1000000000"},
+}
+
+
 def check_gradio() -> None:
     """Raise `ConfigError` if Gradio is missing or too old. Only `KEPT` of its variables stay."""
     for name in {name for name in os.environ if name.startswith("GRADIO_")} - KEPT:
         del os.environ[name]
-    os.environ.update(GRADIO_ANALYTICS_ENABLED="False", GRADIO_RUN_HISTORY="False")
+    os.environ.update(OURS)
     try:
         import gradio
     except ImportError:

@@ -54,7 +54,7 @@ def build_page(classifier: Classifier, config: ExplainConfig, desk: Desk) -> gr.
         fill_width=True,
         delete_cache=(SECONDS, SECONDS),
     ) as page:
-        shell = Shell(classifier, config, desk)
+        shell = Shell(page, classifier, config, desk)
         with gr.Row(elem_id="head"):
             title = html.escape(classifier.title)
             gr.HTML(f"<h1>visualize_pd</h1><p>{title}</p>", js_on_load=None)

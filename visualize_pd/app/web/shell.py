@@ -11,6 +11,7 @@ from typing import Any
 from weakref import WeakValueDictionary
 
 import gradio as gr
+from gradio.server_messages import ProcessCompletedMessage
 
 from ...core.errors import VisualizeError
 from ...core.text import printable
@@ -31,8 +32,8 @@ ERROR = ("Error", "错误")
 class Shell:
     """The page that is being built. A tab adds its components and connects them with `on`."""
 
-    def __init__(self, classifier: Classifier, config: ExplainConfig, desk: Desk):
-        self.classifier, self.config, self.desk = classifier, config, desk
+    def __init__(self, page: gr.Blocks, classifier: Classifier, config: ExplainConfig, desk: Desk):
+        self.page, self.classifier, self.config, self.desk = page, classifier, config, desk
         self.texts = Texts()
         self.state = gr.State(Session())
         self.redrawn: list[tuple[Callable[[Session], list[Any]], Sequence[Any]]] = []
@@ -67,20 +68,27 @@ class Shell:
             **{"api_name": False, **waiting, **options},
         )
 
-    def stop(
-        self, button: gr.Button, halt: Callable[[Session], None], events: Sequence[Any]
-    ) -> None:
-        """`button` ends what runs for a person by `halt(session)`.
+    def stop(self, button: gr.Button, halt: Callable[[Session], None]) -> None:
+        """`button` ends what runs for a person by `halt(session)`, and what waits in the queue."""
 
-        If nothing runs, those of `events` that wait leave the queue.
-        """
-
-        def end(session: Session) -> None:
+        async def end(request: gr.Request, session: Session) -> None:
+            self._leave_the_queue(request.session_hash)
             if session.stops:
                 halt(session)
-                raise gr.Error(visible=False, print_exception=False)  # nothing has to be cancelled
 
-        self.on(button.click, end, queued=False).success(None, cancels=list(events))
+        button.click(end, [self.state], api_name=False, queue=False, show_progress="hidden")
+
+    def _leave_the_queue(self, person: str | None) -> None:
+        """Answer the waiting requests of a person with no change. Gradio has no function for it."""
+        gradio_queue = self.page._queue
+        waiting = gradio_queue.event_queue_per_concurrency_id[QUEUE].queue
+        for event in [each for each in waiting if each.session_hash == person]:
+            waiting.remove(event)
+            gradio_queue.event_ids_to_events.pop(event._id, None)
+            unchanged = {"data": [gr.skip() for _ in event.fn.outputs]}
+            message = ProcessCompletedMessage(output=unchanged, success=True)
+            gradio_queue.send_message(event, message)
+        gradio_queue.broadcast_estimations(QUEUE)
 
     def redraw(self, function: Callable[[Session], list[Any]], outputs: Sequence[Any]) -> None:
         """Call `function(session)` when the language changes. It returns a value for each one."""

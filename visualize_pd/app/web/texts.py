@@ -127,6 +127,7 @@ GRADIO: tuple[tuple[str, Pair], ...] = (
     ("点击上传", ("click to choose one", "点击选择")),
     ("A picture", ("A picture", "图片")),
     ("More tabs", ("More tabs", "更多标签页")),
+    ("Loading", ("Loading", "加载中")),
     ("common.complete", ("complete", "完成")),
     ("File upload", ("Choose a file", "选择文件")),
     ("Upload file", ("Choose a file", "选择文件")),

@@ -124,7 +124,7 @@ class ExplainTab:
             self._options()
         self.download = show(
             gr.Button(elem_id="download"),
-            value=("Figure, raw map and config", "下载：图、原始数据和配置"),
+            value=("Download: figure, raw map, config", "下载：图、原始数据和配置"),
         )
         self.files = html_part("files", elem_classes="files")
 
@@ -161,17 +161,15 @@ class ExplainTab:
         answer = [*shown, self.files]
         around: dict[str, Any] = {"show_progress_on": [self.maps]}
         chosen = [self.upload, methods]
-        events = [
-            on(self.upload.change, self.choose, chosen, [self.upload, *answer], **around),
-            on(self.thumbnails.press, self.sample, [methods], answer, data=True, **around),
-            on(self.guesses.press, self.press, [methods], answer, data=True, **around),
-            on(self.search.input, self.any_class, [self.search, methods], answer, **around),
-            on(self.run.click, self.explain, [methods], answer, **around),
-            on(methods.input, self.explain, [methods], answer, **around),
-            on(self.maps.cover, self.cover, [self.side], shown, data=True),
-            on(self.download.click, self.prepare, [], [self.files], show_progress_on=[self.files]),
-        ]
-        self.shell.stop(self.stop, Session.stop, events)
+        on(self.upload.change, self.choose, chosen, [self.upload, *answer], **around)
+        on(self.thumbnails.press, self.sample, [methods], answer, data=True, **around)
+        on(self.guesses.press, self.press, [methods], answer, data=True, **around)
+        on(self.search.input, self.any_class, [self.search, methods], answer, **around)
+        on(self.run.click, self.explain, [methods], answer, **around)
+        on(methods.input, self.explain, [methods], answer, **around)
+        on(self.maps.cover, self.cover, [self.side], shown, data=True)
+        on(self.download.click, self.prepare, [], [self.files], show_progress_on=[self.files])
+        self.shell.stop(self.stop, Session.stop)
         on(self.uncover.click, self.show_all, [], shown, queued=False)
         for event in (self.opacity.input, self.colours.input):
             look = [self.opacity, self.colours]

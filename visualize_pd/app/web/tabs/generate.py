@@ -54,7 +54,7 @@ SHOW: Pair = ("Show channels", "显示通道")
 MORE: Pair = ("Next channels", "下一组通道")
 START: Pair = ("Generate", "生成")
 STOP: Pair = ("Stop, keep what is there", "停止并保留结果")
-FILES: Pair = ("Animation, picture, config and state", "下载：动画、图片、配置和状态")
+FILES: Pair = ("Download: animation, picture, config, state", "下载：动画、图片、配置和状态")
 EMPTY: Pair = (
     "Choose what to make, and press Generate. The image appears while it is made.",
     "选择要生成的内容，然后按“生成”。图像会在生成过程中逐步显示。",
@@ -146,15 +146,13 @@ class GenerateTab:
         on(self.objective.input, self.choose, [self.objective], fields, queued=False)
         large: dict[str, Any] = {"show_progress_on": [self.view]}
         small: dict[str, Any] = {"show_progress_on": [self.channels]}
-        events = [
-            on(self.start.click, self.make, asked, shown, **large),
-            on(self.channels.press, self.press, length, [self.channel, *shown], data=True, **large),
-            on(self.show.click, self.sheet, [self.layer], [self.channels], **small),
-            on(self.more.click, self.next_sheet, [self.layer], [self.channels], **small),
-            on(self.download.click, self.prepare, [], [self.files], show_progress_on=[self.files]),
-        ]
-        self.shell.stop(self.stop, self.halt, events)
-        self.shell.redraw(self.in_language, [self.objective, self.view, self.channels])
+        on(self.start.click, self.make, asked, shown, **large)
+        on(self.channels.press, self.press, length, [self.channel, *shown], data=True, **large)
+        on(self.show.click, self.sheet, [self.layer], [self.channels], **small)
+        on(self.more.click, self.next_sheet, [self.layer], [self.channels], **small)
+        on(self.download.click, self.prepare, [], [self.files], show_progress_on=[self.files])
+        self.shell.stop(self.stop, self.halt)
+        self.shell.redraw(self.in_language, [self.objective, self.view, self.channels, self.files])
 
     def memory(self, session: Session) -> Memory:
         """What this tab remembers of a person."""
@@ -276,7 +274,7 @@ class GenerateTab:
         run = self.memory(session).run
         if run is None or run.made is None:
             raise PageError(NO_IMAGE)
-        made, name = run.made, run.made.name
+        run.prepared, made, name = True, run.made, run.made.name
         command = command_of(name, resume=not made.complete)
         files = {
             f"{name}{SUFFIX}": (made.folder / f"{name}{SUFFIX}").read_bytes(),
@@ -292,7 +290,8 @@ class GenerateTab:
         language, run = session.language, self.memory(session).run
         choices = [(text(pair, language), name) for name, pair in OBJECTIVES.items()]
         shown = run_html(run, language) if run is not None else charts.hint(text(EMPTY, language))
-        return [gr.update(choices=choices), shown, self._cards(session)]
+        files = self.prepare(session) if run is not None and run.prepared else ""
+        return [gr.update(choices=choices), shown, self._cards(session), files]
 
 
 def _known(objective: str) -> str:

@@ -86,8 +86,8 @@ class MeasureTab:
                 self.stop = show(gr.Button(elem_id="measure_stop"), value=STOP)
             self.view = html_part("curves")
         around: dict[str, Any] = {"show_progress_on": [self.view]}
-        run = shell.on(self.run.click, self.measure, [self.steps], [self.view], **around)
-        shell.stop(self.stop, self.halt, [run])
+        shell.on(self.run.click, self.measure, [self.steps], [self.view], **around)
+        shell.stop(self.stop, self.halt)
         shell.redraw(self.in_language, [self.view])
 
     def measure(self, session: Session, steps: float) -> Iterator[str]:

@@ -24,7 +24,10 @@ AT_STEP: Pair = ("step", "步")
 
 @dataclass
 class Running:
-    """The run of one person: what it makes, how far it has come, and its folder."""
+    """The run of one person: what it makes, how far it has come, and its folder.
+
+    `prepared` tells that its files are on the page.
+    """
 
     values: dict[str, Any]
     what: Pair
@@ -32,6 +35,7 @@ class Running:
     stop: threading.Event = field(default_factory=threading.Event)
     at: Step | None = None
     made: Made | None = None
+    prepared: bool = False
 
 
 def run_html(run: Running, language: str) -> str:
