@@ -22,12 +22,12 @@ def served(monkeypatch):
 
 def test_arguments(served):
     assert app_command(ROOT / "configs/app.yaml", []) == 0
-    config, host, port, share = served[0]
+    config, host, port, share, _ = served[0]
     assert (host, port, share) == (None, None, False)  # then the page opens at 127.0.0.1
     assert config.model.name == "efficientnet_lite0" and config.compare == ["grad_cam"]
     words = ["--model", "resnet18", "--weights", "my: runs/#1.pdparams", "--host", "0.0.0.0"]
     assert app_command(ROOT / "configs/app.yaml", [*words, "--port", "81", "--share"]) == 0
-    config, *others = served[1]
+    config, *others, _ = served[1]
     assert (config.model.name, config.model.weights) == ("resnet18", "my: runs/#1.pdparams")
     assert others == ["0.0.0.0", 81, True] and config.model.fallback is None
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import atexit
 import logging
 import os
 import shutil
 import tempfile
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from ...core.config import as_dict
+from ...core.config import as_dict, build
 from ...core.errors import ConfigError
 from ...core.text import printable
+from ..config.reading import default_config, read_values
 from ..config.schema import ExplainConfig
 
 if TYPE_CHECKING:
@@ -37,6 +40,10 @@ def check_gradio() -> None:
     for name in {name for name in os.environ if name.startswith("GRADIO_")} - KEPT:
         del os.environ[name]
     os.environ.update(OURS)
+    if "GRADIO_TEMP_DIR" not in os.environ:  # a folder of its own for what visitors upload
+        folder = tempfile.mkdtemp(prefix="visualize_pd_app_")
+        atexit.register(shutil.rmtree, folder, ignore_errors=True)
+        os.environ["GRADIO_TEMP_DIR"] = folder  # Gradio reads it when it is imported
     try:
         import gradio
     except ImportError:
@@ -67,22 +74,35 @@ def make_app(config: ExplainConfig) -> gr.Blocks:
     return build_page(desk.run(Session(), load), config, desk)
 
 
+def show_app(height: int = 900, **keys: Any) -> None:
+    """Show the page in the cell of a notebook. It ends with the notebook.
+
+    `keys` are those of an explain config, such as `model` and `images`, and replace the values of
+    `configs/app.yaml`. `height` is in pixels. Raises a `VisualizeError`, as `visualize-pd app`.
+    """
+    values = {**read_values(default_config("app.yaml")), **keys}
+    launch(make_app(build(ExplainConfig, values)), inline=True, height=height)
+
+
 def serve(
-    config: ExplainConfig, host: str | None = None, port: int | None = None, share: bool = False
+    config: ExplainConfig,
+    host: str | None = None,
+    port: int | None = None,
+    share: bool = False,
+    say: Callable[[str], None] = print,
 ) -> None:
-    """Serve the page until somebody interrupts it. Files of visitors lie in a folder of its own."""
-    folder = tempfile.mkdtemp(prefix="visualize_pd_app_")
-    os.environ["GRADIO_TEMP_DIR"] = folder  # Gradio reads it when it is imported
-    try:
-        page = make_app(config)
-        launch(page, host, port, share)
-        page.block_thread()
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+    """Serve the page until somebody interrupts it. `say` gets its address."""
+    page = make_app(config)
+    say(f"The page is at {launch(page, host, port, share)} (Ctrl+C ends it)")
+    page.block_thread()
 
 
 def launch(
-    page: gr.Blocks, host: str | None = None, port: int | None = None, share: bool = False
+    page: gr.Blocks,
+    host: str | None = None,
+    port: int | None = None,
+    share: bool = False,
+    **options: Any,
 ) -> str:
     """Open the address of a page, and return it. Raises `ConfigError` for a port that is taken."""
     from starlette.middleware import Middleware
@@ -100,8 +120,7 @@ def launch(
             share=share,
             max_file_size=LARGEST_FILE,
             app_kwargs={"middleware": [Middleware(OnlyThePage)]},
-            **LAUNCH,
-            **LOOK,
+            **{**LAUNCH, **LOOK, **options},
         )
     except (OSError, OverflowError, ValueError) as error:
         raise ConfigError(f"the page cannot be opened: {printable(error)}") from error
@@ -109,9 +128,6 @@ def launch(
 
 
 LAUNCH: dict[str, Any] = {
-    "prevent_thread_lock": True,
-    "state_session_capacity": MOST_PEOPLE,
-    "show_error": False,
-    "ssr_mode": False,
-    "footer_links": [],
+    **{"inline": False, "quiet": True, "prevent_thread_lock": True, "footer_links": []},
+    **{"state_session_capacity": MOST_PEOPLE, "show_error": False, "ssr_mode": False},
 }

@@ -76,7 +76,8 @@ class Shell:
             if session.stops:
                 halt(session)
 
-        button.click(end, [self.state], api_name=False, queue=False, show_progress="hidden")
+        quiet: dict[str, Any] = {"api_name": False, "queue": False, "show_progress": "hidden"}
+        button.click(end, [self.state], **quiet)
 
     def _leave_the_queue(self, person: str | None) -> None:
         """Answer the waiting requests of a person with no change. Gradio has no function for it."""

@@ -92,7 +92,7 @@ class MeasureTab:
 
     def measure(self, session: Session, steps: float) -> Iterator[str]:
         """Draw the curves of the maps on the tab that explains."""
-        steps, picture = number(POINTS, steps, FEWEST_STEPS, MOST_STEPS), session.picture
+        points, picture = number(POINTS, steps, FEWEST_STEPS, MOST_STEPS), session.picture
         question: Question | None = session.of_tab.get(explain.NAME)
         answer = None if question is None else question.answer
         if picture is None or question is None or answer is None:
@@ -105,7 +105,7 @@ class MeasureTab:
         target = target_of(question, picture)
         run = Measuring([title for title, _ in maps], self.classifier.class_name(target))
         session.of_tab[NAME] = run
-        for drawn in live_curves(self.classifier, picture.images, maps, target, steps):
+        for drawn in live_curves(self.classifier, picture.images, maps, target, points):
             run.at = drawn
             yield curves_html(run, session.language)
             if run.stop.is_set():

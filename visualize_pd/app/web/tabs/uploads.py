@@ -33,7 +33,7 @@ def as_path(upload: gr.Image) -> gr.Image:
         return str(path)
 
     upload.preprocess = path_and_name  # type: ignore[assignment]
-    upload.async_move_resource_to_block_cache = where_it_is  # type: ignore[method-assign]
+    upload.async_move_resource_to_block_cache = where_it_is  # type: ignore[assignment, method-assign]
     return upload
 
 
