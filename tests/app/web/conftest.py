@@ -43,7 +43,7 @@ def one_browser(tmp_path_factory):
 @pytest.fixture(scope="module")
 def browser(one_browser):
     """The browser of all these tests, as if it was new."""
-    one_browser.set_window_size(1240, 1250)
+    one_browser.set_window_size(1240, 1480)
     for kind in ("browser", "performance"):
         one_browser.get_log(kind)
     yield one_browser

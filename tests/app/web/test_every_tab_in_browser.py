@@ -136,11 +136,14 @@ def resize(browser, size):
     browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
 
 
-@pytest.mark.parametrize("size", SIZES)
-@pytest.mark.parametrize("language", [0, 1], ids=["english", "chinese"])
-def test_no_fault_of_access(filled, axe, size, language):
+LOOKS = [("wide", 0), ("wide", 1), ("narrow", 0), ("narrow", 1), ("dark", 0)]
+
+
+@pytest.mark.parametrize(("look", "language"), LOOKS)
+def test_no_fault_of_access(filled, axe, look, language):
     speak(filled, language)
-    resize(filled, size)
+    resize(filled, "narrow" if look == "narrow" else "wide")
+    filled.execute_script(f"document.body.classList.toggle('dark', {str(look == 'dark').lower()})")
     filled.execute_script(axe)
     for number, names in enumerate(TABS):
         go(filled, number)

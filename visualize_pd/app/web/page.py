@@ -26,8 +26,11 @@ DARKER = {
     "body_text_color_subdued": "#475569",
     **dict.fromkeys(["block_label_text_color", "block_info_text_color"], "#475569"),
     **dict.fromkeys(["block_title_text_color", "input_placeholder_color"], "#475569"),
-    **dict.fromkeys(["color_accent", "button_primary_background_fill", "slider_color"], "#0f766e"),
-    "button_primary_background_fill_hover": "#115e59",
+    **dict.fromkeys(["color_accent", "slider_color"], "#0f766e"),
+    **dict.fromkeys([f"button_primary_background_fill{mode}" for mode in ("", "_dark")], "#0f766e"),
+    **dict.fromkeys(
+        [f"button_primary_background_fill_hover{mode}" for mode in ("", "_dark")], "#115e59"
+    ),
     "body_text_color_subdued_dark": "#cbd5e1",
     **dict.fromkeys(["block_label_text_color_dark", "block_info_text_color_dark"], "#cbd5e1"),
     **dict.fromkeys(["block_title_text_color_dark", "input_placeholder_color_dark"], "#cbd5e1"),
