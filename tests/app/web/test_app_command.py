@@ -1,5 +1,6 @@
 """`visualize-pd app`: its arguments, what it refuses, and what it does not import too early."""
 
+import runpy
 import subprocess
 import sys
 
@@ -78,3 +79,36 @@ def test_help_imports_no_more_than_it_needs(words, unwanted):
         f"assert not {unwanted} & {{*sys.modules}}, 'imported too early'\n"
     )
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, capture_output=True)
+
+
+@pytest.mark.parametrize(
+    ("variable", "words", "host"),
+    [
+        (None, [], None),
+        ("0.0.0.0", [], "0.0.0.0"),
+        ("0.0.0.0", ["--host", "127.0.0.1"], "127.0.0.1"),
+    ],
+)
+def test_app_py_listens_where_the_service_says(served, monkeypatch, variable, words, host):
+    monkeypatch.delenv("GRADIO_SERVER_NAME", raising=False)
+    if variable:
+        monkeypatch.setenv("GRADIO_SERVER_NAME", variable)
+    monkeypatch.setattr(sys, "argv", ["app.py", *words])
+    with pytest.raises(SystemExit):
+        runpy.run_path(str(ROOT / "app.py"), run_name="__main__")
+    assert served[0][1] == host
+    assert app_command(ROOT / "configs/app.yaml", []) == 0  # `visualize-pd app` does not read it
+    assert served[1][1] is None
+
+
+def test_address_is_said(monkeypatch):
+    said = []
+
+    class Page:
+        def block_thread(self):
+            said.append("waits")
+
+    monkeypatch.setattr(launch, "make_app", lambda _config: Page())
+    monkeypatch.setattr(launch, "launch", lambda _page, *given: f"http://x/{given}")
+    launch.serve(None, "h", 1, False, said.append)
+    assert said == ["The page is at http://x/('h', 1, False) (Ctrl+C ends it)", "waits"]
