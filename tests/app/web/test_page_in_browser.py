@@ -167,7 +167,7 @@ def take_screenshot(browser, path, tmp_path):
 
 
 def test_map_of_another_class_and_new_colours_come_soon(page, browser, monkeypatch):
-    """The best of several, because other programs of the machine may be at work."""
+    """At least once in several times, because other programs of the machine may be at work."""
     own, compute = [], explaining.maps_of
 
     def timed(*given):
@@ -181,10 +181,10 @@ def test_map_of_another_class_and_new_colours_come_soon(page, browser, monkeypat
     wait(lambda: texts(browser, "#samples button"))
     press(browser, "#samples button")
     wait(lambda: heading(browser))
-    whole = [browser.execute_async_script(CLICK, number) for number in (1, 2, 1, 2, 1)]
-    assert min(total - 1.3 * alone for total, alone in zip(whole, own[1:])) < 150
-    opacity = [browser.execute_async_script(OPACITY, value) for value in (0.1, 0.9, 0.2, 0.8)]
-    assert min(opacity) < 100
+    clicks = (browser.execute_async_script(CLICK, number) for number in (1, 2) * 6)
+    assert any(total < 1.3 * own[-1] + 150 for total in clicks)
+    changes = (browser.execute_async_script(OPACITY, value) for value in (0.1, 0.9) * 10)
+    assert any(total < 100 for total in changes)
 
 
 def test_a_hostile_file_is_a_sentence(page, browser, tmp_path):

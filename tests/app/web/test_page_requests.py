@@ -54,9 +54,8 @@ def assert_same_map(update, values):
 
 def test_picture_gives_guesses_and_the_map_of_each_class(visitor):
     data = png()
-    upload, guesses, maps, _ = visitor.bring("my cat.png", data)
+    guesses, maps, _ = visitor.bring("my cat.png", data)
     _, shares, values = expected(data, None)
-    assert upload is None  # the page forgets the file
     found = classes_of(guesses)
     assert list(found) == np.argsort(-shares).tolist()
     assert all(abs(found[index] / 100 - shares[index]) < 6e-4 for index in range(3))
@@ -206,7 +205,7 @@ def test_hostile_file_is_one_sentence_and_leaves_nothing(visitor, uploads, name)
     assert sentence and len(sentence) < 250 and "\n" not in sentence
     assert "Traceback" not in sentence and "<" not in sentence and str(uploads) not in sentence
     assert [path for path in uploads.rglob("*") if path.is_file()] == []
-    assert len(visitor.bring("good.png", png())[2]["props"]["values"]) == 1
+    assert len(visitor.bring("good.png", png())[1]["props"]["values"]) == 1
 
 
 def test_bomb_is_refused_before_its_pixels_are_read(visitor, time_limit):
@@ -232,7 +231,7 @@ def test_a_path_from_the_browser_is_refused(visitor, upload, monkeypatch):
     monkeypatch.setattr(load, lambda *given: used.append(given))
     monkeypatch.setattr(os, "remove", used.append)
     with pytest.raises(RuntimeError):
-        visitor.do("upload", "change", upload=upload)
+        visitor.do("upload", "input", upload=upload)
     assert used == []
 
 
@@ -292,7 +291,7 @@ def test_two_people_see_their_own_pictures(tiny_page, uploads):
     one, two = Visitor(*tiny_page), Visitor(*tiny_page, language="zh-CN,zh;q=0.9")
     first, second = png(1), png(2)
     one.bring("one.png", first)
-    _, _, maps, _ = two.bring("two.png", second)
+    _, maps, _ = two.bring("two.png", second)
     assert "为什么是" in maps["value"]
     assert_same_map(maps, expected(second, None)[2])
     _, maps, _ = one.do("guesses", "press", {"class": 1})
@@ -301,6 +300,17 @@ def test_two_people_see_their_own_pictures(tiny_page, uploads):
     with pytest.raises(RuntimeError, match="choose a picture first"):
         Visitor(*tiny_page).do("run", "click")
     assert [path for path in uploads.rglob("*") if path.is_file()] == []
+
+
+def test_two_people_bring_the_same_file_at_once(tiny_page, uploads):
+    """Gradio puts both uploads at the same place."""
+    one, two, data = Visitor(*tiny_page), Visitor(*tiny_page), png(7)
+    for person in (one, two):
+        person.do("upload", "input", upload=person.upload("same.png", data))
+        files = [path for path in uploads.rglob("*") if path.is_file()]
+        assert files == []  # it is read at once, while others may still compute
+    for person in (one, two):
+        assert_same_map(person.then("upload", "input")[1], expected(data, None)[2])
 
 
 def test_closed_page_stops_its_computation_and_forgets(tiny_page):

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import os
-from contextlib import suppress
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,7 @@ from ..texts import ENGLISH, PageError, Pair, text
 from . import explaining
 from .explaining import Question
 from .parts import pictures
-from .uploads import NO_FILE, as_path, find_samples, thumbnail
+from .uploads import as_path, find_samples, taken, thumbnail
 
 NAME = "explain"  # of the tab, in a session
 TAB: Pair = ("Explain", "解释")
@@ -160,8 +159,8 @@ class ExplainTab:
         shown = [self.guesses, self.maps]
         answer = [*shown, self.files]
         around: dict[str, Any] = {"show_progress_on": [self.maps]}
-        chosen = [self.upload, methods]
-        on(self.upload.change, self.choose, chosen, [self.upload, *answer], **around)
+        brought = on(self.upload.input, self.bring, [self.upload], [self.upload], queued=False)
+        on(brought.success, self.choose, [methods], answer, **around)
         on(self.thumbnails.press, self.sample, [methods], answer, data=True, **around)
         on(self.guesses.press, self.press, [methods], answer, data=True, **around)
         on(self.search.input, self.any_class, [self.search, methods], answer, **around)
@@ -189,18 +188,20 @@ class ExplainTab:
         }
         return Question(list(options), options, colormap=self.shell.config.colormap)
 
-    def choose(self, session: Session, upload: Any, methods: list[str]) -> list[Any]:
-        """A person has brought a picture. Its file is removed when it has been read."""
-        if upload is None:
-            return [gr.skip()] * 4
-        path, name = upload
-        if path is None:
-            raise PageError(NO_FILE)
-        try:
-            return [None, *self._look_at(session, Path(path), name, methods)]
-        finally:
-            with suppress(OSError):
-                os.remove(path)
+    def bring(self, session: Session, upload: Any) -> None:
+        """A person has brought a file. It is read and removed, before it waits in the queue."""
+        if upload is not None:  # None comes when a person changes from the camera to files
+            session.brought = taken(*upload)
+
+    def choose(self, session: Session, methods: list[str]) -> list[Any]:
+        """Open the file that a person has brought."""
+        if session.brought is None:
+            return [gr.skip()] * 3
+        (name, data), session.brought = session.brought, None
+        with tempfile.TemporaryDirectory(prefix="visualize_pd_") as folder:
+            path = Path(folder) / explaining.safe_name(name)
+            path.write_bytes(data)
+            return self._look_at(session, path, name, methods)
 
     def sample(self, session: Session, data: dict, methods: list[str]) -> list[Any]:
         """A person has chosen one of the samples, by its number."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +13,7 @@ from PIL import Image
 
 from ....core.errors import ImageError
 from ....core.images import find_images, load_image
-from ..texts import Pair
+from ..texts import PageError, Pair
 
 NO_FILE: Pair = ("no file was uploaded; choose a picture", "没有上传文件，请选择一张图片")
 MOST_SAMPLES = 12
@@ -35,6 +37,20 @@ def as_path(upload: gr.Image) -> gr.Image:
     upload.preprocess = path_and_name  # type: ignore[assignment]
     upload.async_move_resource_to_block_cache = where_it_is  # type: ignore[assignment, method-assign]
     return upload
+
+
+def taken(path: str | None, name: str) -> tuple[str, bytes]:
+    """The name and the bytes of an uploaded file, which is removed. Raises a `VisualizeError`."""
+    if path is None:
+        raise PageError(NO_FILE)
+    try:
+        return name, Path(path).read_bytes()
+    except OSError as error:
+        raise ImageError(f"cannot read {name}: {error.strerror or error}") from error
+    finally:
+        with suppress(OSError):
+            os.remove(path)
+            os.rmdir(Path(path).parent)  # Gradio names it after the content
 
 
 def find_samples(images: str | list[str]) -> list[Path]:
