@@ -26,7 +26,6 @@ FAULT = (
     "Something went wrong here; the log of the server tells more.",
     "服务器出错了，详情见服务器的日志。",
 )
-ERROR = ("Error", "错误")
 
 
 class Shell:
@@ -150,15 +149,14 @@ def html_part(elem_id: str, script: str | None = None, **options: Any) -> gr.HTM
 @contextmanager
 def told(session: Session) -> Iterator[None]:
     """Show an error in the block as one sentence. What no person can cause goes to the log."""
-    title = text(ERROR, session.language)
     try:
         yield
     except gr.Error:
         raise
     except VisualizeError as error:
         sentence = html.escape(printable(sentence_of(error, session.language)))
-        raise gr.Error(sentence, title=title, print_exception=False) from None
+        raise gr.Error(sentence, print_exception=False) from None
     except Exception:
         logger.exception("an error on the page")
         sentence = text(FAULT, session.language)
-        raise gr.Error(sentence, title=title, print_exception=False) from None
+        raise gr.Error(sentence, print_exception=False) from None

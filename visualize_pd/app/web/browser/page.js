@@ -4,13 +4,13 @@
   const parts = ['aria-label', 'title', 'placeholder'];
   const skipped = '.html-container, .prose, [role=option], script, style';
   const inLanguage = (value) => {
-    const text = value.trimStart();
-    for (const [written, pair] of texts) {
-      const found = [written, ...pair].find((each) => text.startsWith(each));
-      const wanted = pair[document.documentElement.lang === 'zh' ? 1 : 0];
-      if (found) return value.replace(found, wanted);
-    }
-    return value;
+    const begins = (each) => value.trimStart().startsWith(each);
+    const entry = texts.find(([written]) => begins(written))
+      || texts.find(([, pair]) => pair.some(begins));
+    if (!entry) return value;
+    const [written, pair] = entry;
+    const wanted = pair[document.documentElement.lang === 'zh' ? 1 : 0];
+    return value.replace([written, ...pair].find(begins), wanted);
   };
   const translate = (node) => {
     if (node.nodeType === Node.TEXT_NODE) {
