@@ -1,5 +1,6 @@
 """The page in a browser: python app.py"""
 
+import os
 import sys
 from pathlib import Path
 
@@ -11,4 +12,6 @@ if __name__ == "__main__":
         sys.exit(2)
     except KeyboardInterrupt:
         sys.exit(130)
-    sys.exit(app_command(Path(__file__).parent / "configs" / "app.yaml"))
+    host = os.environ.get("GRADIO_SERVER_NAME")  # a service that runs the app may set it
+    given = ["--host", host] if host else []
+    sys.exit(app_command(Path(__file__).parent / "configs" / "app.yaml", [*given, *sys.argv[1:]]))

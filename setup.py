@@ -15,7 +15,7 @@ setup(
     package_dir={"visualize_pd.configs": "configs"},
     package_data={
         "visualize_pd.app.report": ["page.html"],
-        "visualize_pd.app.web": ["page.css"],
+        "visualize_pd.app.web": ["browser/page.css", "browser/page.js"],
         "visualize_pd.configs": ["*.yaml"],
         "visualize_pd.models": ["imagenet_classes.txt"],
     },
@@ -42,7 +42,7 @@ setup(
         "concepts": ["scikit-learn>=1.0", "scipy>=1.7"],
         "tif": ["tifffile"],
         # Gradio 6 needs Python 3.10.
-        "app": ["gradio>=6; python_version >= '3.10'"],
+        "app": ["gradio>=6,<7; python_version >= '3.10'"],
         "segments": ["scikit-image>=0.19"],
         "onnx": ["onnx>=1.14"],
         # What PaddleClas needs; itself it pins an old NumPy: pip install --no-deps paddleclas
@@ -66,7 +66,7 @@ setup(
             "scipy",
             "six",
             "selenium>=4.10",
-            "gradio>=6; python_version >= '3.10'",
+            "gradio>=6,<7; python_version >= '3.10'",
             "nbclient>=0.8",
             "nbformat>=5",
             "ipykernel>=6",

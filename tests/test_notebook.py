@@ -3,7 +3,9 @@
 import base64
 import io
 import os
+import re
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import nbformat
@@ -70,6 +72,14 @@ def test_the_animation_is_shown_inline(run):
     (animation,) = shown(cell_with("class_130.gif", cells), "image/gif")
     path = output / "method_2/class_130/class_130.gif"
     assert animation.n_frames == Image.open(path).n_frames > 1
+
+
+@pytest.mark.skipif(find_spec("gradio") is None, reason="needs Gradio")
+def test_the_page_is_shown_inline(run):
+    cells, _ = run
+    outputs = cell_with("show_app", cells).outputs
+    (frame,) = [out.data["text/html"] for out in outputs if "text/html" in out.get("data", {})]
+    assert re.search(r'<iframe src="http://127\.0\.0\.1:\d+/" width="100%" height="900"', frame)
 
 
 def test_every_step_is_told_in_both_languages():

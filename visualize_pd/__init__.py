@@ -6,6 +6,7 @@ from .core import runtime  # first of all: it sets up Paddle
 from .app import drawing as render
 from .app.drawing import overlay
 from .app.explain.explain_image import explain_image
+from .app.web.launch import show_app
 from .attribution.cam.ablation_cam import ablation_cam
 from .attribution.cam.eigen_cam import eigen_cam, eigen_grad_cam
 from .attribution.cam.grad_cam import (
@@ -133,6 +134,7 @@ __all__ = [
     "scores",
     "select_output",
     "set_activation",
+    "show_app",
     "smooth_grad",
     "sobol",
     "to_pixels",

@@ -52,13 +52,19 @@ class Visitor:
         """
         number, function = self.function(elem_id, event)
         self.values.update(values)
-        inputs = [
-            self.values.get(each.elem_id, getattr(each, "value", None)) for each in function.inputs
+        return self.send(number, self.inputs_of(function), data, wait, headers)
+
+    def inputs_of(self, function):
+        """The values that a browser would send."""
+        return [
+            None
+            if each.get_block_name() == "state"
+            else self.values.get(each.elem_id, getattr(each, "value", None))
+            for each in function.inputs
         ]
-        inputs = [
-            None if each.get_block_name() == "state" else value
-            for each, value in zip(function.inputs, inputs)
-        ]
+
+    def send(self, number, inputs, data=None, wait=True, headers=()):
+        """As `do`, for a function of the page by its number, with all of its inputs."""
         body = {
             **{"data": inputs, "fn_index": number, "session_hash": self.name},
             **{"event_data": data, "trigger_id": None},
@@ -94,8 +100,15 @@ class Visitor:
         return {"path": path, "orig_name": name, "meta": {"_type": "gradio.FileData"}}
 
     def bring(self, name, data, **values):
-        """Bring a picture to the page."""
-        return self.do("upload", "change", upload=self.upload(name, data), **values)
+        """Bring a picture to the page, which first takes the file, and then opens it."""
+        self.do("upload", "input", upload=self.upload(name, data), **values)
+        return self.then("upload", "input")
+
+    def then(self, elem_id, event):
+        """Send the event that follows another one."""
+        before, _ = self.function(elem_id, event)
+        number = next(n for n, f in self.page.fns.items() if f.trigger_after == before)
+        return self.send(number, self.inputs_of(self.page.fns[number]))
 
     @contextlib.contextmanager
     def present(self):

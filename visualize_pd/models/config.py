@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import PurePath
 from typing import ClassVar, Optional, Union
 
 from ..core.config import key
@@ -70,3 +71,14 @@ class ModelConfig:
         "a file of class names, one on each line, synonyms separated by commas; by default "
         "ImageNet's names for 1000 classes",
     )
+
+    def beside(self) -> ModelConfig:
+        """The same keys for a folder that holds the files: their names alone in place of paths."""
+        weights, labels = PurePath(self.weights).name, self.labels
+        return replace(self, weights=weights, labels=labels and PurePath(labels).name)
+
+    @property
+    def files(self) -> list[str]:
+        """The files that the keys name: weights and class names, if they are the user's own."""
+        weights = None if self.weights in ("auto", "random") else self.weights
+        return [file for file in (weights, self.labels) if file]

@@ -7,6 +7,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
+from browser import chromium
 from page_visitor import Visitor, opened
 
 if importlib.util.find_spec("gradio") is None:
@@ -31,6 +32,23 @@ def tiny_page():
     page, address = opened(ExplainConfig(images=[], compare=["grad_cam"], model=model))
     yield page, address
     page.close()
+
+
+@pytest.fixture(scope="session")
+def one_browser(tmp_path_factory):
+    with chromium(tmp_path_factory.mktemp("browser")) as browser:
+        yield browser
+
+
+@pytest.fixture(scope="module")
+def browser(one_browser):
+    """The browser of all these tests, as if it was new."""
+    one_browser.set_window_size(1240, 1480)
+    for kind in ("browser", "performance"):
+        one_browser.get_log(kind)
+    yield one_browser
+    one_browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+    one_browser.get("about:blank")
 
 
 @pytest.fixture

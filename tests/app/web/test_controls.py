@@ -6,9 +6,9 @@ import pytest
 
 import visualize_pd as vp
 from visualize_pd.app.web.controls import NOT_SHOWN, chosen_options, controls_of, facts_of
+from visualize_pd.app.web.texts import PageError
 from visualize_pd.attribution.configured import configure_method
 from visualize_pd.core.checks import options_of
-from visualize_pd.core.errors import ConfigError
 
 LAYERS = ["0", "2"]
 BAD = ["/etc/passwd", "os:system", "!!python/object:os.system", {"name": "x"}, [1], -1e9, 1e12]
@@ -41,7 +41,7 @@ def test_what_a_control_offers_is_what_a_config_takes(name):
 @pytest.mark.parametrize("value", BAD, ids=lambda value: type(value).__name__)
 def test_what_no_control_offers_is_refused(name, value):
     for control in controls_of(name, LAYERS):
-        with pytest.raises(ConfigError):
+        with pytest.raises(PageError):
             chosen_options(name, {control.name: value}, LAYERS)
 
 
@@ -52,7 +52,7 @@ def test_unknown_options_are_left_out():
 def test_numbers_of_javascript_become_whole():
     assert chosen_options("rise", {"masks": 64.0}, LAYERS) == {"masks": 64}
     assert type(chosen_options("rise", {"masks": 64.0}, LAYERS)["masks"]) is int
-    with pytest.raises(ConfigError, match=r"masks cannot be 64\.5; choose 0 to 40000"):
+    with pytest.raises(PageError, match=r"masks must be a whole number from 0 to 40000"):
         chosen_options("rise", {"masks": 64.5}, LAYERS)
 
 

@@ -6,13 +6,6 @@ import time
 import zipfile
 
 import pytest
-from browser import chromium
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory):
-    with chromium(tmp_path_factory.mktemp("browser")) as browser:
-        yield browser
 
 
 @pytest.fixture

@@ -19,8 +19,8 @@ from visualize_pd.app.web.live.channels import (
     listing_of,
 )
 from visualize_pd.app.web.live.curves import live_curves
-from visualize_pd.app.web.tabs.charts import Line, chart
 from visualize_pd.app.web.tabs.network import layers_html
+from visualize_pd.app.web.tabs.parts.charts import Line, chart
 from visualize_pd.core.errors import ConfigError
 from visualize_pd.evaluate import deletion, insertion
 
@@ -86,7 +86,7 @@ def test_table_of_layers_cannot_hold_code_of_a_page(colours):
     shown = layers_html(layers, 1, "en")
     assert "<script>" not in shown and "<i>" not in shown
     assert re.findall(r'aria-pressed="(\w+)"', shown) == ["false", "true"]
-    assert "1×3×24×24" in shown and "padding-left:14px" in shown
+    assert ">3×24×24<" in shown and "padding-left:20px" in shown
 
 
 def test_curves_grow_to_those_of_the_measures():

@@ -4,18 +4,23 @@ import base64
 import io
 import os
 import re
+import shutil
 import time
 import zipfile
 
 import numpy as np
+import paddle
 import pytest
 import yaml
-from page_visitor import Visitor, png
+from app_helpers import contents
+from page_visitor import Visitor, opened, png
 from PIL import Image
 
 import visualize_pd as vp
-from visualize_pd.app.commands.scripts import explain_command
+from visualize_pd.app.commands.scripts import explain_command, generate_command
+from visualize_pd.app.config.schema import ExplainConfig
 from visualize_pd.core.errors import ImageError
+from visualize_pd.models.config import ModelConfig
 
 
 def classes_of(html):
@@ -49,9 +54,8 @@ def assert_same_map(update, values):
 
 def test_picture_gives_guesses_and_the_map_of_each_class(visitor):
     data = png()
-    upload, guesses, maps, _ = visitor.bring("my cat.png", data)
+    guesses, maps, _ = visitor.bring("my cat.png", data)
     _, shares, values = expected(data, None)
-    assert upload is None  # the page forgets the file
     found = classes_of(guesses)
     assert list(found) == np.argsort(-shares).tolist()
     assert all(abs(found[index] / 100 - shares[index]) < 6e-4 for index in range(3))
@@ -140,6 +144,47 @@ def test_download_repeats_byte_for_byte(visitor, tests_folder, tmp_path):
             assert (folder / "images/method_1" / name).read_bytes() == files[name]
 
 
+def test_download_holds_no_path_of_the_server_and_repeats_beside_its_files(
+    tests_folder, tmp_path, monkeypatch
+):
+    """The weights and the class names lie elsewhere on the server than at the person's place."""
+    server, home = tmp_path / "secret_server", tmp_path / "home"
+    server.mkdir()
+    network = vp.load_model("tiny:small_net", image_size=32).network
+    paddle.save(network.state_dict(), str(server / "best.pdparams"))
+    (server / "names.txt").write_text("cat\ndog\nfox\n")
+    files = {"weights": str(server / "best.pdparams"), "labels": str(server / "names.txt")}
+    model = ModelConfig(name="tiny:small_net", image_size=32, **files)
+    page, address = opened(ExplainConfig(images=[], compare=["grad_cam"], model=model))
+    visitor = Visitor(page, address)
+    visitor.bring("a.png", png())
+    visitor.do("make", "click", make_class=1, steps=2)
+    shown = [visitor.do("download", "click")[0], visitor.do("make_files", "click")[0]]
+    page.close()
+    for html in shown:
+        assert "secret_server" not in html
+        for name, data in re.findall(r'download="([^"]+)" href="data:[^,]*,([^"]+)"', html):
+            data = base64.b64decode(data)
+            if name.endswith(".zip"):
+                with zipfile.ZipFile(io.BytesIO(data)) as archive:
+                    archive.extractall(home)
+                data = b"".join(each.read_bytes() for each in home.rglob("*") if each.is_file())
+            assert b"secret_server" not in data, name
+    for command, config, folder in (
+        (explain_command, "explain.yaml", home),
+        (generate_command, "class_1.yaml", home / "class_1"),
+    ):
+        shutil.copy(server / "best.pdparams", folder)
+        shutil.copy(server / "names.txt", folder)
+        assert "best.pdparams" in (folder / config).read_text().split("model:")[0]
+        before = contents(folder / "images")
+        shutil.rmtree(folder / "images")
+        monkeypatch.chdir(folder)
+        assert command(folder / config, []) == 0
+        again = contents(folder / "images")
+        assert before and all(again[name] == data for name, data in before.items())
+
+
 HOSTILE = {
     "text.png": b"no picture",
     "empty.jpg": b"",
@@ -160,7 +205,7 @@ def test_hostile_file_is_one_sentence_and_leaves_nothing(visitor, uploads, name)
     assert sentence and len(sentence) < 250 and "\n" not in sentence
     assert "Traceback" not in sentence and "<" not in sentence and str(uploads) not in sentence
     assert [path for path in uploads.rglob("*") if path.is_file()] == []
-    assert len(visitor.bring("good.png", png())[2]["props"]["values"]) == 1
+    assert len(visitor.bring("good.png", png())[1]["props"]["values"]) == 1
 
 
 def test_bomb_is_refused_before_its_pixels_are_read(visitor, time_limit):
@@ -186,7 +231,7 @@ def test_a_path_from_the_browser_is_refused(visitor, upload, monkeypatch):
     monkeypatch.setattr(load, lambda *given: used.append(given))
     monkeypatch.setattr(os, "remove", used.append)
     with pytest.raises(RuntimeError):
-        visitor.do("upload", "change", upload=upload)
+        visitor.do("upload", "input", upload=upload)
     assert used == []
 
 
@@ -246,7 +291,7 @@ def test_two_people_see_their_own_pictures(tiny_page, uploads):
     one, two = Visitor(*tiny_page), Visitor(*tiny_page, language="zh-CN,zh;q=0.9")
     first, second = png(1), png(2)
     one.bring("one.png", first)
-    _, _, maps, _ = two.bring("two.png", second)
+    _, maps, _ = two.bring("two.png", second)
     assert "为什么是" in maps["value"]
     assert_same_map(maps, expected(second, None)[2])
     _, maps, _ = one.do("guesses", "press", {"class": 1})
@@ -255,6 +300,17 @@ def test_two_people_see_their_own_pictures(tiny_page, uploads):
     with pytest.raises(RuntimeError, match="choose a picture first"):
         Visitor(*tiny_page).do("run", "click")
     assert [path for path in uploads.rglob("*") if path.is_file()] == []
+
+
+def test_two_people_bring_the_same_file_at_once(tiny_page, uploads):
+    """Gradio puts both uploads at the same place."""
+    one, two, data = Visitor(*tiny_page), Visitor(*tiny_page), png(7)
+    for person in (one, two):
+        person.do("upload", "input", upload=person.upload("same.png", data))
+        files = [path for path in uploads.rglob("*") if path.is_file()]
+        assert files == []  # it is read at once, while others may still compute
+    for person in (one, two):
+        assert_same_map(person.then("upload", "input")[1], expected(data, None)[2])
 
 
 def test_closed_page_stops_its_computation_and_forgets(tiny_page):

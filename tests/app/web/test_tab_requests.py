@@ -111,7 +111,7 @@ def test_channel_is_chosen_on_a_sheet(visitor):
     number, view, _ = visitor.do("channels", "press", {"channel": 5}, make_layer="2", steps=3)
     assert number == 5 and captions(view)[0] == "channel 5 of layer 2: all 3 steps"
     for wrong in (8, -1, "x", None):
-        with pytest.raises(RuntimeError, match="channel"):
+        with pytest.raises(RuntimeError, match="Channel must be a whole number from 0 to 7"):
             visitor.do("channels", "press", {"channel": wrong})
 
 
@@ -204,7 +204,7 @@ def test_two_people_do_not_see_each_other(tiny_page, visitor):
     other = Visitor(*tiny_page, language="zh-CN")
     view, _ = make(visitor, make_class=2, steps=2)
     assert "all 2 steps" in view
-    with pytest.raises(RuntimeError, match="generate an image first"):
+    with pytest.raises(RuntimeError, match="请先生成一张图像"):
         other.do("make_files", "click")
     view, _ = make(other, make_class=0, steps=2)
     assert "共 2 步，已完成" in view

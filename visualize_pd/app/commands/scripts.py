@@ -92,7 +92,7 @@ def app_command(
     def run(config: ExplainConfig, options: argparse.Namespace) -> int:
         from ..web.launch import serve
 
-        serve(config, options.host, options.port, options.share)
+        serve(config, options.host, options.port, options.share, say)
         return DONE
 
     description = "Open a page in the browser: drop a picture, click a class, see why."

@@ -16,11 +16,12 @@ from ...attribution.gradient.smooth_grad import GRADIENT_METHODS
 from ...attribution.methods import METHODS
 from ...attribution.reduction import CHANNELS, SIGNS
 from ...core.checks import options_of
-from ...core.errors import ConfigError, ModelError
+from ...core.errors import ModelError
 from ...models.classifier import Classifier, network_errors
 from ...network.gradients import record_forward
 from ...network.layers.tokens import Layouts
 from ...network.scores import SCORES
+from .texts import PageError, Pair
 
 # The words that an option can have. Files and functions are for configs, not for the page.
 WORDS: dict[str, Sequence[str]] = {
@@ -36,7 +37,22 @@ ZOOMS = (0.5, 0.75, 1.25, 1.5, 2.0)
 MOST = 20  # times the default of a number, so that nobody holds the device for hours
 FREE = 10_000  # the limit of a number without a default
 LARGEST_SEED = 1_000_000
+OUTSIDE: Pair = ("{} must be {} from {:g} to {:g}", "{}必须是{}，在 {:g} 到 {:g} 之间")
+WHOLE: Pair = ("a whole number", "整数")
+NUMBER: Pair = ("a number", "数")
+NOT_LISTED: Pair = ("{} cannot be {!r}; choose from the list", "{} 不能是 {!r}；请从列表中选择")
 NOT_SHOWN = ("return_gap", "attention_layer", "batch_size")
+
+
+def number(name: Pair, value: Any, low: float, high: float, whole: bool = True) -> Any:
+    """The number that a person has entered, as an int if it is `whole`.
+
+    Raises `PageError` if there is none, and if it is out of its limits.
+    """
+    fits = type(value) in (int, float) and low <= value <= high  # not so for NaN
+    if not fits or (whole and value != int(value)):
+        raise PageError(OUTSIDE, name, WHOLE if whole else NUMBER, low, high)
+    return int(value) if whole else float(value)
 
 
 class Control(NamedTuple):
@@ -54,7 +70,7 @@ class Control(NamedTuple):
     high: float = math.inf
 
     def checked(self, value: Any) -> Any:
-        """The value as a config has it. Raises `ConfigError` for one that cannot be chosen."""
+        """The value as a config has it. Raises `PageError` for one that cannot be chosen."""
         if self.kind == "several" and isinstance(value, (list, tuple, type(None))):
             if all(each in self.choices for each in value or []):
                 return list(value) if value else self.default
@@ -62,12 +78,10 @@ class Control(NamedTuple):
             return None
         elif value in (self.choices if self.kind == "choice" else ()) or self._is_switched(value):
             return value
-        elif self.kind in ("whole", "number") and type(value) in (int, float):
-            fits = self.low <= value <= self.high  # not so for a value that is not a number
-            if fits and (self.kind == "number" or value == int(value)):
-                return int(value) if self.kind == "whole" else float(value)
-        limits = f"{self.low:g} to {self.high:g}" if self.kind in ("whole", "number") else ""
-        raise ConfigError(f"{self.name} cannot be {value!r}; choose {limits or 'from the list'}")
+        elif self.kind in ("whole", "number"):
+            name = self.name, f"{self.name} "
+            return number(name, value, self.low, self.high, whole=self.kind == "whole")
+        raise PageError(NOT_LISTED, self.name, value)
 
     def _is_switched(self, value: Any) -> bool:
         return self.kind == "switch" and isinstance(value, bool)
@@ -127,7 +141,7 @@ def _control(
 def chosen_options(method: str, values: Mapping[str, Any], layers: Sequence[str]) -> dict[str, Any]:
     """The options of a method that differ from their defaults, as a config has them.
 
-    Raises `ConfigError` for values that the controls do not offer.
+    Raises `PageError` for values that the controls do not offer.
     """
     known = {control.name: control for control in controls_of(method, layers)}
     checked = {name: known[name].checked(value) for name, value in values.items() if name in known}

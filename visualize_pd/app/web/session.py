@@ -51,6 +51,7 @@ class Session:
 
     def forget(self) -> None:
         """Forget the picture and everything that was made of it."""
+        self.brought: tuple[str, bytes] | None = None  # a file that waits: its name, its bytes
         self.picture: Picture | None = None
         self.of_tab: dict[str, Any] = {}
 

@@ -11,13 +11,14 @@ from typing import Any
 from weakref import WeakValueDictionary
 
 import gradio as gr
+from gradio.server_messages import ProcessCompletedMessage
 
 from ...core.errors import VisualizeError
 from ...core.text import printable
 from ...models.classifier import Classifier
 from ..config.schema import ExplainConfig
 from .session import Desk, Session
-from .texts import Texts, text
+from .texts import Texts, sentence_of, text
 
 logger = logging.getLogger("visualize_pd")
 QUEUE = "computing"  # the name of the queue in which people wait
@@ -25,14 +26,13 @@ FAULT = (
     "Something went wrong here; the log of the server tells more.",
     "服务器出错了，详情见服务器的日志。",
 )
-ERROR = ("Error", "错误")
 
 
 class Shell:
     """The page that is being built. A tab adds its components and connects them with `on`."""
 
-    def __init__(self, classifier: Classifier, config: ExplainConfig, desk: Desk):
-        self.classifier, self.config, self.desk = classifier, config, desk
+    def __init__(self, page: gr.Blocks, classifier: Classifier, config: ExplainConfig, desk: Desk):
+        self.page, self.classifier, self.config, self.desk = page, classifier, config, desk
         self.texts = Texts()
         self.state = gr.State(Session())
         self.redrawn: list[tuple[Callable[[Session], list[Any]], Sequence[Any]]] = []
@@ -66,6 +66,29 @@ class Shell:
             list(outputs),
             **{"api_name": False, **waiting, **options},
         )
+
+    def stop(self, button: gr.Button, halt: Callable[[Session], None]) -> None:
+        """`button` ends what runs for a person by `halt(session)`, and what waits in the queue."""
+
+        async def end(request: gr.Request, session: Session) -> None:
+            self._leave_the_queue(request.session_hash)
+            if session.stops:
+                halt(session)
+
+        quiet: dict[str, Any] = {"api_name": False, "queue": False, "show_progress": "hidden"}
+        button.click(end, [self.state], **quiet)
+
+    def _leave_the_queue(self, person: str | None) -> None:
+        """Answer the waiting requests of a person with no change. Gradio has no function for it."""
+        gradio_queue = self.page._queue
+        waiting = gradio_queue.event_queue_per_concurrency_id[QUEUE].queue
+        for event in [each for each in waiting if each.session_hash == person]:
+            waiting.remove(event)
+            gradio_queue.event_ids_to_events.pop(event._id, None)
+            unchanged = {"data": [gr.skip() for _ in event.fn.outputs]}
+            message = ProcessCompletedMessage(output=unchanged, success=True)
+            gradio_queue.send_message(event, message)
+        gradio_queue.broadcast_estimations(QUEUE)
 
     def redraw(self, function: Callable[[Session], list[Any]], outputs: Sequence[Any]) -> None:
         """Call `function(session)` when the language changes. It returns a value for each one."""
@@ -118,18 +141,22 @@ class Shell:
             session.forget()
 
 
+def html_part(elem_id: str, script: str | None = None, **options: Any) -> gr.HTML:
+    """A part of the page whose HTML is written by the app. `script` runs in the browser."""
+    return gr.HTML("", js_on_load=script, elem_id=elem_id, **options)
+
+
 @contextmanager
 def told(session: Session) -> Iterator[None]:
     """Show an error in the block as one sentence. What no person can cause goes to the log."""
-    title = text(ERROR, session.language)
     try:
         yield
     except gr.Error:
         raise
     except VisualizeError as error:
-        sentence = html.escape(printable(error))
-        raise gr.Error(sentence, title=title, print_exception=False) from None
+        sentence = html.escape(printable(sentence_of(error, session.language)))
+        raise gr.Error(sentence, print_exception=False) from None
     except Exception:
         logger.exception("an error on the page")
         sentence = text(FAULT, session.language)
-        raise gr.Error(sentence, title=title, print_exception=False) from None
+        raise gr.Error(sentence, print_exception=False) from None

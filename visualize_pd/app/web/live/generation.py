@@ -23,6 +23,7 @@ from ....core.files import alone_in
 from ....core.images import load_image
 from ....core.stopping import check_stop
 from ....models.classifier import Classifier, network_errors
+from ....models.config import ModelConfig
 from ....synthesis.builder import check_maker, configured_size
 from ... import drawing
 from ...config.reading import default_config, read_values
@@ -83,7 +84,7 @@ def run_values(objective: str, app: ExplainConfig, **choices: Any) -> dict[str, 
 
     Raises `ConfigError` for more than `MOST_STEPS` steps.
     """
-    values = {**recipe(objective), **choices, "model": _changed_keys(app.model)}
+    values = {**recipe(objective), **choices, "model": _changed_keys(app.model.beside())}
     values.update({key: value for key, value in _changed_keys(app).items() if key in RUN_KEYS})
     config: GenerateConfig = build(GenerateConfig, values)
     check_count("iterations", config.iterations, 1, MOST_STEPS)
@@ -164,7 +165,9 @@ def put_picture(folder: Path, data: bytes, name: str, objective: str) -> str:
 def as_yaml(values: dict[str, Any], command: str) -> str:
     """A config as a YAML file, which opens with the command that runs it."""
     text = yaml.safe_dump(values, sort_keys=False, allow_unicode=True, width=96)
-    return f"# {command}\n{text}"
+    files = build(ModelConfig, values["model"]).files
+    needs = f"# It needs {' and '.join(files)} beside this file.\n" if files else ""
+    return f"# {command}\n{needs}{text}"
 
 
 def command_of(name: str, resume: bool = False) -> str:

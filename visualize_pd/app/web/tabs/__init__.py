@@ -1,1 +1,1 @@
-"""The tabs of the page. Each of them is a function that adds its components to the page."""
+"""The tabs of the page. Each of them adds its components to the page."""

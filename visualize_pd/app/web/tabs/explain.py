@@ -2,27 +2,34 @@
 
 from __future__ import annotations
 
-import os
-from contextlib import suppress
+import tempfile
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
-from PIL import Image
 
 from ....attribution.methods import METHODS, TITLES
-from ....core.errors import ConfigError, ImageError, TargetError
-from ....core.images import find_images, load_image
 from ...drawing import COLORMAPS
-from ..controls import controls_of, facts_of
+from ..controls import controls_of, facts_of, number
 from ..session import Picture, Session
-from ..shell import Shell
-from . import explaining, pictures
+from ..shell import Shell, html_part
+from ..texts import ENGLISH, PageError, Pair, text
+from . import explaining
 from .explaining import Question
+from .parts import pictures
+from .uploads import as_path, find_samples, taken, thumbnail
 
 NAME = "explain"  # of the tab, in a session
-MOST_SAMPLES = 12
-NO_PICTURE = "choose a picture first"
+TAB: Pair = ("Explain", "解释")
+NO_PICTURE: Pair = ("choose a picture first", "请先选择一张图片")
+NO_SAMPLE: Pair = ("there is no such sample; choose another one", "没有这个示例，请选择另一个")
+NO_CLASS: Pair = ("there is no such class; choose another one", "没有这个类别，请选择另一个")
+NO_COLOURS: Pair = ("there are no such colours; choose others", "没有这种颜色，请选择其他颜色")
+OPACITY: Pair = ("Opacity", "不透明度")
+SIDE: Pair = ("Square size", "方块大小")
+SIDES = 0.05, 0.5  # of a covered square, as shares of the image
+AUTO: Pair = ("automatic", "自动")
+NO_PLACE: Pair = ("click on a place in the picture", "请点击图片中的一个位置")
 
 
 class ExplainTab:
@@ -35,9 +42,12 @@ class ExplainTab:
         methods = shell.config.compare or [shell.config.method]
         self.start = [each if isinstance(each, dict) else {"name": each} for each in methods]
         explaining.methods_of(self._first_question(), self.layers)  # refused before the page opens
-        self.samples = _samples(shell.config.images)
-        self.small = [_thumbnail(path) for path in self.samples]
-        with shell.texts.show(gr.Tab(id=NAME), label=("Explain", "解释")), gr.Row():
+        self.samples = find_samples(shell.config.images)
+        self.small = [thumbnail(path) for path in self.samples]
+        with (
+            shell.texts.show(gr.Tab(id=NAME), label=("Explain", "解释")),
+            gr.Row(elem_id="explain"),
+        ):
             with gr.Column(scale=3, min_width=300):
                 self._picture()
             with gr.Column(scale=7, min_width=320):
@@ -48,21 +58,23 @@ class ExplainTab:
         show = self.shell.texts.show
         sources: list[Any] = ["upload", "clipboard", "webcam"]
         show(
-            gr.Markdown(),
-            value=("**A picture:** drop it, paste it or take one", "**图片：**拖入、粘贴或拍摄"),
+            gr.Markdown(elem_classes="first"),
+            value=("**A picture:** drop it, paste it or take one", "**图片**：拖入、粘贴或拍摄"),
         )
         # Its own texts stay as they are: with an update Gradio would make it anew.
-        self.upload = gr.Image(
-            sources=sources,
-            label="A picture · 图片",
-            show_label=False,
-            height=190,
-            elem_id="upload",
-            buttons=[],
+        self.upload = as_path(
+            gr.Image(
+                sources=sources,
+                label="A picture",
+                show_label=False,
+                height=190,
+                elem_id="upload",
+                elem_classes="first",
+                buttons=[],
+            )
         )
-        self.upload.preprocess = _path_of  # type: ignore[assignment]
-        self.thumbnails = gr.HTML("", js_on_load=pictures.PRESS, elem_id="samples")
-        self.guesses = gr.HTML("", js_on_load=pictures.PRESS, elem_id="guesses")
+        self.thumbnails = html_part("samples", pictures.PRESS, elem_classes="first")
+        self.guesses = html_part("guesses", pictures.PRESS)
         labels = self.classifier.labels or [f"class {index}" for index in range(self.classes)]
         names = [(f"{label} ({index})", index) for index, label in enumerate(labels)]
         self.search = show(
@@ -89,20 +101,20 @@ class ExplainTab:
             )
             self.run = show(gr.Button(variant="primary", elem_id="run"), value=("Explain", "解释"))
             self.stop = show(gr.Button(elem_id="stop"), value=("Stop", "停止"))
-        self.maps = gr.HTML("", js_on_load=pictures.MAPS, elem_id="maps", values=[])
+        self.maps = html_part("maps", pictures.MAPS, values=[], elem_classes="second")
         with gr.Row(elem_classes="controls"):
-            self.opacity = show(
-                gr.Slider(0, 1, 0.5, step=0.05, elem_id="opacity"), label=("Opacity", "不透明度")
-            )
+            self.opacity = show(gr.Slider(0, 1, 0.5, step=0.05, elem_id="opacity"), label=OPACITY)
             self.colours = show(
                 gr.Dropdown(
-                    ["auto", *COLORMAPS], value=self.shell.config.colormap, elem_id="colours"
+                    _colour_choices(ENGLISH),
+                    value=self.shell.config.colormap,
+                    elem_id="colours",
                 ),
                 label=("Colours", "颜色"),
             )
             self.side = show(
-                gr.Slider(0.05, 0.5, 0.2, step=0.05, elem_id="side"),
-                label=("Covered square", "遮挡方块的大小"),
+                gr.Slider(*SIDES, 0.2, step=0.05, elem_id="side"),
+                label=SIDE,
             )
         self.uncover = show(
             gr.Button(size="sm", elem_id="uncover"), value=("Uncover the square", "取消遮挡")
@@ -111,9 +123,9 @@ class ExplainTab:
             self._options()
         self.download = show(
             gr.Button(elem_id="download"),
-            value=("Figure, raw map and config", "下载：图、原始数据和配置"),
+            value=("Download: figure, raw map, config", "下载：图、原始数据和配置"),
         )
-        self.files = gr.HTML("", js_on_load=None, elem_id="files")
+        self.files = html_part("files", elem_classes="files")
 
     def _options(self) -> None:
         """The controls of the methods that are chosen. They are made anew when others are."""
@@ -143,33 +155,25 @@ class ExplainTab:
         return choose
 
     def _connect(self) -> None:
-        on = self.shell.on
-        answer = [self.guesses, self.maps, self.files]
-        asked = [self.methods]
-        look = [self.opacity, self.colours]
-        on(
-            self.upload.change,
-            self.choose,
-            [self.upload, *asked],
-            [self.upload, *answer],
-            show_progress_on=[self.maps],
-        )
-        for event, function, data in (
-            (self.thumbnails.press, self.sample, True),
-            (self.guesses.press, self.press, True),
-            (self.search.input, self.any_class, False),
-            (self.run.click, self.explain, False),
-            (self.methods.input, self.explain, False),
-        ):
-            inputs = [self.search, *asked] if event == self.search.input else asked
-            on(event, function, inputs, answer, data=data, show_progress_on=[self.maps])
-        on(self.maps.cover, self.cover, [self.side], [self.guesses, self.maps], data=True)
-        on(self.uncover.click, self.show_all, [], [self.guesses, self.maps], queued=False)
-        for event in (self.opacity.input, self.colours.input):
-            on(event, self.recolour, look, [self.maps], queued=False, trigger_mode="always_last")
+        on, methods = self.shell.on, self.methods
+        shown = [self.guesses, self.maps]
+        answer = [*shown, self.files]
+        around: dict[str, Any] = {"show_progress_on": [self.maps]}
+        brought = on(self.upload.input, self.bring, [self.upload], [self.upload], queued=False)
+        on(brought.success, self.choose, [methods], answer, **around)
+        on(self.thumbnails.press, self.sample, [methods], answer, data=True, **around)
+        on(self.guesses.press, self.press, [methods], answer, data=True, **around)
+        on(self.search.input, self.any_class, [self.search, methods], answer, **around)
+        on(self.run.click, self.explain, [methods], answer, **around)
+        on(methods.input, self.explain, [methods], answer, **around)
+        on(self.maps.cover, self.cover, [self.side], shown, data=True)
         on(self.download.click, self.prepare, [], [self.files], show_progress_on=[self.files])
-        on(self.stop.click, lambda session: session.stop(), queued=False)
-        self.shell.redraw(self.in_language, [self.thumbnails, self.guesses, self.maps])
+        self.shell.stop(self.stop, Session.stop)
+        on(self.uncover.click, self.show_all, [], shown, queued=False)
+        for event in (self.opacity.input, self.colours.input):
+            look = [self.opacity, self.colours]
+            on(event, self.recolour, look, [self.maps], queued=False, trigger_mode="always_last")
+        self.shell.redraw(self.in_language, [self.thumbnails, *shown, self.colours])
 
     def question(self, session: Session) -> Question:
         """What the person asks on this tab."""
@@ -184,24 +188,26 @@ class ExplainTab:
         }
         return Question(list(options), options, colormap=self.shell.config.colormap)
 
-    def choose(self, session: Session, upload: Any, methods: list[str]) -> list[Any]:
-        """A person has brought a picture. Its file is removed when it has been read."""
-        if upload is None:
-            return [gr.skip()] * 4
-        path, name = upload
-        if path is None:
-            raise ImageError("no file was uploaded; choose a picture")
-        try:
-            return [None, *self._look_at(session, Path(path), name, methods)]
-        finally:
-            with suppress(OSError):
-                os.remove(path)
+    def bring(self, session: Session, upload: Any) -> None:
+        """A person has brought a file. It is read and removed, before it waits in the queue."""
+        if upload is not None:  # None comes when a person changes from the camera to files
+            session.brought = taken(*upload)
+
+    def choose(self, session: Session, methods: list[str]) -> list[Any]:
+        """Open the file that a person has brought."""
+        if session.brought is None:
+            return [gr.skip()] * 3
+        (name, data), session.brought = session.brought, None
+        with tempfile.TemporaryDirectory(prefix="visualize_pd_") as folder:
+            path = Path(folder) / explaining.safe_name(name)
+            path.write_bytes(data)
+            return self._look_at(session, path, name, methods)
 
     def sample(self, session: Session, data: dict, methods: list[str]) -> list[Any]:
         """A person has chosen one of the samples, by its number."""
         number = data.get("sample")
         if type(number) is not int or not 0 <= number < len(self.samples):
-            raise ImageError("there is no such sample; choose another one")
+            raise PageError(NO_SAMPLE)
         return self._look_at(session, self.samples[number], "", methods)
 
     def _look_at(self, session: Session, path: Path, name: str, methods: list[str]) -> list[Any]:
@@ -219,7 +225,7 @@ class ExplainTab:
         key = "other" if "other" in data else "class"
         index = data.get(key)
         if type(index) is not int or not 0 <= index < len(picture.probabilities):
-            raise TargetError("there is no such class; choose another one")
+            raise PageError(NO_CLASS)
         if key == "other":
             question.other = None if question.other == index else index
         else:
@@ -265,7 +271,9 @@ class ExplainTab:
     def recolour(self, session: Session, opacity: float, colormap: str) -> Any:
         """Draw the maps in other colours. Nothing is computed."""
         question = self.question(session)
-        question.opacity = float(opacity)
+        if colormap not in ("auto", *COLORMAPS):
+            raise PageError(NO_COLOURS)
+        question.opacity = number(OPACITY, opacity, 0, 1, whole=False)
         question.colormap = colormap
         return self._maps_html(session) if session.picture is not None else gr.skip()
 
@@ -274,8 +282,8 @@ class ExplainTab:
         picture, question = _picture_of(session), self.question(session)
         x, y = data.get("x"), data.get("y")
         if not isinstance(x, (int, float)) or not isinstance(y, (int, float)):
-            raise ImageError("click on a place in the picture")
-        whole = picture.view.picture is not None
+            raise PageError(NO_PLACE)
+        whole, share = picture.view.picture is not None, number(SIDE, share, *SIDES, whole=False)
         square = explaining.square_at(picture.view.geometry, x, y, share, whole)
         question.after = explaining.covered(self.classifier, picture, square)
         question.covered = square
@@ -298,30 +306,17 @@ class ExplainTab:
         return pictures.downloads_html(named, explaining.COMMAND)
 
     def in_language(self, session: Session) -> list[Any]:
-        """The samples, the guesses and the maps in the language of the person."""
-        return [pictures.samples_html(self.small, session.language), *self._drawn(session)]
+        """The samples, the guesses, the maps and the colours in the language of the person."""
+        language, choices = session.language, _colour_choices(session.language)
+        samples = pictures.samples_html(self.small, language)
+        return [samples, *self._drawn(session), gr.update(choices=choices)]
 
 
 def _picture_of(session: Session) -> Picture:
     if session.picture is None:
-        raise ConfigError(NO_PICTURE)
+        raise PageError(NO_PICTURE)
     return session.picture
 
 
-def _path_of(upload: Any) -> tuple[str | None, str] | None:
-    """The path and the name of an uploaded file. The app opens it itself, by its own loader."""
-    return None if upload is None else (upload.path, upload.orig_name or "")
-
-
-def _samples(images: str | list[str]) -> list[Path]:
-    """Some of the pictures that the config names. They may be missing."""
-    try:
-        return [path for path in find_images(images) if path.is_file()][:MOST_SAMPLES]
-    except ImageError:
-        return []
-
-
-def _thumbnail(path: Path) -> Image.Image:
-    picture = load_image(path, pictures.THUMBNAIL)
-    picture.thumbnail(pictures.THUMBNAIL)
-    return picture
+def _colour_choices(language: str) -> list[tuple[str, str]]:
+    return [(text(AUTO, language), "auto"), *((name, name) for name in COLORMAPS)]

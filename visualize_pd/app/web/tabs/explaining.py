@@ -19,7 +19,7 @@ from ....attribution.configured import ConfiguredMethod, configure_method
 from ....attribution.methods import METHODS, WITHOUT_CLASS
 from ....core.checks import options_of
 from ....core.config import as_dict
-from ....core.errors import ConfigError, ImageError, TargetError
+from ....core.errors import ImageError
 from ....models.classifier import Classifier, network_errors
 from ....models.preprocess import Geometry
 from ....network import hooks
@@ -34,10 +34,25 @@ from ...explain.maps import Map, maps_of
 from ...explain.run import explain
 from ..controls import chosen_options
 from ..session import Desk, Picture
+from ..texts import PageError, Pair
 
 MOST_METHODS = 4  # side by side
 CONFIG, ARCHIVE = "explain.yaml", "explanation.zip"
 COMMAND = f"visualize-pd explain --config {CONFIG}"
+COUNT: Pair = ("choose one to {} methods", "请选择 1 到 {} 种方法")
+NO_METHOD: Pair = (
+    "there is no method {}; choose from the list",
+    "没有 {} 这种方法，请从列表中选择",
+)
+ITSELF: Pair = (
+    "a class cannot be compared with itself; choose another one",
+    "一个类别不能与它自己比较，请选择另一个",
+)
+NOT_SEEN: Pair = (
+    "the network does not see this part of the picture; choose another one",
+    "网络看不到图片的这一部分，请选择其他位置",
+)
+NO_MAP: Pair = ("there is no map yet; choose a picture first", "还没有图，请先选择一张图片")
 
 
 @dataclass
@@ -111,11 +126,11 @@ def target_of(question: Question, picture: Picture) -> int:
 def methods_of(question: Question, layers: Mapping[str, str]) -> list[dict[str, Any]]:
     """The methods with their options, as a config has them. The contrast is in their score."""
     if not 1 <= len(question.methods) <= MOST_METHODS:
-        raise ConfigError(f"choose one to {MOST_METHODS} methods")
+        raise PageError(COUNT, MOST_METHODS)
     found = []
     for name in question.methods:
         if name not in METHODS:
-            raise ConfigError(f"unknown method '{name}'")
+            raise PageError(NO_METHOD, name)
         options = chosen_options(name, question.options.get(name, {}), list(layers))
         if question.other is not None and name not in WITHOUT_CLASS:
             options["score"] = {"contrast": question.other}
@@ -138,7 +153,7 @@ def answer(
     target, network = target_of(question, picture), classifier.network
     check_class(target, len(picture.probabilities))
     if question.other == target:
-        raise TargetError("a class cannot be compared with itself; choose another one")
+        raise PageError(ITSELF)
     kept = desk.kept_pass(network, picture.images)
     with network_errors(classifier, picture.view.geometry.image), reuse_pass(kept):
         maps = [maps_of(method, network, picture.images, target)[0] for method in methods]
@@ -161,7 +176,7 @@ def square_at(geometry: Geometry, x: float, y: float, share: float, whole: bool)
     """The square around a point of the picture on the page, which is `x`, `y` in [0, 1].
 
     `share` is its side as a share of the shorter side of the image. `whole` tells that the page
-    shows the whole picture, and not only what the network sees. Raises `ImageError` for a point
+    shows the whole picture, and not only what the network sees. Raises `PageError` for a point
     that the network does not see.
     """
     width, height = geometry.image
@@ -172,7 +187,7 @@ def square_at(geometry: Geometry, x: float, y: float, share: float, whole: bool)
         column = (x * geometry.picture[0] - left) / (right - left) * inner[0] + geometry.place[0]
         row = (y * geometry.picture[1] - top) / (bottom - top) * inner[1] + geometry.place[1]
     if not (0 <= column <= width and 0 <= row <= height):
-        raise ImageError("the network does not see this part of the picture; choose another one")
+        raise PageError(NOT_SEEN)
     side = max(1, round(min(width, height) * min(max(share, 0.02), 1)))
     first = min(max(round(column - side / 2), 0), width - side)
     upper = min(max(round(row - side / 2), 0), height - side)
@@ -192,7 +207,7 @@ def covered(classifier: Classifier, picture: Picture, square: Square) -> np.ndar
 def config_of(base: ExplainConfig, picture: Picture, question: Question) -> ExplainConfig:
     """The config with which `method_1_pp.py` repeats the answer that is on the page."""
     if question.answer is None:
-        raise ConfigError("there is no map yet; choose a picture first")
+        raise PageError(NO_MAP)
     methods: list[Any] = question.answer.asked
     several = len(methods) > 1
     return ExplainConfig(
@@ -203,7 +218,7 @@ def config_of(base: ExplainConfig, picture: Picture, question: Question) -> Expl
         method=methods[0],
         compare=methods if several else None,
         colormap=question.colormap,
-        model=base.model,
+        model=base.model.beside(),
         save_arrays=True,
     )
 
@@ -217,7 +232,8 @@ def config_text(config: ExplainConfig) -> str:
     model, usual = as_dict(config.model), as_dict(type(config.model)())
     kept = {key: value for key, value in model.items() if key == "name" or value != usual[key]}
     values["model"] = kept
-    head = f"# Put this file beside the picture, and run there:\n# {COMMAND}\n\n"
+    beside = ", ".join(["the picture", *config.model.files])
+    head = f"# Put this file beside {beside}, and run there:\n# {COMMAND}\n\n"
     return head + yaml.safe_dump(values, sort_keys=False, allow_unicode=True)
 
 

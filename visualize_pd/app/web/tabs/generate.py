@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
-import numpy as np
 import paddle
 
-from ....core.errors import ConfigError
 from ....network.layers.listing import ListedLayer
+from ..controls import LARGEST_SEED, number
 from ..live.channels import SHOWN, channels_of
 from ..live.generation import (
     FROM_A_PICTURE,
@@ -21,7 +19,6 @@ from ..live.generation import (
     SUFFIX,
     Folder,
     Made,
-    Step,
     as_yaml,
     command_of,
     generation,
@@ -32,11 +29,12 @@ from ..live.generation import (
     run_values,
 )
 from ..session import Session
-from ..shell import Shell
-from ..texts import Pair, text
-from . import charts
-from .channel_cards import Cards, cards_html, cards_of
-from .pictures import PRESS, downloads_html, uri
+from ..shell import Shell, html_part
+from ..texts import PageError, Pair, text
+from .parts import charts
+from .parts.channel_cards import Cards, cards_html, cards_of
+from .parts.pictures import PRESS, downloads_html
+from .parts.run import Running, run_html
 
 NAME = "generate"  # of the tab, in a session
 OBJECTIVES: dict[str, Pair] = {
@@ -56,7 +54,7 @@ SHOW: Pair = ("Show channels", "显示通道")
 MORE: Pair = ("Next channels", "下一组通道")
 START: Pair = ("Generate", "生成")
 STOP: Pair = ("Stop, keep what is there", "停止并保留结果")
-FILES: Pair = ("Animation, picture, config and state", "下载：动画、图片、配置和状态")
+FILES: Pair = ("Download: animation, picture, config, state", "下载：动画、图片、配置和状态")
 EMPTY: Pair = (
     "Choose what to make, and press Generate. The image appears while it is made.",
     "选择要生成的内容，然后按“生成”。图像会在生成过程中逐步显示。",
@@ -64,13 +62,6 @@ EMPTY: Pair = (
 OF_CHANNEL: Pair = ("channel {} of layer {}", "层 {1} 的通道 {0}")
 OF_DREAM: Pair = ("what layer {} sees in the picture", "层 {} 在图片中看到的内容")
 OF_INVERSION: Pair = ("what layer {} keeps of the picture", "层 {} 保留的图片内容")
-DOING: Pair = ("{}: step {} of {}", "{}：第 {} 步，共 {} 步")
-STOPPED: Pair = ("{}: stopped at step {}", "{}：在第 {} 步停止")
-DONE: Pair = ("{}: all {} steps", "{}：共 {} 步，已完成")
-FILM: Pair = ("how it was made", "生成过程")
-SCORE: Pair = ("Score", "得分")
-PROBABILITY: Pair = ("Probability", "概率")
-AT_STEP: Pair = ("step", "步")
 GO_ON: Pair = (
     "Unpack the zip file. In its folder, this command goes on with the run:",
     "解压 zip 文件，在其文件夹中运行以下命令可继续：",
@@ -79,19 +70,15 @@ AGAIN: Pair = (
     "Unpack the zip file. In its folder, this command makes the same files again:",
     "解压 zip 文件，在其文件夹中运行以下命令可得到相同的文件：",
 )
-LARGEST_SEED = 1_000_000
-
-
-@dataclass
-class Running:
-    """The run of one person: what it makes, how far it has come, and its folder."""
-
-    values: dict[str, Any]
-    what: Pair
-    folder: Folder
-    stop: threading.Event = field(default_factory=threading.Event)
-    at: Step | None = None
-    made: Made | None = None
+NO_CLASS: Pair = ("choose a class first", "请先选择一个类别")
+NO_LAYER: Pair = ("choose a layer first", "请先选择一层")
+NO_CHANNEL: Pair = ("there is no such channel; choose another one", "没有这个通道，请选择另一个")
+NO_IMAGE: Pair = ("generate an image first", "请先生成一张图像")
+NO_OBJECTIVE: Pair = ("choose what to make", "请选择生成什么")
+NO_PICTURE: Pair = (
+    "choose a picture on the tab Explain first",
+    "请先在“解释”页选择一张图片",
+)
 
 
 @dataclass
@@ -114,10 +101,10 @@ class GenerateTab:
             with gr.Column(scale=2, min_width=300):
                 self._questions()
             with gr.Column(scale=5, min_width=320):
-                self.view = gr.HTML("", js_on_load=None, elem_id="making")
-                self.channels = gr.HTML("", js_on_load=PRESS, elem_id="channels")
+                self.view = html_part("making")
+                self.channels = html_part("channels", PRESS)
                 self.download = shell.texts.show(gr.Button(elem_id="make_files"), value=FILES)
-                self.files = gr.HTML("", js_on_load=None, elem_id="made", elem_classes="files")
+                self.files = html_part("made", elem_classes="files")
         self._connect()
 
     def _questions(self) -> None:
@@ -153,20 +140,19 @@ class GenerateTab:
     def _connect(self) -> None:
         on = self.shell.on
         asked = [self.objective, self.target, self.layer, self.channel, self.steps, self.seed]
-        shown = [self.view, self.files]
-        quiet: dict[str, Any] = {"show_progress_on": [self.view]}
+        shown, length = [self.view, self.files], [self.steps, self.seed]
         of_filter = [self.channel, self.show, self.more, self.channels]
         fields = [self.target, self.layer, *of_filter, self.steps]
         on(self.objective.input, self.choose, [self.objective], fields, queued=False)
-        on(self.start.click, self.make, asked, shown, **quiet)
-        on(self.stop.click, self.halt, queued=False)
-        on(self.channels.press, self.press, asked[-2:], [self.channel, *shown], data=True, **quiet)
-        around: dict[str, Any] = {"show_progress_on": [self.channels]}
-        on(self.show.click, self.sheet, [self.layer], [self.channels], **around)
-        on(self.more.click, self.next_sheet, [self.layer], [self.channels], **around)
+        large: dict[str, Any] = {"show_progress_on": [self.view]}
+        small: dict[str, Any] = {"show_progress_on": [self.channels]}
+        on(self.start.click, self.make, asked, shown, **large)
+        on(self.channels.press, self.press, length, [self.channel, *shown], data=True, **large)
+        on(self.show.click, self.sheet, [self.layer], [self.channels], **small)
+        on(self.more.click, self.next_sheet, [self.layer], [self.channels], **small)
         on(self.download.click, self.prepare, [], [self.files], show_progress_on=[self.files])
-        redrawn = [self.objective, self.view, self.channels]
-        self.shell.redraw(self.in_language, redrawn)
+        self.shell.stop(self.stop, self.halt)
+        self.shell.redraw(self.in_language, [self.objective, self.view, self.channels, self.files])
 
     def memory(self, session: Session) -> Memory:
         """What this tab remembers of a person."""
@@ -201,7 +187,11 @@ class GenerateTab:
         seed: float | None,
     ) -> Iterator[list[Any]]:
         """Make the image, and show each frame that is written."""
-        folder, chosen = Folder(), {"iterations": int(steps), "seed": int(seed or 0)}
+        folder = Folder()
+        chosen = {
+            "iterations": number(STEPS, steps, 1, MOST_STEPS),
+            "seed": number(SEED, seed, 0, LARGEST_SEED),
+        }
         keys, what = self._subject(_known(objective), target, layer, channel)
         if objective in FROM_A_PICTURE:
             keys["init"] = _own_picture(session, folder.path, objective)
@@ -214,16 +204,17 @@ class GenerateTab:
     ) -> tuple[dict[str, Any], Pair]:
         """The keys that say what is made, and their names for a person."""
         if objective == "class_image":
-            if target is None:
-                raise ConfigError("choose a class first")
-            name = self.classifier.class_name(int(target))
-            return {"target": int(target)}, (name, name)
+            if type(target) is not int or not 0 <= target < self.classes:
+                raise PageError(NO_CLASS)
+            name = self.classifier.class_name(target)
+            return {"target": target}, (name, name)
         if layer not in self.layers:
-            raise ConfigError("choose a layer first")
+            raise PageError(NO_LAYER)
         if objective == "filter":
-            number = int(channel or 0)
-            names = (form.format(number, layer) for form in OF_CHANNEL)
-            return {"layer": layer, "channel": number}, (next(names), next(names))
+            last = channels_of(self.layers[layer]) - 1
+            place = number(CHANNEL, channel, 0, last)
+            names = (form.format(place, layer) for form in OF_CHANNEL)
+            return {"layer": layer, "channel": place}, (next(names), next(names))
         english, chinese = OF_DREAM if objective == "deep_dream" else OF_INVERSION
         return {"layer": layer}, (english.format(layer), chinese.format(layer))
 
@@ -238,17 +229,17 @@ class GenerateTab:
                 run.made = each
             else:
                 run.at = each
-            yield [_drawn(run, session.language), ""]
+            yield [run_html(run, session.language), ""]
 
     def press(
         self, session: Session, data: dict, steps: float, seed: float | None
     ) -> Iterator[list[Any]]:
         """A person has clicked a channel: make its image."""
-        number, cards = data.get("channel"), self.memory(session).cards
-        if type(number) is not int or number < 0 or cards is None:
-            raise ConfigError("there is no such channel; choose another one")
-        for shown in self.make(session, "filter", None, cards.layer, number, steps, seed):
-            yield [number, *shown]
+        place, cards = data.get("channel"), self.memory(session).cards
+        if cards is None:
+            raise PageError(NO_CHANNEL)
+        for shown in self.make(session, "filter", None, cards.layer, place, steps, seed):
+            yield [place, *shown]
 
     def halt(self, session: Session) -> None:
         """End the run of this person. What is there is written, as at its end."""
@@ -261,7 +252,7 @@ class GenerateTab:
     def sheet(self, session: Session, layer: str | None, first: int = 0) -> Iterator[str]:
         """Show some channels of a layer, with small images that excite them."""
         if layer not in self.layers:
-            raise ConfigError("choose a layer first")
+            raise PageError(NO_LAYER)
         memory, count = self.memory(session), channels_of(self.layers[layer])
         for cards in cards_of(self.classifier, session, layer, first, count):
             memory.cards = cards
@@ -282,8 +273,8 @@ class GenerateTab:
         """The files to download, and the command that repeats the run or goes on with it."""
         run = self.memory(session).run
         if run is None or run.made is None:
-            raise ConfigError("generate an image first")
-        made, name = run.made, run.made.name
+            raise PageError(NO_IMAGE)
+        run.prepared, made, name = True, run.made, run.made.name
         command = command_of(name, resume=not made.complete)
         files = {
             f"{name}{SUFFIX}": (made.folder / f"{name}{SUFFIX}").read_bytes(),
@@ -298,46 +289,18 @@ class GenerateTab:
         """What changes with the language and is no text of a component."""
         language, run = session.language, self.memory(session).run
         choices = [(text(pair, language), name) for name, pair in OBJECTIVES.items()]
-        shown = _drawn(run, language) if run is not None else charts.hint(text(EMPTY, language))
-        return [gr.update(choices=choices), shown, self._cards(session)]
+        shown = run_html(run, language) if run is not None else charts.hint(text(EMPTY, language))
+        files = self.prepare(session) if run is not None and run.prepared else ""
+        return [gr.update(choices=choices), shown, self._cards(session), files]
 
 
 def _known(objective: str) -> str:
     if objective not in OBJECTIVES:
-        raise ConfigError("choose what to make")
+        raise PageError(NO_OBJECTIVE)
     return objective
 
 
 def _own_picture(session: Session, folder: Path, objective: str) -> str:
     if session.picture is None:
-        raise ConfigError("choose a picture on the tab Explain first")
+        raise PageError(NO_PICTURE)
     return put_picture(folder, session.picture.data, session.picture.name, objective)
-
-
-def _drawn(run: Running, language: str) -> str:
-    """The image and its curves."""
-    if run.at is None:
-        return ""
-    what, at = text(run.what, language), run.at
-    if run.made is None:
-        caption = text(DOING, language).format(what, at.iteration, at.last)
-        shown = charts.figure(at.sheet, caption) + charts.progress(at.iteration / at.last, caption)
-    else:
-        pair = DONE if run.made.complete else STOPPED
-        caption = text(pair, language).format(what, at.iteration)
-        film = (run.made.folder / f"{run.made.name}{SUFFIX}").read_bytes()
-        shown = charts.figure(at.sheet, caption)
-        shown += charts.figure(uri(film, "image/gif"), text(FILM, language), "film")
-    return f'<div class="making"><div>{shown}</div><div>{_curves(at, language)}</div></div>'
-
-
-def _curves(at: Step, language: str) -> str:
-    found = []
-    for key, pair, limits in (("score", SCORE, None), ("probability", PROBABILITY, (0.0, 1.0))):
-        if key in at.rows[-1]:
-            steps = [row["iteration"] for row in at.rows]
-            line = charts.Line(
-                text(pair, language), steps, [float(np.mean(row[key])) for row in at.rows]
-            )
-            found.append(charts.chart([line], line.name, text(AT_STEP, language), at.last, limits))
-    return "".join(found)

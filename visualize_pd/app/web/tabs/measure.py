@@ -10,17 +10,18 @@ from typing import Any
 
 import gradio as gr
 
-from ....core.errors import ConfigError
 from ....evaluate.faithfulness.curves import CURVES
+from ..controls import number
 from ..live.curves import STEPS, Drawn, live_curves
 from ..session import Session
-from ..shell import Shell
-from ..texts import Pair, text
-from . import charts, explain
+from ..shell import Shell, html_part
+from ..texts import PageError, Pair, text
+from . import explain
 from .explaining import Question, target_of
+from .parts import charts
 
 NAME = "measure"  # of the tab, in a session
-MOST_STEPS = 200
+FEWEST_STEPS, MOST_STEPS = 5, 200
 TAB: Pair = ("Measure", "评估")
 RUN: Pair = ("Measure the maps", "评估这些图")
 STOP: Pair = ("Stop, keep what is there", "停止并保留结果")
@@ -52,6 +53,10 @@ MAP: Pair = ("Map", "方法")
 AREAS: Pair = ("Areas under the curves", "曲线下的面积")
 INSERTION: Pair = ("Insertion", "插入")
 DELETION: Pair = ("Deletion", "删除")
+NO_MAPS: Pair = (
+    "explain a picture on the first tab, and then measure its maps",
+    "请先在第一页解释一张图片，再评估得到的图",
+)
 
 
 @dataclass
@@ -74,28 +79,24 @@ class MeasureTab:
         with show(gr.Tab(id=NAME), label=TAB):
             with gr.Row(elem_classes="end"):
                 self.steps = show(
-                    gr.Slider(5, MOST_STEPS, STEPS, step=1, elem_id="points"), label=POINTS
+                    gr.Slider(FEWEST_STEPS, MOST_STEPS, STEPS, step=1, elem_id="points"),
+                    label=POINTS,
                 )
                 self.run = show(gr.Button(variant="primary", elem_id="measure"), value=RUN)
                 self.stop = show(gr.Button(elem_id="measure_stop"), value=STOP)
-            self.view = gr.HTML("", js_on_load=None, elem_id="curves")
-        shell.on(
-            self.run.click,
-            self.measure,
-            [self.steps],
-            [self.view],
-            show_progress_on=[self.view],
-        )
-        shell.on(self.stop.click, self.halt, queued=False)
+            self.view = html_part("curves")
+        around: dict[str, Any] = {"show_progress_on": [self.view]}
+        shell.on(self.run.click, self.measure, [self.steps], [self.view], **around)
+        shell.stop(self.stop, self.halt)
         shell.redraw(self.in_language, [self.view])
 
     def measure(self, session: Session, steps: float) -> Iterator[str]:
         """Draw the curves of the maps on the tab that explains."""
-        picture = session.picture
+        points, picture = number(POINTS, steps, FEWEST_STEPS, MOST_STEPS), session.picture
         question: Question | None = session.of_tab.get(explain.NAME)
         answer = None if question is None else question.answer
         if picture is None or question is None or answer is None:
-            raise ConfigError("explain a picture on the first tab, and then measure its maps")
+            raise PageError(NO_MAPS)
         several = [method.name for method in answer.methods]
         maps = [
             (method.column_title(several.count(method.name) > 1), each.reduced[None])
@@ -104,7 +105,7 @@ class MeasureTab:
         target = target_of(question, picture)
         run = Measuring([title for title, _ in maps], self.classifier.class_name(target))
         session.of_tab[NAME] = run
-        for drawn in live_curves(self.classifier, picture.images, maps, target, int(steps)):
+        for drawn in live_curves(self.classifier, picture.images, maps, target, points):
             run.at = drawn
             yield curves_html(run, session.language)
             if run.stop.is_set():

@@ -9,14 +9,13 @@ from typing import Any
 
 import gradio as gr
 
-from ....core.errors import ConfigError
 from ....network.layers.listing import ListedLayer
 from ..live.channels import SHOWN, channels_of
 from ..session import Session
-from ..shell import Shell
-from ..texts import Pair, text
-from . import charts
-from .channel_cards import Cards, cards_html, cards_of
+from ..shell import Shell, html_part
+from ..texts import PageError, Pair, text, translated
+from .parts import charts
+from .parts.channel_cards import Cards, cards_html, cards_of
 
 NAME = "network"  # of the tab, in a session
 TAB: Pair = ("Network", "网络")
@@ -34,6 +33,21 @@ CHOOSE: Pair = (
 )
 DEFAULT: Pair = ("the CAMs' layer", "CAM 使用的层")
 NOT_CALLED: Pair = ("not called", "未被调用")
+WHATS: tuple[Pair, ...] = (
+    ("maps", "特征图"),
+    ("maps, channels last", "特征图，通道在后"),
+    ("tokens, {grid} after {n} more", "{grid} 个 token，前面另有 {n} 个"),
+    ("tokens, {grid}", "{grid} 个 token"),
+    ("windows, {size}, shifted by {n}", "{size} 的窗口，移动 {n}"),
+    ("windows, {size}", "{size} 的窗口"),
+    ("attention", "注意力"),
+)
+NO_LAYER: Pair = ("there is no such layer; choose another one", "没有这一层，请选择另一层")
+FIRST_A_LAYER: Pair = ("choose a layer first", "请先选择一层")
+NO_MAPS: Pair = (
+    "layer {} returns {}, which are no maps of the image; choose another layer",
+    "层 {} 的输出 {} 不是图像的特征图，请选择另一层",
+)
 
 # The arrow keys move the focus from one layer to the next. A click marks the layer.
 ROWS = """
@@ -73,9 +87,9 @@ class NetworkTab:
         self.shell, self.classifier, self.layers = shell, shell.classifier, layers
         with shell.texts.show(gr.Tab(id=NAME), label=TAB), gr.Row():
             with gr.Column(scale=1, min_width=320):
-                self.table = gr.HTML("", js_on_load=ROWS, elem_id="layers")
+                self.table = html_part("layers", ROWS)
             with gr.Column(scale=1, min_width=320):
-                self.view = gr.HTML("", js_on_load=None, elem_id="seen")
+                self.view = html_part("seen")
                 self.more = shell.texts.show(gr.Button(elem_id="seen_more"), value=MORE)
         around: dict[str, Any] = {"show_progress_on": [self.view]}
         shell.on(self.table.press, self.press, [], [self.view], data=True, **around)
@@ -90,14 +104,14 @@ class NetworkTab:
         """A person has clicked a layer, given by its number."""
         number = data.get("layer")
         if type(number) is not int or not 0 <= number < len(self.layers):
-            raise ConfigError("there is no such layer; choose another one")
+            raise PageError(NO_LAYER)
         yield from self._show(session, number, 0)
 
     def next_channels(self, session: Session) -> Iterator[str]:
         """Show the channels after those on the page."""
         memory = self.memory(session)
         if memory.layer is None:
-            raise ConfigError("choose a layer first")
+            raise PageError(FIRST_A_LAYER)
         first = memory.cards.first + SHOWN if memory.cards is not None else 0
         yield from self._show(session, memory.layer, first)
 
@@ -106,10 +120,7 @@ class NetworkTab:
         memory.layer, memory.cards = number, None
         count = channels_of(layer)
         if not count:
-            raise ConfigError(
-                f"layer {layer.name} returns {layer.shape or layer.returned}, which are no maps of "
-                "the image; choose another layer"
-            )
+            raise PageError(NO_MAPS, layer.name, layer.shape or layer.returned)
         for cards in cards_of(self.classifier, session, layer.name, first, count):
             memory.cards = cards
             yield self._cards(session)
@@ -132,14 +143,17 @@ def layers_html(layers: list[ListedLayer], chosen: int | None, language: str) ->
     rows = []
     for number, layer in enumerate(layers):
         name, kind = html.escape(layer.name), html.escape(layer.kind)
-        returns = "×".join(map(str, layer.shape)) if layer.shape else html.escape(layer.returned)
+        last = name.rpartition(".")[2]
+        returns = "×".join(map(str, layer.shape[1:])) if layer.shape else layer.returned
         returns = text(NOT_CALLED, language) if returns == NOT_CALLED[0] else returns
-        what = html.escape(layer.what) + ("" if not layer.default else _mark(language))
+        what = html.escape(translated(layer.what, WHATS, language))
+        what += _mark(language) if layer.default else ""
         rows.append(
-            f'<tr><td style="padding-left:{4 + 10 * layer.name.count(".")}px">'
-            f'<button type="button" data-layer="{number}" aria-pressed='
+            f'<tr><td style="padding-left:{4 + 16 * layer.name.count(".")}px">'
+            f'<button type="button" data-layer="{number}" title="{name}" '
+            f'aria-label="{name}" aria-pressed='
             f'"{str(number == chosen).lower()}" tabindex="{0 if number == (chosen or 0) else -1}">'
-            f"{name}</button></td><td>{kind}</td><td>{returns}</td><td>{what}</td></tr>"
+            f"{last}</button></td><td>{kind}</td><td>{html.escape(returns)}</td><td>{what}</td></tr>"
         )
     label = text(LAYERS, language)
     return (

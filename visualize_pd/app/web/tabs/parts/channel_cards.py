@@ -8,19 +8,19 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ....core.errors import StoppedError, VisualizeError
-from ....core.text import printable
-from ....models.classifier import Classifier
-from ..live.channels import SHOWN, Activations, activations, exciting_images
-from ..session import Session
-from ..texts import Pair, text
+from .....core.errors import StoppedError, VisualizeError
+from .....core.text import printable
+from .....models.classifier import Classifier
+from ...live.channels import SHOWN, Activations, activations, exciting_images
+from ...session import Session
+from ...texts import Pair, text
 from . import charts
 from .pictures import picture_uri
 
 CHANNEL: Pair = ("channel {}", "通道 {}")
 SEES: Pair = ("what channel {} sees in the picture", "通道 {} 在图片中看到的内容")
 EXCITES: Pair = ("what excites channel {} most", "最能激活通道 {} 的图像")
-GENERATE: Pair = ("Make a large image of channel {}", "为通道 {} 生成大图")
+GENERATE: Pair = ("{}: make a large image", "{}：生成大图")
 TITLE: Pair = ("Layer {}, channels {} to {} of {}", "层 {}，通道 {} 至 {}，共 {} 个")
 BESIDE: Pair = (
     "On the left: what a channel sees in the picture. On the right: an image that excites it most.",
@@ -100,7 +100,7 @@ def _card(cards: Cards, place: int, language: str, press: bool) -> str:
     body = f'<span class="pair">{shown}</span><span>{html.escape(name)}</span>'
     if not press:
         return f'<div class="card">{body}</div>'
-    label = html.escape(text(GENERATE, language).format(number))
+    label = html.escape(text(GENERATE, language).format(name))
     return (
         f'<button type="button" class="card" data-name="channel" data-value="{number}" '
         f'aria-label="{label}">{body}</button>'

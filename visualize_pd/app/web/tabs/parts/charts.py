@@ -12,7 +12,7 @@ from .pictures import picture_uri
 
 # Okabe & Ito's colours, darker, so that lines and texts are seen on white.
 COLOURS = ("#0072b2", "#b34700", "#00795a", "#a8307a")
-WIDTH, HEIGHT = 420, 230  # of a chart, in its own units
+WIDTH, HEIGHT = 360, 220  # of a chart, in its own units
 LEFT, RIGHT, TOP, BOTTOM = 46, 18, 10, 38
 
 
@@ -73,7 +73,7 @@ def _axes(frame: tuple[float, float, float], x_title: str) -> str:
         number = f"{place:.0%}" if width == 1 else f"{place:.0f}"
         parts.append(
             f'<line x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y:.1f}" y2="{y:.1f}" class="grid"/>'
-            f'<text x="{LEFT - 6}" y="{y + 4:.1f}" text-anchor="end">{value:.3g}</text>'
+            f'<text x="{LEFT - 6}" y="{y + 4:.1f}" text-anchor="end">{value:.2g}</text>'
             f'<text x="{x:.1f}" y="{HEIGHT - 20}" text-anchor="middle">{number}</text>'
         )
     middle = LEFT + across / 2

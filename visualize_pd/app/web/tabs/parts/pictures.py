@@ -10,13 +10,12 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from PIL import Image
 
-from ....models.classifier import Classifier
-from ..session import Picture
-from ..texts import Pair, text
-from .explaining import Question, Square, drawn, flat, target_of
+from .....models.classifier import Classifier
+from ...session import Picture
+from ...texts import Pair, text
+from ..explaining import Question, Square, drawn, flat, target_of
 
 GUESSES = 8  # classes that are shown
-THUMBNAIL = (96, 96)
 
 PICTURE: Pair = ("Picture", "图片")
 INSTEAD: Pair = ("rather than {}", "而不是 {}")
