@@ -11,6 +11,7 @@ import paddle
 
 from ..core.errors import ModelError
 from .fast import fast_layers
+from .finite import check_all_finite
 from .hooks import Calls, capture_outputs, frozen
 from .relu_rules import REACHED, check_reach, relu_rule
 from .scores import Score, check_images, score_outputs
@@ -88,8 +89,9 @@ def differentiate(scores: paddle.Tensor, tensors: Sequence[paddle.Tensor]) -> li
         paddle.zeros_like(tensor).detach() if slope is None else slope
         for tensor, slope in zip(tensors, gradients_or_none(scores, tensors))
     ]
-    if not all(bool(paddle.isfinite(slope).all()) for slope in slopes):
-        raise ModelError("the gradient of the score holds numbers that are not finite")
+    if slopes:
+        error = "the gradient of the score holds numbers that are not finite"
+        check_all_finite(slopes, ModelError(error))
     return slopes
 
 

@@ -6,10 +6,12 @@ A run writes frames, an animation, the final picture and a record of the run.
 from __future__ import annotations
 
 import json
+import math
 import platform
 import re
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import chain
@@ -55,6 +57,7 @@ from .state import FILE, load_state, run_fingerprint, save_state
 from .task import Choice, Task
 from .tasks import find_objective
 
+BAR_SECONDS = 0.5  # between two scores that the progress bar shows
 SMOOTH = 64  # the longer side of an image over the σ by which its transparency is smoothed
 
 
@@ -112,12 +115,15 @@ def _with_bar(run: Run, interrupted: threading.Event) -> None:
     moved = " (moved)" if priors.shift or priors.rotation or set(priors.zoom) != {1} else ""
     frames = run.climb(interrupted)
     first = next(frames)
+    shown = -math.inf
     with tqdm(total=run.task.last, desc=printable(run.title), unit="it") as progress:
         progress.initial = run.begin.iteration if run.begin else 0
         for frame in chain([first], frames):
             progress.n = frame.iteration
-            progress.set_postfix_str(f"score={frame.score:.4g}{moved}")
-        progress.refresh()
+            if time.monotonic() - shown > BAR_SECONDS:
+                shown = time.monotonic()
+                progress.set_postfix_str(f"score={frame.score:.4g}{moved}")
+        progress.set_postfix_str(f"score={frame.score:.4g}{moved}")
 
 
 @contextmanager
@@ -261,7 +267,11 @@ class Run:
         return f"{title} ({self.task.subject})"
 
     def _write(self, frame: Frame) -> None:
-        """Write the picture of a frame, add its scores, and save the state to resume from."""
+        """Write the picture of a frame, add its scores, and save the state to resume from.
+
+        Raises `ModelError` if a score of the frame is not finite.
+        """
+        frame.scores  # noqa: B018
         with paddle.no_grad():
             rated = self.task.rate(frame.image)
         one = len(self.task.titles) == 1

@@ -107,7 +107,7 @@ def load_state(
     except UNREADABLE as error:
         raise ConfigError(f"cannot resume from {path}: {error}; {ANEW}") from error
     # The frame's own image can be empty, because the state contains the image.
-    return Resumed(Frame(iteration, paddle.empty([0]), [], state), rows, pictures)
+    return Resumed(Frame(iteration, paddle.empty([0]), paddle.empty([0]), state), rows, pictures)
 
 
 def _pictures(

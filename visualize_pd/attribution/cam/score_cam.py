@@ -7,6 +7,7 @@ import paddle
 from paddle.nn import functional
 
 from ...network.batching import batches, repeat
+from ...network.finite import passes_of_a_loop
 from ...network.scores import score_function
 from .pipeline import CamInputs, cam
 
@@ -25,17 +26,19 @@ def score_cam(inputs: CamInputs, *, batch_size: int = 32) -> paddle.Tensor:
     with score_function(inputs.network) as score_of:
         for n in range(count):
             image, target = images[n : n + 1], inputs.forward_pass.targets[n : n + 1]
-            nothing, _ = score_of(paddle.zeros_like(image), target, inputs.score)
-            scores = np.full(channels, nothing.item())
             live = np.flatnonzero(~flat[n])
-            for part in batches(len(live), batch_size, "masking by channels"):
-                chosen = paddle.to_tensor(live[part])
-                small = paddle.index_select(inputs.activations[n], chosen).unsqueeze(1)
-                mask = functional.interpolate(small, size=image.shape[2:], mode="bilinear")
-                shape = [len(chosen), *image.shape[1:]]
-                masked = image.expand(shape) * _stretched(mask).expand(shape)
-                each, _ = score_of(masked, repeat(target, len(chosen)), inputs.score)
-                scores[live[part]] = each.numpy()
+            with passes_of_a_loop():
+                found = [score_of(paddle.zeros_like(image), target, inputs.score)[0]]
+                for part in batches(len(live), batch_size, "masking by channels"):
+                    chosen = paddle.to_tensor(live[part])
+                    small = paddle.index_select(inputs.activations[n], chosen).unsqueeze(1)
+                    mask = functional.interpolate(small, size=image.shape[2:], mode="bilinear")
+                    shape = [len(chosen), *image.shape[1:]]
+                    masked = image.expand(shape) * _stretched(mask).expand(shape)
+                    found.append(score_of(masked, repeat(target, len(chosen)), inputs.score)[0])
+            nothing, *each = paddle.concat(found).numpy().astype("float64")
+            scores = np.full(channels, nothing)
+            scores[live] = each
             shares = np.exp(scores - scores.max())
             weights[n] = paddle.to_tensor(
                 (shares / shares.sum()).reshape(channels, 1, 1), dtype=weights.dtype

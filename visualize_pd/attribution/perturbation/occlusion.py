@@ -9,6 +9,7 @@ import paddle
 
 from ...core.checks import check_count
 from ...network.batching import batches, repeat, versions_per_pass
+from ...network.finite import passes_of_a_loop
 from ...network.scores import Score, score_function
 from ..baselines import make_baseline
 
@@ -45,19 +46,21 @@ def occlusion(
     hidden_by = np.zeros((height, width), dtype="float32")
     with score_function(network) as score_of:
         scores, chosen = score_of(images, targets, score)
-        drops = np.zeros((len(images), height, width), dtype="float32")
-        for part in batches(len(windows), versions, "hiding squares"):
-            count = part.stop - part.start
-            hidden = paddle.stack([images] * count)
-            for one, (top, left) in enumerate(windows[part]):
-                rows, columns = slice(top, top + size), slice(left, left + size)
-                hidden[one, ..., rows, columns] = fill[..., rows, columns]
-            hidden = hidden.reshape([-1, *images.shape[1:]])
-            left_over, _ = score_of(hidden, repeat(chosen, count), score)
-            drop = (scores - left_over.reshape([count, -1])).numpy()
-            for row, (top, left) in zip(drop, windows[part]):
-                drops[:, top : top + size, left : left + size] += row[:, None, None]
-                hidden_by[top : top + size, left : left + size] += 1
+        found = []
+        with passes_of_a_loop():
+            for part in batches(len(windows), versions, "hiding squares"):
+                count = part.stop - part.start
+                hidden = paddle.stack([images] * count)
+                for one, (top, left) in enumerate(windows[part]):
+                    rows, columns = slice(top, top + size), slice(left, left + size)
+                    hidden[one, ..., rows, columns] = fill[..., rows, columns]
+                hidden = hidden.reshape([-1, *images.shape[1:]])
+                left_over, _ = score_of(hidden, repeat(chosen, count), score)
+                found.append(scores - left_over.reshape([count, -1]))
+    drops = np.zeros((len(images), height, width), dtype="float32")
+    for row, (top, left) in zip(paddle.concat(found).numpy(), windows):
+        drops[:, top : top + size, left : left + size] += row[:, None, None]
+        hidden_by[top : top + size, left : left + size] += 1
     mean_drop = drops / np.maximum(hidden_by, 1)
     return paddle.to_tensor(mean_drop[:, None]).astype(images.dtype)
 

@@ -10,6 +10,7 @@ import paddle
 from ...core.checks import check_count
 from ...core.errors import ConfigError
 from ...network.batching import MOST_VERSIONS, batches, repeat, versions_per_pass
+from ...network.finite import passes_of_a_loop
 from ...network.scores import Score, score_function
 
 MOST_CELLS = 1_000
@@ -45,13 +46,17 @@ def rise(
     with score_function(network) as score_of:
         _, chosen = score_of(images, targets, score)
         total = paddle.zeros([len(images), 1, *images.shape[2:]], dtype=images.dtype)
-        for part in batches(masks, versions, "hiding at random"):
-            count = part.stop - part.start
-            mask = random_masks(count, images.shape[2:], cells, keep, random).astype(images.dtype)
-            hidden = paddle.concat([images * one.expand_as(images) for one in mask.split(count)])
-            scores, _ = score_of(hidden, repeat(chosen, count), score)
-            for of_mask, one in zip(scores.reshape([count, -1, 1, 1, 1]), mask):
-                total += of_mask * one
+        with passes_of_a_loop():
+            for part in batches(masks, versions, "hiding at random"):
+                count = part.stop - part.start
+                mask = random_masks(count, images.shape[2:], cells, keep, random)
+                mask = mask.astype(images.dtype)
+                hidden = paddle.concat(
+                    [images * each.expand_as(images) for each in mask.split(count)]
+                )
+                scores, _ = score_of(hidden, repeat(chosen, count), score)
+                for of_mask, one in zip(scores.reshape([count, -1, 1, 1, 1]), mask):
+                    total += of_mask * one
     return total / (masks * keep)
 
 
