@@ -99,8 +99,7 @@ def ascend(
     `(images, random) → images`, change it, or all `views` of it, `(images, random, share of the
     steps done) → [images, …]`, whose mean score counts. `watchers` are priors that watch the
     network. Of a penalty with a third entry that share is left at the last step. `pixel_steps`,
-    `(images, gradient, iteration) → images`, change the image itself after each step; this needs
-    `Pixels`.
+    `(images, gradient, iteration) → images`, change the image after each step of `Pixels`.
     The same seed on the same device gives the same frames, also when the ascent continues from a
     frame, `resume`. Raises `ConfigError` for pixel steps without pixels.
     """
@@ -108,8 +107,8 @@ def ascend(
     (steps,), variable = grouped(options, steps=Steps()), parametrisation.variable
     adam = paddle.optimizer.Adam(float(steps.learning_rate), parameters=[variable])
     first, known = (resume.iteration, resume.state) if resume else (0, None)
-    unread: list[paddle.Tensor] = []
     total = _restore(variable, adam, known) if known else None
+    unread = _Unread({first, steps.iterations})
     for iteration in range(first, steps.iterations + 1):
         # These numbers do not depend on earlier steps, so an ascent can be resumed.
         random = np.random.default_rng([steps.seed, 1, iteration])
@@ -122,12 +121,8 @@ def ascend(
             loss = loss + _sum(penalties, image, done)
             if iteration < steps.iterations:
                 loss.backward()
-        unread.append(scores.detach())
-        if iteration in (first, steps.iterations) or iteration % READ_EVERY == 0:
-            _read_scores(unread, iteration)
-            unread.clear()
-        whole, state = _whole(image, parametrisation), known or _state(variable, adam, total)
-        yield Frame(iteration, whole, scores.detach(), state, total)
+        scores, whole = unread.add(scores, iteration), _whole(image, parametrisation)
+        yield Frame(iteration, whole, scores, known or _state(variable, adam, total), total)
         known = None
         if iteration < steps.iterations:
             total = _more_important(total, image, whole) if importance else None
@@ -190,6 +185,21 @@ def _check_pixel_steps(steps: Sequence[PixelStep], parametrisation: Parametrisat
             "blur, small_norm, small_contribution and clamp of the priors change pixels between "
             "steps; use parametrisation=pixels"
         )
+
+
+class _Unread:
+    """The scores that have not been read yet. They are read at some iterations, and now and then."""
+
+    def __init__(self, read_at: set[int]):
+        self.read_at, self.scores = read_at, list[paddle.Tensor]()
+
+    def add(self, scores: paddle.Tensor, iteration: int) -> paddle.Tensor:
+        """Take the scores of a step, and return them without their graph."""
+        self.scores.append(scores.detach())
+        if iteration in self.read_at or iteration % READ_EVERY == 0:
+            _read_scores(self.scores, iteration)
+            self.scores.clear()
+        return scores.detach()
 
 
 def _read_scores(scores: Sequence[paddle.Tensor], last: int) -> list[list[float]]:
