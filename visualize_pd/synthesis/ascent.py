@@ -188,7 +188,7 @@ def _check_pixel_steps(steps: Sequence[PixelStep], parametrisation: Parametrisat
 
 
 class _Unread:
-    """The scores that have not been read yet. They are read at some iterations, and now and then."""
+    """The scores that have not been read yet. They are read at times."""
 
     def __init__(self, read_at: set[int]):
         self.read_at, self.scores = read_at, list[paddle.Tensor]()

@@ -6,7 +6,7 @@ import numpy as np
 import paddle
 
 from ...core.errors import ConfigError
-from ...network.batching import batches, repeat
+from ...network.batching import batches, pass_size, repeat
 from ...network.finite import passes_of_a_loop
 from ...network.layers.tokens import Windows
 from ...network.partial_forward import PartialForward
@@ -15,7 +15,7 @@ from .pipeline import CamInputs, cam
 
 
 @cam(gradients=False)
-def ablation_cam(inputs: CamInputs, *, batch_size: int = 32) -> paddle.Tensor:
+def ablation_cam(inputs: CamInputs, *, batch_size: int | None = None) -> paddle.Tensor:
     """Ablation-CAM (Desai & Ramaswamy 2020, equation 3): w_k = (S_c − S_c without A_k) / |S_c|.
 
     Layers that end before the feature maps do not run again; all else runs once for each channel
@@ -29,6 +29,7 @@ def ablation_cam(inputs: CamInputs, *, batch_size: int = 32) -> paddle.Tensor:
             "as target_layer"
         )
     images, (count, channels) = inputs.forward_pass.images.detach(), inputs.activations.shape[:2]
+    size = pass_size(inputs.network, images, batch_size)
     weights = paddle.zeros([count, channels, 1, 1], dtype=inputs.activations.dtype)
     zero = (inputs.activations == 0).all(axis=[2, 3]).numpy()
     with score_function(inputs.network):
@@ -39,7 +40,7 @@ def ablation_cam(inputs: CamInputs, *, batch_size: int = 32) -> paddle.Tensor:
             own = inputs.forward_pass.scores[n : n + 1]
             found = [own]
             with passes_of_a_loop():
-                for part in batches(len(live), batch_size, "leaving out channels"):
+                for part in batches(len(live), size, "leaving out channels"):
                     kept = np.ones((part.stop - part.start, channels, 1, 1), dtype="float32")
                     kept[np.arange(len(kept)), live[part]] = 0
                     altered = maps * paddle.to_tensor(kept).astype(maps.dtype)

@@ -6,20 +6,21 @@ import numpy as np
 import paddle
 from paddle.nn import functional
 
-from ...network.batching import batches, repeat
+from ...network.batching import batches, pass_size, repeat
 from ...network.finite import passes_of_a_loop
 from ...network.scores import score_function
 from .pipeline import CamInputs, cam
 
 
 @cam(gradients=False)
-def score_cam(inputs: CamInputs, *, batch_size: int = 32) -> paddle.Tensor:
+def score_cam(inputs: CamInputs, *, batch_size: int | None = None) -> paddle.Tensor:
     """Score-CAM (Wang et al. 2020, equation 8): α = softmax over k of S_c(I ⊙ A_k in [0, 1]).
 
     It takes one pass for each channel. A constant channel becomes a mask of zeros; all such
-    channels share one pass.
+    channels share one pass. `batch_size`: by default 32; on a GPU, as many as fit into its memory.
     """
     images, (count, channels) = inputs.forward_pass.images.detach(), inputs.activations.shape[:2]
+    size = pass_size(inputs.network, images, batch_size)
     weights = paddle.zeros([count, channels, 1, 1], dtype=inputs.activations.dtype)
     low, high = (f(inputs.activations, axis=[2, 3], keepdim=True) for f in (paddle.min, paddle.max))
     flat = (low == high).numpy().reshape(count, channels)
@@ -29,7 +30,7 @@ def score_cam(inputs: CamInputs, *, batch_size: int = 32) -> paddle.Tensor:
             live = np.flatnonzero(~flat[n])
             with passes_of_a_loop():
                 found = [score_of(paddle.zeros_like(image), target, inputs.score)[0]]
-                for part in batches(len(live), batch_size, "masking by channels"):
+                for part in batches(len(live), size, "masking by channels"):
                     chosen = paddle.to_tensor(live[part])
                     small = paddle.index_select(inputs.activations[n], chosen).unsqueeze(1)
                     mask = functional.interpolate(small, size=image.shape[2:], mode="bilinear")

@@ -48,14 +48,14 @@ def scores_of_masks(
     count: int,
     *,
     baseline: str | paddle.Tensor,
-    batch_size: int,
+    batch_size: int | None,
     score: Score,
 ) -> np.ndarray:
     """The scores `[N, count]` of all images under each of the first `count` masks.
 
     A mask is `[cells, cells]`: 1 shows a cell, and 0 shows the baseline in its place.
     """
-    versions = versions_per_pass(batch_size, images)
+    versions = versions_per_pass(network, images, batch_size)
     images = images.detach()
     fill = make_baseline(baseline, images)
     height, width = images.shape[2:]

@@ -22,7 +22,7 @@ def occlusion(
     size: int | None = None,
     stride: int | None = None,
     baseline: str | paddle.Tensor = "zero",
-    batch_size: int = 32,
+    batch_size: int | None = None,
     score: Score = "logit",
 ) -> paddle.Tensor:
     """How far the score drops when a square is hidden (Zeiler & Fergus 2014, section 4.2).
@@ -32,9 +32,9 @@ def occlusion(
     `stride` is the step from one square to the next, by default a third of `size`. The last row and
     the last column of squares end at the edge. `baseline` fills the square: zero (the training
     set's mean colour), mean, blurred, or a tensor. `batch_size` is the number of images, with their
-    hidden versions, in one pass.
+    hidden versions, in one pass: by default 32; on a GPU, as many as fit into its free memory.
     """
-    versions = versions_per_pass(batch_size, images)
+    versions = versions_per_pass(network, images, batch_size)
     height, width = images.shape[2:]
     size = max(1, round(min(height, width) / 5)) if size is None else size
     check_count("size", size)

@@ -25,7 +25,7 @@ def rise(
     cells: int = 7,
     keep: float = 0.5,
     seed: int = 0,
-    batch_size: int = 32,
+    batch_size: int | None = None,
     score: Score = "probability",
 ) -> paddle.Tensor:
     """1/(N·p) Σ S_c(I ⊙ M_i) · M_i over random soft masks (RISE, Petsiuk et al. 2018, equation 6).
@@ -40,7 +40,7 @@ def rise(
     check_count("seed", seed, 0)
     if isinstance(keep, bool) or not isinstance(keep, (int, float)) or not 0 < keep <= 1:
         raise ConfigError(f"keep must be a probability over 0, not {keep!r}")
-    versions = versions_per_pass(batch_size, images)
+    versions = versions_per_pass(network, images, batch_size)
     random = np.random.default_rng(seed)
     images = images.detach()
     with score_function(network) as score_of:

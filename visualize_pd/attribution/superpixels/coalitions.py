@@ -10,9 +10,8 @@ from typing import Any
 import numpy as np
 import paddle
 
-from ...core.checks import check_count
 from ...core.errors import ConfigError
-from ...network.batching import batches, repeat
+from ...network.batching import batches, pass_size, repeat
 from ...network.finite import passes_of_a_loop
 from ...network.scores import Score, score_function
 from ..baselines import make_baseline
@@ -74,11 +73,11 @@ def map_of_segments(
     segments: str | paddle.Tensor,
     segment_count: int | None,
     baseline: str | paddle.Tensor,
-    batch_size: int,
+    batch_size: int | None,
     score: Score,
 ) -> paddle.Tensor:
     """The map `[N, 1, H, W]` in which each pixel has the value that its segment has in the game."""
-    check_count("batch_size", batch_size)
+    size = pass_size(network, images, batch_size)
     labels = segment(images, segments, segment_count)
     if labels.max() >= MOST_SEGMENTS:
         raise ConfigError(
@@ -93,7 +92,7 @@ def map_of_segments(
             one = images[n : n + 1], fill[n : n + 1], each, float(whole[n])
             score_of_one = partial(_score_of, score_of, target=chosen[n : n + 1], score=score)
             with passes_of_a_loop():
-                maps[n, 0] = values_of(Game(*one, score_of_one, batch_size))[each]
+                maps[n, 0] = values_of(Game(*one, score_of_one, size))[each]
     return paddle.to_tensor(maps).astype(images.dtype)
 
 
