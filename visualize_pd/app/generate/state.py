@@ -104,7 +104,7 @@ def load_state(
         iteration = saved["iteration"]
         if type(iteration) is not int or not 0 <= iteration <= task.last:
             raise ValueError("its iteration does not exist in this run")
-        choose_ways({str(kind): bool(fast) for kind, fast in saved.get("ways", {}).items()})
+        choose_ways({str(kind): bool(fast) for kind, fast in dict(saved.get("ways", {})).items()})
         rows = [row for row in saved["frames"] if row["iteration"] < iteration]
         rows = [row for row in rows if row["iteration"] % config.frames.every == 0]
         pictures = _pictures(folder, task, rows, config.animation.score)
