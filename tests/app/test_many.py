@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from app_helpers import EXPLAIN, ROOT, TINY, overrides, read_csv, run_explain
+from app_helpers import EXPLAIN, ROOT, TINY, overrides, read_csv, run_explain, run_generate
 from PIL import Image
 
 from visualize_pd import Classifier, load_image, load_model
@@ -279,3 +279,9 @@ def test_saving_many_rows_takes_a_twentieth_of_the_time(tmp_path, monkeypatch):
         clock[0] += 0.1
         summary.add([])
     assert len(saves) * 0.3 / clock[0] == pytest.approx(1 / 20, rel=0.05)
+
+
+def test_method_2_does_not_run_in_several_processes(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("visualize_pd.core.runtime.share_of_run", lambda: (0, 2))
+    run_generate(tmp_path, code=2, **TINY, target=1)
+    assert "start it without paddle.distributed.launch" in capsys.readouterr().err

@@ -25,7 +25,7 @@ from tqdm import tqdm
 from ...core import runtime
 from ...core.checks import look_up
 from ...core.config import as_dict
-from ...core.errors import OutputError
+from ...core.errors import ConfigError, OutputError
 from ...core.files import (
     check_results,
     locked,
@@ -67,6 +67,11 @@ def generate(config: GenerateConfig, say: Callable[[str], None], resume: bool = 
     An interrupt ends the ascent, and the results so far are still written. A run saves its state
     with each frame. `resume` continues from the state of a stopped run of the same config.
     """
+    if runtime.share_of_run()[1] > 1:
+        raise ConfigError(
+            "method 2 does not share its images among the processes of a launch; start it without "
+            "paddle.distributed.launch, once for each list of targets"
+        )
     entry = find_objective(config)
     suffixes = {suffix[1:]: suffix for suffix in drawing.ANIMATIONS}
     suffix = look_up("animation format", config.animation.format, suffixes)
