@@ -118,7 +118,7 @@ def _ways(name: str) -> tuple[Way, Way]:
         [FILTERS, channels // groups, kernel, kernel],
         [1, FILTERS, side, side],
     )
-    geometry: Any = (1, 1), (kernel // 2, kernel // 2), "EXPLICIT", (1, 1), groups
+    geometry = (1, 1), (kernel // 2, kernel // 2), "EXPLICIT", (1, 1), groups
     own, fast = (Convolution(operation, *geometry, by, threads()) for by in (False, True))
     programs = _programs(own if channels < FEW_CHANNELS and name != GRADIENTS else fast)
     others = _programs(own) if name == GRADIENTS else programs
