@@ -38,8 +38,8 @@ GRADIENTS = "gradients of pictures"
 KINDS = {
     "1×1": Kind(False, 64, 1, 28),
     "small kernels on pictures": Kind(False, 3, 3, 56),
-    "large kernels on pictures": Kind(True, 3, 7, 56),
-    GRADIENTS: Kind(False, 3, 7, 56),
+    "large kernels on pictures": Kind(True, 3, 7, 40),
+    GRADIENTS: Kind(False, 3, 7, 40),
     "dense": Kind(True, 64, 3, 28),
     "depthwise": Kind(True, 64, 3, 56, "depthwise_conv2d"),
 }
