@@ -14,7 +14,8 @@ import pytest
 from PIL import Image
 
 import visualize_pd  # noqa: F401  (sets up Paddle before any test imports it)
-from visualize_pd.network.fast import use_fast
+from visualize_pd.network.fast import choose_ways, use_fast
+from visualize_pd.network.fast.convolution import KINDS
 
 ROOT = Path(__file__).parents[1]
 
@@ -29,6 +30,12 @@ def cache(tmp_path_factory):
         del os.environ["XDG_CACHE_HOME"]
     else:
         os.environ["XDG_CACHE_HOME"] = before
+
+
+@pytest.fixture(autouse=True, scope="session")
+def usual_ways():
+    """No layer is timed, so that last digits do not depend on what else the machine does."""
+    choose_ways({name: kind.usual for name, kind in KINDS.items()})
 
 
 @pytest.fixture

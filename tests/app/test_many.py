@@ -9,13 +9,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from app_helpers import EXPLAIN, ROOT, TINY, overrides, read_csv, run_explain
+from app_helpers import EXPLAIN, ROOT, TINY, overrides, read_csv, run_explain, run_generate
 from PIL import Image
 
 from visualize_pd import Classifier, load_image, load_model
 from visualize_pd.app.explain import run as explain_module
+from visualize_pd.app.report import summary as summary_module
 from visualize_pd.app.report.rows import FIELDS
 from visualize_pd.app.report.summary import Summary
+from visualize_pd.core.errors import OutputError
 
 
 def seven_pictures(folder):
@@ -251,3 +253,35 @@ def test_common_scale_needs_a_single_process(pictures, tmp_path, capsys, monkeyp
     monkeypatch.setattr("visualize_pd.core.runtime.share_of_run", lambda: (0, 2))
     explain(pictures, tmp_path / "out", code=2, common_scale="true")
     assert "run a single process" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("rank", [0, 1])
+def test_a_process_whose_launcher_has_ended_does_not_wait_for_ever(tmp_path, time_limit, rank):
+    summary = Summary(tmp_path, {}, rank, 2)
+    summary.add([{**dict.fromkeys(FIELDS, ""), "file": "a"}])
+    summary.launcher = -1
+    with time_limit(5), pytest.raises(OutputError, match="launcher of this process has ended"):
+        summary.finish(["a"])
+
+
+def test_saving_many_rows_takes_a_twentieth_of_the_time(tmp_path, monkeypatch):
+    """Here a save takes 0.3 s, and images come every 0.1 s."""
+    clock, saves = [0.0], []
+
+    def write(path, part):
+        clock[0] += 0.3
+        saves.append(clock[0])
+
+    monkeypatch.setattr(summary_module, "write_part", write)
+    monkeypatch.setattr(summary_module.time, "monotonic", lambda: clock[0])
+    summary = Summary(tmp_path, {}, 0, 2)
+    while clock[0] < 120:
+        clock[0] += 0.1
+        summary.add([])
+    assert len(saves) * 0.3 / clock[0] == pytest.approx(1 / 20, rel=0.05)
+
+
+def test_method_2_does_not_run_in_several_processes(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("visualize_pd.core.runtime.share_of_run", lambda: (0, 2))
+    run_generate(tmp_path, code=2, **TINY, target=1)
+    assert "start it without paddle.distributed.launch" in capsys.readouterr().err

@@ -347,8 +347,8 @@ def test_a_pass_holds_fewer_large_images():
     sizes = {1024: 32, 2048: 8, 8192: 1}
     for side, count in sizes.items():
         images = paddle.to_tensor(0.0).expand([1, 1, side, side])
-        assert batching.versions_per_pass(32, images) == count
-        assert batching.versions_per_pass(5, images) == min(5, count)
+        assert batching.versions_per_pass(small_net(), images, 32) == count
+        assert batching.versions_per_pass(small_net(), images, 5) == min(5, count)
 
 
 def test_free_memory_of_a_container(tmp_path):

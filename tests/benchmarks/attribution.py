@@ -6,8 +6,8 @@
 The floor of a method is that number of bare forwards, or forwards with the input's gradient, of
 the same network at the batch size that is fastest here, found first. Every round times floor and
 method one after the other; a ratio is the median of the rounds' ratios. Methods run with their
-defaults. The peak memory of integrated gradients is read in fresh processes; with `--memory` that of
-each method too: the peak of a process with a map, over that with a bare gradient alone.
+defaults. The peak memory of integrated gradients is read in fresh processes; with `--memory`
+that of each method too: the peak of a process with a map, over that with a bare gradient alone.
 """
 
 import argparse

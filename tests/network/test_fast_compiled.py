@@ -27,9 +27,9 @@ def compiled_shapes(monkeypatch):
     """The shapes `[C, H, W]` for which a copy was compiled."""
     shapes, compile_ = [], compiled._compile
 
-    def recorded(network, shape):
+    def recorded(network, shape, on_cpu):
         shapes.append(list(shape))
-        return compile_(network, shape)
+        return compile_(network, shape, on_cpu)
 
     monkeypatch.setattr(compiled, "_compile", recorded)
     return shapes
@@ -181,8 +181,8 @@ def test_copy_that_is_not_faster_is_not_used(monkeypatch):
 def test_copy_with_other_logits_is_not_used(monkeypatch):
     compile_ = compiled._compile
 
-    def slightly_wrong(network, shape):
-        run = compile_(network, shape)
+    def slightly_wrong(network, shape, on_cpu):
+        run = compile_(network, shape, on_cpu)
         return lambda images: run(images) * (1 + 3e-5)
 
     monkeypatch.setattr(compiled, "_compile", slightly_wrong)
@@ -264,6 +264,33 @@ def test_compiling_prints_nothing_and_leaves_stderr_open(capfd):
     assert capfd.readouterr().err == ""
     os.write(2, b"still there")
     assert "still there" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize("kind", [Auxiliary, OneNumber, Branching])
+def test_copy_for_a_gpu_gives_the_scores_of_the_network(kind, monkeypatch):
+    """`paddle.jit` runs it here on the CPU. A network that cannot be traced runs as it is."""
+    compile_ = compiled._compile
+    monkeypatch.setattr(compiled, "_compile", lambda network, shape, _: compile_(network, shape, 0))
+    network = kind()
+    with score_function(network) as score_of:
+        for count in (3, 3, 2):
+            images = images_of(count) - 5  # their mean is negative
+            scores, _ = score_of(images, 0)
+            assert relative(scores, plain_forward(network.inner, images)[:, 0]) <= 1e-5
+    assert (copy_of(network) is None) == (kind is Branching)
+
+
+@pytest.mark.parametrize(("environment", "used"), [
+    ({}, False), ({"JIT": "1"}, True), ({"JIT": "0"}, False), ({"JIT": "1", "FAST": "0"}, False),
+])  # fmt: skip
+def test_on_a_gpu_nothing_is_compiled_unless_asked_for(environment, used, monkeypatch):
+    for name, value in {"JIT": None, "FAST": None, **environment}.items():
+        monkeypatch.delenv(f"VISUALIZE_PD_{name}", raising=False)
+        if value:
+            monkeypatch.setenv(f"VISUALIZE_PD_{name}", value)
+    place = SimpleNamespace(is_cpu_place=lambda: False)
+    images = SimpleNamespace(place=place, dtype=paddle.float32)
+    assert compiled._can_be_fast(small(), images) is used
 
 
 def test_scores_of_the_packaged_network_differ_by_at_most_1e_5():

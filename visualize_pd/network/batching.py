@@ -28,6 +28,11 @@ LONG_SECONDS = 1800.0  # a run that takes longer gives a warning
 # The most numbers that the layers of one recorded pass may return: 640 MB. With more, a CPU is
 # slower.
 MOST_RECORDED = 160_000_000
+MOST_IMAGES = 32  # in a pass on a CPU
+# A pass on a GPU may take this share of the free memory. Other processes may use the same GPU.
+GPU_SHARE = 0.5
+MOST_ON_GPU = 256  # images in a pass
+RECORDED_BYTES = 12  # for each number that a layer returns: itself, its gradient, work space
 
 SMALL = 4_000_000  # pixels of all images in a pass that are never refused
 SIDE = 224  # of the image at which a network is measured
@@ -72,38 +77,67 @@ def scores_and_versions(
     """The scores and targets of images, and how many versions of each image fit into one pass.
 
     The targets are those of `Scored`. `batch_size` is the number of images in a pass. None means as
-    many as `MOST_RECORDED` allows, but at most 32.
+    many as `MOST_RECORDED` allows, but at most 32; on a GPU, as many as fit into its free memory.
     """
-    versions = None if batch_size is None else versions_per_pass(batch_size, images)
+    size = None if batch_size is None else pass_size(network, images, batch_size)
     with score_function(network) as score_of, capture_outputs(*network.sublayers()) as calls:
         scores, chosen = score_of(images, targets, score)
-    if versions is None:
-        versions = max(1, _fitting(calls, len(images)) // len(images))
-    return scores, chosen, versions
+    if size is None:
+        size = _suiting(calls, images)
+    return scores, chosen, max(1, size // len(images))
 
 
 def images_per_pass(network: paddle.nn.Layer, images: paddle.Tensor) -> int:
-    """How many images of this size fit into one pass: what `MOST_RECORDED` allows, at most 32."""
+    """How many images of this size fit into one pass: what `MOST_RECORDED` allows, at most 32.
+
+    It is the same on every device, so that a run is resumed as it was begun.
+    """
     with frozen(network), paddle.no_grad(), capture_outputs(*network.sublayers()) as calls:
         network(images)
     return max(1, _fitting(calls, len(images)))
 
 
 def _fitting(calls: list, count: int) -> int:
+    return min(MOST_IMAGES, MOST_RECORDED * count // max(1, _numbers(calls)))
+
+
+def _numbers(calls: list) -> int:
+    """How many numbers the layers have returned."""
     outputs = {id(output): output for _, output in calls if isinstance(output, paddle.Tensor)}
-    numbers = sum(int(np.prod(output.shape)) for output in outputs.values())
-    return min(32, MOST_RECORDED * count // max(1, numbers))
+    return sum(int(np.prod(output.shape)) for output in outputs.values())
 
 
-def versions_per_pass(batch_size: int, images: paddle.Tensor) -> int:
-    """How many versions of each image fit into a pass of `batch_size` images.
+def _suiting(calls: list, images: paddle.Tensor) -> int:
+    """How many images suit a pass in which the layers of these calls return their outputs."""
+    free = free_gpu_memory(images)
+    if free is None:
+        return _fitting(calls, len(images))
+    pixels, numbers = images.shape[2] * images.shape[3], _numbers(calls) / len(images)
+    fitting = GPU_SHARE * free / (IMAGE_BYTES * pixels + RECORDED_BYTES * numbers)
+    return 2 ** int(np.log2(max(1, min(fitting, MOST_ON_GPU))))  # so that little changes nothing
 
-    If they have more than `MOST_PIXELS` together, there are fewer images in a pass.
+
+def pass_size(network: paddle.nn.Layer, images: paddle.Tensor, batch_size: int | None) -> int:
+    """The number of images in a pass without gradients.
+
+    `batch_size` None means 32; on a GPU, as many as fit into its free memory. Images that have more
+    than `MOST_PIXELS` together are fewer.
     """
-    check_count("batch_size", batch_size)
     check_images(images)
-    pixels = images.shape[2] * images.shape[3]
-    return max(1, min(batch_size, MOST_PIXELS // pixels) // len(images))
+    if batch_size is None and free_gpu_memory(images) is not None:
+        with frozen(network), paddle.no_grad(), capture_outputs(*network.sublayers()) as calls:
+            network(images[:1])
+        return _suiting(calls, images[:1])
+    size = MOST_IMAGES if batch_size is None else batch_size
+    check_count("batch_size", size)
+    return max(1, min(size, MOST_PIXELS // (images.shape[2] * images.shape[3])))
+
+
+def versions_per_pass(
+    network: paddle.nn.Layer, images: paddle.Tensor, batch_size: int | None
+) -> int:
+    """How many versions of each image fit into a pass of `pass_size` images."""
+    return max(1, pass_size(network, images, batch_size) // len(images))
 
 
 def repeat(tensor: paddle.Tensor, times: int) -> paddle.Tensor:
@@ -162,6 +196,15 @@ def free_memory(root: Path = Path("/")) -> int | None:
     return max(0, min(found)) if found else None
 
 
+def free_gpu_memory(images: paddle.Tensor) -> int | None:
+    """The bytes of the GPU of these images that this process has not taken. None on a CPU."""
+    if not images.place.is_gpu_place():
+        return None
+    cuda, number = paddle.device.cuda, images.place.gpu_device_id()
+    free = cuda.get_device_properties(number).total_memory - cuda.memory_allocated(number)
+    return max(0, free)
+
+
 def _gigabytes(count: float) -> str:
     """A number of bytes in words."""
     return f"{count / 1e9:,.1f} GB"
@@ -173,5 +216,4 @@ def _numbers_for_each_pixel(network: paddle.nn.Layer, channels: int) -> float:
             network(paddle.zeros([1, channels, SIDE, SIDE]))
     except Exception:  # the network may be the user's own, and need another size
         return 0.0
-    outputs = {id(output): output for _, output in calls if isinstance(output, paddle.Tensor)}
-    return sum(int(np.prod(output.shape)) for output in outputs.values()) / SIDE**2
+    return _numbers(calls) / SIDE**2

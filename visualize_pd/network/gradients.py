@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
 from typing import Any, NamedTuple
@@ -11,6 +11,7 @@ import paddle
 
 from ..core.errors import ModelError
 from .fast import fast_layers
+from .finite import check_all_finite
 from .hooks import Calls, capture_outputs, frozen
 from .relu_rules import REACHED, check_reach, relu_rule
 from .scores import Score, check_images, score_outputs
@@ -92,10 +93,11 @@ def differentiate(scores: paddle.Tensor, tensors: Sequence[paddle.Tensor]) -> li
     return slopes
 
 
-def check_slopes(slopes: Iterable[paddle.Tensor]) -> None:
-    """Raise `ModelError` for gradients that are NaN or infinite."""
-    if not all(bool(paddle.isfinite(slope).all()) for slope in slopes):
-        raise ModelError("the gradient of the score holds numbers that are not finite")
+def check_slopes(slopes: Sequence[paddle.Tensor]) -> None:
+    """Raise `ModelError` for gradients that are NaN or infinite, as `check_all_finite` does."""
+    if slopes:
+        error = "the gradient of the score holds numbers that are not finite"
+        check_all_finite(list(slopes), ModelError(error))
 
 
 def gradients_or_none(

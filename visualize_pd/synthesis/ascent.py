@@ -30,6 +30,9 @@ PixelStep = Callable[[paddle.Tensor, paddle.Tensor, int], paddle.Tensor]
 # What Adam keeps from one step to the next. Before its first step it keeps nothing.
 MOMENTS = {"moment1_0", "moment2_0", "beta1_pow_acc_0", "beta2_pow_acc_0"}
 
+# The scores are read once in so many steps, because each read waits for the device.
+READ_EVERY = 10
+
 
 class Watcher(Protocol):
     """A prior that watches the layers of the network while it sees an image."""
@@ -44,16 +47,22 @@ class Watcher(Protocol):
 class Frame(NamedTuple):
     """The images `[N, C, H, W]` after `iteration` steps, normalised, and their scores.
 
-    The scores are those of the transformed images, as the network saw them. `state` holds what an
+    `seen` are the scores `[N]` of the transformed images, as the network saw them. `scores` reads
+    them from the device, so a loop on a GPU should not do it for each frame. `state` holds what an
     ascent needs to continue from here. `importance`, `[N, 1, H, W]`, is Σ |∂ loss / ∂ pixel| over
     all steps (Fel et al. 2023), if the ascent was asked for it.
     """
 
     iteration: int
     image: paddle.Tensor
-    scores: list[float]
+    seen: paddle.Tensor
     state: dict[str, paddle.Tensor]
     importance: paddle.Tensor | None = None
+
+    @property
+    def scores(self) -> list[float]:
+        """The scores of the images. Raises `ModelError` for one that is NaN or infinite."""
+        return _read_scores([self.seen], self.iteration)[-1]
 
     @property
     def score(self) -> float:
@@ -90,8 +99,7 @@ def ascend(
     `(images, random) → images`, change it, or all `views` of it, `(images, random, share of the
     steps done) → [images, …]`, whose mean score counts. `watchers` are priors that watch the
     network. Of a penalty with a third entry that share is left at the last step. `pixel_steps`,
-    `(images, gradient, iteration) → images`, change the image itself after each step; this needs
-    `Pixels`.
+    `(images, gradient, iteration) → images`, change the image after each step of `Pixels`.
     The same seed on the same device gives the same frames, also when the ascent continues from a
     frame, `resume`. Raises `ConfigError` for pixel steps without pixels.
     """
@@ -100,6 +108,7 @@ def ascend(
     adam = paddle.optimizer.Adam(float(steps.learning_rate), parameters=[variable])
     first, known = (resume.iteration, resume.state) if resume else (0, None)
     total = _restore(variable, adam, known) if known else None
+    unread = _Unread({first, steps.iterations})
     for iteration in range(first, steps.iterations + 1):
         # These numbers do not depend on earlier steps, so an ascent can be resumed.
         random = np.random.default_rng([steps.seed, 1, iteration])
@@ -112,8 +121,8 @@ def ascend(
             loss = loss + _sum(penalties, image, done)
             if iteration < steps.iterations:
                 loss.backward()
-        values, whole = _checked_scores(scores, iteration), _whole(image, parametrisation)
-        yield Frame(iteration, whole, values, known or _state(variable, adam, total), total)
+        scores, whole = unread.add(scores, iteration), _whole(image, parametrisation)
+        yield Frame(iteration, whole, scores, known or _state(variable, adam, total), total)
         known = None
         if iteration < steps.iterations:
             total = _more_important(total, image, whole) if importance else None
@@ -178,14 +187,31 @@ def _check_pixel_steps(steps: Sequence[PixelStep], parametrisation: Parametrisat
         )
 
 
-def _checked_scores(scores: paddle.Tensor, iteration: int) -> list[float]:
-    """The scores. Raises `ModelError` for one that is NaN or infinite.
+class _Unread:
+    """The scores that have not been read yet. They are read at times."""
+
+    def __init__(self, read_at: set[int]):
+        self.read_at, self.scores = read_at, list[paddle.Tensor]()
+
+    def add(self, scores: paddle.Tensor, iteration: int) -> paddle.Tensor:
+        """Take the scores of a step, and return them without their graph."""
+        self.scores.append(scores.detach())
+        if iteration in self.read_at or iteration % READ_EVERY == 0:
+            _read_scores(self.scores, iteration)
+            self.scores.clear()
+        return scores.detach()
+
+
+def _read_scores(scores: Sequence[paddle.Tensor], last: int) -> list[list[float]]:
+    """The scores of some iterations up to `last`. Raises `ModelError` for one that is not finite.
 
     At the first image the weights are to blame, and later the steps.
     """
-    values = scores.numpy()
-    if np.isfinite(values).all():
+    values = paddle.stack(list(scores)).numpy()
+    bad = np.flatnonzero(~np.isfinite(values).all(axis=1))
+    if not len(bad):
         return values.tolist()
+    iteration = last - len(values) + 1 + bad[0]
     if iteration == 0:
         raise ModelError(
             "the network gives a score that is not a finite number for the first image; "
@@ -214,7 +240,8 @@ def _step(
     if gradient is None:  # the score does not depend on the image
         gradient = paddle.zeros_like(variable)
     for change in pixel_steps:
-        variable.set_value(change(variable.detach(), gradient, iteration))
+        with paddle.no_grad():
+            paddle.assign(change(variable.detach(), gradient, iteration), variable)
     adam.clear_grad()
 
 
@@ -231,7 +258,7 @@ def ascend_together(
         yield Frame(
             frames[0].iteration,
             paddle.concat([frame.image for frame in frames]),
-            [score for frame in frames for score in frame.scores],
+            paddle.concat([frame.seen for frame in frames]),
             {
                 f"{n}.{key}": value
                 for n, frame in enumerate(frames)

@@ -67,7 +67,7 @@ def deep_dream(
             added = frame.image - photograph
             if frame.iteration or not octave:
                 whole = image + resized(added, full)
-                yield Frame(before + frame.iteration, whole, frame.scores, frame.state)
+                yield Frame(before + frame.iteration, whole, frame.seen, frame.state)
 
 
 def _octave_size(full: Sequence[int], reduction: float) -> list[int]:

@@ -6,10 +6,12 @@ A run writes frames, an animation, the final picture and a record of the run.
 from __future__ import annotations
 
 import json
+import math
 import platform
 import re
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import chain
@@ -23,6 +25,7 @@ from tqdm import tqdm
 from ...core import runtime
 from ...core.checks import look_up
 from ...core.config import as_dict
+from ...core.errors import ConfigError
 from ...core.files import (
     alone_in,
     check_results,
@@ -55,6 +58,7 @@ from .state import FILE, load_state, run_fingerprint, save_state
 from .task import Choice, Task
 from .tasks import find_objective
 
+BAR_SECONDS = 0.5  # between two scores that the progress bar shows
 SMOOTH = 64  # the longer side of an image over the σ by which its transparency is smoothed
 
 
@@ -64,6 +68,11 @@ def generate(config: GenerateConfig, say: Callable[[str], None], resume: bool = 
     An interrupt ends the ascent, and the results so far are still written. A run saves its state
     with each frame. `resume` continues from the state of a stopped run of the same config.
     """
+    if runtime.share_of_run()[1] > 1:
+        raise ConfigError(
+            "method 2 does not share its images among the processes of a launch; start it without "
+            "paddle.distributed.launch, once for each list of targets"
+        )
     entry = find_objective(config)
     suffixes = {suffix[1:]: suffix for suffix in drawing.ANIMATIONS}
     suffix = look_up("animation format", config.animation.format, suffixes)
@@ -113,12 +122,15 @@ def _with_bar(run: Run, interrupted: threading.Event) -> None:
     moved = " (moved)" if priors.shift or priors.rotation or set(priors.zoom) != {1} else ""
     frames = run.climb(interrupted)
     first = next(frames)
+    shown = -math.inf
     with tqdm(total=run.task.last, desc=printable(run.title), unit="it") as progress:
         progress.initial = run.begin.iteration if run.begin else 0
         for frame in chain([first], frames):
             progress.n = frame.iteration
-            progress.set_postfix_str(f"score={frame.score:.4g}{moved}")
-        progress.refresh()
+            if time.monotonic() - shown > BAR_SECONDS:
+                shown = time.monotonic()
+                progress.set_postfix_str(f"score={frame.score:.4g}{moved}")
+        progress.set_postfix_str(f"score={frame.score:.4g}{moved}")
 
 
 class Run:
@@ -249,7 +261,11 @@ class Run:
         return f"{title} ({self.task.subject})"
 
     def _write(self, frame: Frame) -> None:
-        """Write the picture of a frame, add its scores, and save the state to resume from."""
+        """Write the picture of a frame, add its scores, and save the state to resume from.
+
+        Raises `ModelError` if a score of the frame is not finite.
+        """
+        frame.scores  # noqa: B018
         with paddle.no_grad():
             rated = self.task.rate(frame.image)
         one = len(self.task.titles) == 1

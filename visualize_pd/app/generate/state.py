@@ -19,6 +19,7 @@ from ...core.images import find_images, load_image, load_with_digest
 from ...core.version import __version__
 from ...models.classifier import Classifier
 from ...models.fingerprint import network_fingerprint
+from ...network.fast import choose_ways, ways_chosen
 from ...synthesis.ascent import Frame
 from ...synthesis.builder import GREY, NOISE
 from .. import drawing
@@ -65,7 +66,7 @@ def save_state(
 
     `inputs` is the fingerprint of the network and of the picture that the run starts from.
     """
-    keys = {"inputs": inputs, "config": _decisive(config)}
+    keys = {"inputs": inputs, "config": _decisive(config), "ways": ways_chosen()}
     text = json.dumps({**keys, "iteration": frame.iteration, "frames": rows})
     arrays = {key: value.numpy() for key, value in frame.state.items()}
     with atomic_write(folder / FILE) as file:
@@ -76,6 +77,8 @@ def load_state(
     folder: Path, config: GenerateConfig, inputs: Fingerprint, task: Task
 ) -> Resumed | None:
     """Read the state of an earlier run. None if there is none.
+
+    Each kind of layer takes the way that it took in that run, so that the last digits are the same.
 
     Raises `ConfigError` for a state that is damaged, or belongs to another config or other inputs.
     """
@@ -101,13 +104,14 @@ def load_state(
         iteration = saved["iteration"]
         if type(iteration) is not int or not 0 <= iteration <= task.last:
             raise ValueError("its iteration does not exist in this run")
+        choose_ways({str(kind): bool(fast) for kind, fast in dict(saved.get("ways", {})).items()})
         rows = [row for row in saved["frames"] if row["iteration"] < iteration]
         rows = [row for row in rows if row["iteration"] % config.frames.every == 0]
         pictures = _pictures(folder, task, rows, config.animation.score)
     except UNREADABLE as error:
         raise ConfigError(f"cannot resume from {path}: {error}; {ANEW}") from error
     # The frame's own image can be empty, because the state contains the image.
-    return Resumed(Frame(iteration, paddle.empty([0]), [], state), rows, pictures)
+    return Resumed(Frame(iteration, paddle.empty([0]), paddle.empty([0]), state), rows, pictures)
 
 
 def _pictures(

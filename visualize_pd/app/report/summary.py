@@ -43,7 +43,7 @@ class Summary:
         self.keep = keep
         self.rows: list[Row] = []
         self.part = part_path(folder, rank, size)
-        self.saved = time.monotonic()
+        self.next_save = time.monotonic() + SAVE_SECONDS
         self.launch = digest(os.environ.get("PADDLE_TRAINER_ENDPOINTS", ""))
         self.launcher = os.getppid()
 
@@ -62,16 +62,22 @@ class Summary:
         return rows
 
     def add(self, rows: Sequence[Row]) -> None:
-        """Add rows. About once a second they are saved to a file, in case the process is killed."""
+        """Add rows. They are saved to a file now and then, in case the process is killed.
+
+        This is about once a second, or less often if it would take more than a twentieth of the
+        time: all rows are written each time.
+        """
         self.rows.extend(rows)
-        if time.monotonic() - self.saved > SAVE_SECONDS:
+        if time.monotonic() > self.next_save:
             self.save()
 
     def save(self, done: bool = False) -> None:
         """Write the rows of this process so far. A single process without results writes none."""
         if self._has_results():
+            start = time.monotonic()
             write_part(self.part, Part(self.inputs, self.launch, done, self.rows))
-            self.saved = time.monotonic()
+            now = time.monotonic()
+            self.next_save = now + max(SAVE_SECONDS, 19 * (now - start))
 
     def _has_results(self) -> bool:
         return self.size > 1 or any(not is_skipped(row) for row in self.rows)
@@ -134,8 +140,12 @@ class Summary:
                 os.utime(self.part)
             except FileNotFoundError:
                 return
-            if os.getppid() != self.launcher:
-                raise OutputError("the launcher of this process has ended, so it ends too")
+            self._check_launcher()
+
+    def _check_launcher(self) -> None:
+        """Raise `OutputError` if nobody can end this process while it waits for the others."""
+        if os.getppid() != self.launcher:
+            raise OutputError("the launcher of this process has ended, so it ends too")
 
     def _parts_of_the_others(self) -> dict[Path, Part]:
         """The complete parts of the other processes, which are still running."""
@@ -143,6 +153,7 @@ class Summary:
         seen: dict[Path, int] = {}
         while len(found) < self.size - 1:
             time.sleep(LOOK_SECONDS)
+            self._check_launcher()
             for rank in set(range(1, self.size)) - found.keys():
                 for path in part_paths(self.path.parent, f"{rank}of{self.size}"):
                     time_before, time_now = seen.get(path), _stamp(path)

@@ -133,7 +133,7 @@ def _layers(
         forward, blocks = record_or_reuse(network, images, targets, score, every)
         found = [default_feature_maps(network, forward, blocks)]
         if gradients:
-            check_slopes(each.slope for each in found if each.slope is not None)
+            check_slopes([each.slope for each in found if each.slope is not None])
     else:
         names = [names] if isinstance(names, str) else names
         named = find_layers(network, names)

@@ -11,6 +11,7 @@ import paddle
 from ...core.checks import check_count, look_up, options_of
 from ...core.errors import ConfigError
 from ...network.batching import MOST_VERSIONS, batches, repeat, scores_and_versions
+from ...network.finite import passes_of_a_loop
 from ...network.scores import Score
 from ..path.integrated_gradients import integrated_gradients
 from ..reduction import reduce
@@ -58,22 +59,28 @@ def smooth_grad(
     low, high = (f(images, axis=[1, 2, 3], keepdim=True) for f in (paddle.min, paddle.max))
     deviation = (noise * (high - low)).expand_as(images)
     total = square = 0.0
-    for part in batches(samples, versions, "smoothing"):
-        count = part.stop - part.start
-        numbers = random.standard_normal((count, *images.shape[1:]), dtype="float32")
-        drawn = paddle.to_tensor(numbers).astype(images.dtype)
-        batch = paddle.concat(
-            [images + deviation * one.expand_as(images) for one in drawn.split(count)]
-        )
-        maps = method(network, batch, repeat(chosen, count), **{"score": score, **options})
-        maps = maps.reshape([count, len(images), *maps.shape[1:]])
-        if average == "variance":  # a small difference of large numbers
-            maps = maps.astype("float64")
-        total += maps.sum(axis=0)
-        if average != "mean":
-            square += (maps * maps).sum(axis=0)
+    with passes_of_a_loop():
+        for part in batches(samples, versions, "smoothing"):
+            count = part.stop - part.start
+            batch = _noisy(images, deviation, count, random)
+            maps = method(network, batch, repeat(chosen, count), **{"score": score, **options})
+            maps = maps.reshape([count, len(images), *maps.shape[1:]])
+            if average == "variance":  # a small difference of large numbers
+                maps = maps.astype("float64")
+            total += maps.sum(axis=0)
+            if average != "mean":
+                square += (maps * maps).sum(axis=0)
     smoothed = put_together(total / samples, square / samples).astype(images.dtype)
     return reduce(smoothed, channel, sign)
+
+
+def _noisy(
+    images: paddle.Tensor, deviation: paddle.Tensor, count: int, random: np.random.Generator
+) -> paddle.Tensor:
+    """`count` noisy copies of a batch, `[count · N, C, H, W]`."""
+    numbers = random.standard_normal((count, *images.shape[1:]), dtype="float32")
+    drawn = paddle.to_tensor(numbers).astype(images.dtype)
+    return paddle.concat([images + deviation * one.expand_as(images) for one in drawn.split(count)])
 
 
 GRADIENT_METHODS = {

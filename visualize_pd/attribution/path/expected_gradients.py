@@ -11,6 +11,7 @@ import paddle
 from ...core.checks import check_count
 from ...core.errors import ConfigError, ImageError
 from ...network.batching import MOST_VERSIONS, batches, repeat, scores_and_versions
+from ...network.finite import passes_of_a_loop
 from ...network.gradients import input_gradient
 from ...network.scores import Score
 from ..baselines import BASELINES, make_baseline, uniform
@@ -99,19 +100,20 @@ def _sampled(
     low, high = (f(images, axis=[1, 2, 3], keepdim=True) for f in (paddle.min, paddle.max))
     deviation = (noise * (high - low)).expand_as(images)
     total = paddle.zeros_like(images)
-    for part in batches(samples, versions, "sampling"):
-        points, ways = [], []
-        for alpha in alphas[part]:
-            start, end = draw(), images
-            if noise:
-                numbers = random.standard_normal(images.shape[1:], dtype="float32")
-                end = images + deviation * paddle.to_tensor(numbers).astype(images.dtype)
-            ways.append(end - start)
-            points.append(start + float(alpha) * ways[-1])
-        held = repeat(chosen, len(points))
-        gradients = input_gradient(network, paddle.concat(points), held, score=score)
-        for way, gradient in zip(ways, gradients.split(len(points))):
-            total += way * gradient
+    with passes_of_a_loop():
+        for part in batches(samples, versions, "sampling"):
+            points, ways = [], []
+            for alpha in alphas[part]:
+                start, end = draw(), images
+                if noise:
+                    numbers = random.standard_normal(images.shape[1:], dtype="float32")
+                    end = images + deviation * paddle.to_tensor(numbers).astype(images.dtype)
+                ways.append(end - start)
+                points.append(start + float(alpha) * ways[-1])
+            held = repeat(chosen, len(points))
+            gradients = input_gradient(network, paddle.concat(points), held, score=score)
+            for way, gradient in zip(ways, gradients.split(len(points))):
+                total += way * gradient
     return total / samples
 
 

@@ -11,6 +11,7 @@ import paddle
 from ...core.checks import check_count
 from ...core.errors import ConfigError
 from ...network.batching import MOST_VERSIONS, batches, scores_and_versions
+from ...network.finite import passes_of_a_loop
 from ...network.gradients import input_gradient
 from ...network.scores import Score, score_function
 from ..baselines import make_baseline
@@ -47,7 +48,7 @@ def guided_ig(
     tensor.
 
     Each step needs the gradient at the end of the step before, so every image goes through the
-    network alone, and memory does not grow with `steps`.
+    network alone, and memory does not grow with `steps`. NumPy chooses each step on the CPU.
     """
     check_count("steps", steps, 1, MOST_VERSIONS)
     for name, share in (("fraction", fraction), ("max_distance", max_distance)):
@@ -88,6 +89,7 @@ def _straight(
     return slope_at, way
 
 
+@passes_of_a_loop()
 def _along_path(
     slope_at: Callable[[np.ndarray], np.ndarray],
     way: np.ndarray,

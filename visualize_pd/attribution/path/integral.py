@@ -10,6 +10,7 @@ import paddle
 
 from ...core.errors import ConfigError
 from ...network.batching import batches, repeat
+from ...network.finite import passes_of_a_loop
 from ...network.gradients import input_gradient
 from ...network.scores import Score
 
@@ -60,11 +61,12 @@ def integrate(
     """∫₀¹ γ′(α) · ∂S_c(γ(α))/∂I dα, with at most `versions` points of each path in a pass."""
     nodes, weights = nodes_and_weights
     total: Any = 0.0
-    for part in batches(len(nodes), versions, "integrating"):
-        count = part.stop - part.start
-        points, slopes = zip(*(path(float(alpha)) for alpha in nodes[part]))
-        batch = paddle.concat(list(points))
-        gradients = input_gradient(network, batch, repeat(targets, count), score=score)
-        for weight, slope, gradient in zip(weights[part], slopes, gradients.split(count)):
-            total += float(weight) * slope * gradient
+    with passes_of_a_loop():
+        for part in batches(len(nodes), versions, "integrating"):
+            count = part.stop - part.start
+            points, slopes = zip(*(path(float(alpha)) for alpha in nodes[part]))
+            batch = paddle.concat(list(points))
+            gradients = input_gradient(network, batch, repeat(targets, count), score=score)
+            for weight, slope, gradient in zip(weights[part], slopes, gradients.split(count)):
+                total += float(weight) * slope * gradient
     return total

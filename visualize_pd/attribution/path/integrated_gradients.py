@@ -38,8 +38,8 @@ def integrated_gradients(
     that difference is logged as a warning. `return_gap` also returns the gap, `[N]`. `baseline` I′:
     zero (the training set's mean colour), mean (the image's own), blurred, random (the average over
     `draws` images of noise), or a tensor. `quadrature`: gauss_legendre, midpoint or trapezoid.
-    `batch_size`: the points in one pass, by default so many that a pass records at most 640 MB.
-    Memory grows with it, not with `steps`.
+    `batch_size`: the points in one pass, by default so many that a pass records at most 640 MB; on
+    a GPU, as many as fit into its free memory. Memory grows with it, not with `steps`.
     """
     check_count("steps", steps, 1, MOST_VERSIONS)
     check_count("seed", seed, 0)

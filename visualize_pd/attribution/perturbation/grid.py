@@ -12,6 +12,7 @@ import paddle
 from ...core.checks import check_count
 from ...core.errors import ConfigError
 from ...network.batching import batches, repeat, versions_per_pass
+from ...network.finite import passes_of_a_loop
 from ...network.scores import Score, check_images, score_function
 from ..baselines import make_baseline
 
@@ -47,31 +48,32 @@ def scores_of_masks(
     count: int,
     *,
     baseline: str | paddle.Tensor,
-    batch_size: int,
+    batch_size: int | None,
     score: Score,
 ) -> np.ndarray:
     """The scores `[N, count]` of all images under each of the first `count` masks.
 
     A mask is `[cells, cells]`: 1 shows a cell, and 0 shows the baseline in its place.
     """
-    versions = versions_per_pass(batch_size, images)
+    versions = versions_per_pass(network, images, batch_size)
     images = images.detach()
     fill = make_baseline(baseline, images)
     height, width = images.shape[2:]
-    found = np.empty((len(images), count))
+    found = []
     masks = iter(masks)
     with score_function(network) as score_of:
         _, chosen = score_of(images, targets, score)
-        for part in batches(count, versions, "hiding cells"):
-            some = np.stack(list(islice(masks, part.stop - part.start)))
-            cells = some.shape[1]
-            rows, columns = (np.arange(size) * cells // size for size in (height, width))
-            enlarged = some[:, None, None, rows[:, None], columns].astype("float32")
-            mask = paddle.to_tensor(enlarged).astype(images.dtype)
-            hidden = (images * mask + fill * (1 - mask)).reshape([-1, *images.shape[1:]])
-            scores, _ = score_of(hidden, repeat(chosen, len(some)), score)
-            found[:, part] = scores.numpy().reshape(len(some), -1).T
-    return found
+        with passes_of_a_loop():
+            for part in batches(count, versions, "hiding cells"):
+                some = np.stack(list(islice(masks, part.stop - part.start)))
+                cells = some.shape[1]
+                rows, columns = (np.arange(size) * cells // size for size in (height, width))
+                enlarged = some[:, None, None, rows[:, None], columns].astype("float32")
+                mask = paddle.to_tensor(enlarged).astype(images.dtype)
+                hidden = (images * mask + fill * (1 - mask)).reshape([-1, *images.shape[1:]])
+                found.append(score_of(hidden, repeat(chosen, len(some)), score)[0])
+    scores = paddle.concat(found).numpy().astype("float64")
+    return np.ascontiguousarray(scores.reshape(count, -1).T)
 
 
 def map_of_cells(values: np.ndarray, images: paddle.Tensor) -> paddle.Tensor:

@@ -26,7 +26,7 @@ def hsic(
     samples: int = 500,
     baseline: str | paddle.Tensor = "zero",
     seed: int = 0,
-    batch_size: int = 32,
+    batch_size: int | None = None,
     score: Score = "logit",
 ) -> paddle.Tensor:
     """The dependence of the score on each cell of a mask (Novello et al. 2022).

@@ -9,6 +9,7 @@ import paddle
 
 from ...core.checks import check_count
 from ...network.batching import MOST_VERSIONS, batches, repeat, versions_per_pass
+from ...network.finite import passes_of_a_loop
 from ...network.scores import Score, score_function
 from ..baselines import make_baseline
 
@@ -21,7 +22,7 @@ def occlusion(
     size: int | None = None,
     stride: int | None = None,
     baseline: str | paddle.Tensor = "zero",
-    batch_size: int = 32,
+    batch_size: int | None = None,
     score: Score = "logit",
 ) -> paddle.Tensor:
     """How far the score drops when a square is hidden (Zeiler & Fergus 2014, section 4.2).
@@ -31,9 +32,9 @@ def occlusion(
     `stride` is the step from one square to the next, by default a third of `size`. The last row and
     the last column of squares end at the edge. `baseline` fills the square: zero (the training
     set's mean colour), mean, blurred, or a tensor. `batch_size` is the number of images, with their
-    hidden versions, in one pass.
+    hidden versions, in one pass: by default 32; on a GPU, as many as fit into its free memory.
     """
-    versions = versions_per_pass(batch_size, images)
+    versions = versions_per_pass(network, images, batch_size)
     height, width = images.shape[2:]
     size = max(1, round(min(height, width) / 5)) if size is None else size
     check_count("size", size)
@@ -46,19 +47,21 @@ def occlusion(
     hidden_by = np.zeros((height, width), dtype="float32")
     with score_function(network) as score_of:
         scores, chosen = score_of(images, targets, score)
-        drops = np.zeros((len(images), height, width), dtype="float32")
-        for part in batches(len(windows), versions, "hiding squares"):
-            count = part.stop - part.start
-            hidden = paddle.stack([images] * count)
-            for one, (top, left) in enumerate(windows[part]):
-                rows, columns = slice(top, top + size), slice(left, left + size)
-                hidden[one, ..., rows, columns] = fill[..., rows, columns]
-            hidden = hidden.reshape([-1, *images.shape[1:]])
-            left_over, _ = score_of(hidden, repeat(chosen, count), score)
-            drop = (scores - left_over.reshape([count, -1])).numpy()
-            for row, (top, left) in zip(drop, windows[part]):
-                drops[:, top : top + size, left : left + size] += row[:, None, None]
-                hidden_by[top : top + size, left : left + size] += 1
+        found = []
+        with passes_of_a_loop():
+            for part in batches(len(windows), versions, "hiding squares"):
+                count = part.stop - part.start
+                hidden = paddle.stack([images] * count)
+                for one, (top, left) in enumerate(windows[part]):
+                    rows, columns = slice(top, top + size), slice(left, left + size)
+                    hidden[one, ..., rows, columns] = fill[..., rows, columns]
+                hidden = hidden.reshape([-1, *images.shape[1:]])
+                left_over, _ = score_of(hidden, repeat(chosen, count), score)
+                found.append(scores - left_over.reshape([count, -1]))
+    drops = np.zeros((len(images), height, width), dtype="float32")
+    for row, (top, left) in zip(paddle.concat(found).numpy(), windows):
+        drops[:, top : top + size, left : left + size] += row[:, None, None]
+        hidden_by[top : top + size, left : left + size] += 1
     mean_drop = drops / np.maximum(hidden_by, 1)
     return paddle.to_tensor(mean_drop[:, None]).astype(images.dtype)
 

@@ -10,6 +10,7 @@ import paddle
 from ...core.checks import check_count
 from ...core.errors import ConfigError
 from ...network.batching import MOST_VERSIONS, batches, repeat, versions_per_pass
+from ...network.finite import passes_of_a_loop
 from ...network.scores import Score, score_function
 
 MOST_CELLS = 1_000
@@ -24,7 +25,7 @@ def rise(
     cells: int = 7,
     keep: float = 0.5,
     seed: int = 0,
-    batch_size: int = 32,
+    batch_size: int | None = None,
     score: Score = "probability",
 ) -> paddle.Tensor:
     """1/(N·p) Σ S_c(I ⊙ M_i) · M_i over random soft masks (RISE, Petsiuk et al. 2018, equation 6).
@@ -39,19 +40,23 @@ def rise(
     check_count("seed", seed, 0)
     if isinstance(keep, bool) or not isinstance(keep, (int, float)) or not 0 < keep <= 1:
         raise ConfigError(f"keep must be a probability over 0, not {keep!r}")
-    versions = versions_per_pass(batch_size, images)
+    versions = versions_per_pass(network, images, batch_size)
     random = np.random.default_rng(seed)
     images = images.detach()
     with score_function(network) as score_of:
         _, chosen = score_of(images, targets, score)
         total = paddle.zeros([len(images), 1, *images.shape[2:]], dtype=images.dtype)
-        for part in batches(masks, versions, "hiding at random"):
-            count = part.stop - part.start
-            mask = random_masks(count, images.shape[2:], cells, keep, random).astype(images.dtype)
-            hidden = paddle.concat([images * one.expand_as(images) for one in mask.split(count)])
-            scores, _ = score_of(hidden, repeat(chosen, count), score)
-            for of_mask, one in zip(scores.reshape([count, -1, 1, 1, 1]), mask):
-                total += of_mask * one
+        with passes_of_a_loop():
+            for part in batches(masks, versions, "hiding at random"):
+                count = part.stop - part.start
+                mask = random_masks(count, images.shape[2:], cells, keep, random)
+                mask = mask.astype(images.dtype)
+                hidden = paddle.concat(
+                    [images * each.expand_as(images) for each in mask.split(count)]
+                )
+                scores, _ = score_of(hidden, repeat(chosen, count), score)
+                for of_mask, one in zip(scores.reshape([count, -1, 1, 1, 1]), mask):
+                    total += of_mask * one
     return total / (masks * keep)
 
 

@@ -23,7 +23,7 @@ def sobol(
     samples: int = 16,
     baseline: str | paddle.Tensor = "zero",
     seed: int = 0,
-    batch_size: int = 32,
+    batch_size: int | None = None,
     score: Score = "logit",
 ) -> paddle.Tensor:
     """Total Sobol indices of the cells of a mask (Fel et al. 2021, by Jansen's estimator).

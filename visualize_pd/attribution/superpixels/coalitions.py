@@ -11,12 +11,14 @@ import numpy as np
 import paddle
 
 from ...core.errors import ConfigError
-from ...network.batching import batches, repeat, versions_per_pass
-from ...network.scores import Score, check_images, score_function
+from ...network.batching import batches, pass_size, repeat
+from ...network.finite import passes_of_a_loop
+from ...network.scores import Score, score_function
 from ..baselines import make_baseline
 from .segments import segment
 
 MOST_SEGMENTS = 2_000  # the regressions solve equations of this size
+PASSES = 64  # whose scores are read together: each read waits for the device
 
 
 class Game:
@@ -40,19 +42,26 @@ class Game:
 
     def scores(self, coalitions: np.ndarray) -> np.ndarray:
         """The scores of coalitions `[count, players]` of True and False, in one pass: `[count]`."""
+        return self._scores(coalitions).numpy().astype("float64")
+
+    def _scores(self, coalitions: np.ndarray) -> paddle.Tensor:
         mask = paddle.to_tensor(coalitions.astype("float32")[:, None, self.labels])
         mask = mask.astype(self.image.dtype)
-        hidden = self.image * mask + self.fill * (1 - mask)
-        return self.score_of(hidden).numpy().astype("float64")
+        return self.score_of(self.image * mask + self.fill * (1 - mask))
 
     def play(
         self, coalitions: Iterable[np.ndarray], count: int
     ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """The first `count` of some coalitions with their scores, as many at once as fit."""
+        """The first `count` of some coalitions with their scores, those of many passes at once."""
         coalitions = iter(coalitions)
+        visible: list[np.ndarray] = []
+        scores: list[paddle.Tensor] = []
         for part in batches(count, self.batch_size, "hiding segments"):
-            visible = np.stack(list(islice(coalitions, part.stop - part.start)))
-            yield visible, self.scores(visible)
+            visible.append(np.stack(list(islice(coalitions, part.stop - part.start))))
+            scores.append(self._scores(visible[-1]))
+            if len(scores) == PASSES or part.stop == count:
+                yield np.concatenate(visible), paddle.concat(scores).numpy().astype("float64")
+                visible, scores = [], []
 
 
 def map_of_segments(
@@ -64,12 +73,11 @@ def map_of_segments(
     segments: str | paddle.Tensor,
     segment_count: int | None,
     baseline: str | paddle.Tensor,
-    batch_size: int,
+    batch_size: int | None,
     score: Score,
 ) -> paddle.Tensor:
     """The map `[N, 1, H, W]` in which each pixel has the value that its segment has in the game."""
-    check_images(images)
-    size = versions_per_pass(batch_size, images[:1])
+    size = pass_size(network, images, batch_size)
     labels = segment(images, segments, segment_count)
     if labels.max() >= MOST_SEGMENTS:
         raise ConfigError(
@@ -83,7 +91,8 @@ def map_of_segments(
         for n, each in enumerate(labels):
             one = images[n : n + 1], fill[n : n + 1], each, float(whole[n])
             score_of_one = partial(_score_of, score_of, target=chosen[n : n + 1], score=score)
-            maps[n, 0] = values_of(Game(*one, score_of_one, size))[each]
+            with passes_of_a_loop():
+                maps[n, 0] = values_of(Game(*one, score_of_one, size))[each]
     return paddle.to_tensor(maps).astype(images.dtype)
 
 

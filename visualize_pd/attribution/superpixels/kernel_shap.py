@@ -27,7 +27,7 @@ def kernel_shap(
     samples: int = 1000,
     baseline: str | paddle.Tensor = "zero",
     seed: int = 0,
-    batch_size: int = 32,
+    batch_size: int | None = None,
     score: Score = "logit",
 ) -> paddle.Tensor:
     """Shapley values of segments as a weighted regression (Lundberg & Lee 2017, theorem 2).

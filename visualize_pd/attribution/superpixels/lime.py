@@ -27,7 +27,7 @@ def lime(
     ridge: float = 1.0,
     baseline: str | paddle.Tensor = "zero",
     seed: int = 0,
-    batch_size: int = 32,
+    batch_size: int | None = None,
     score: Score = "logit",
 ) -> paddle.Tensor:
     """The weights φ of a linear model Σ φ_k z_k of the score (Ribeiro et al. 2016, equation 2).

@@ -7,6 +7,14 @@ environment, with `fast: false` in a config, or with `use_fast(False)`.
 
 from .compiled import CompiledForward
 from .layers import fast_layers
+from .probe import choose_ways, ways_chosen
 from .switch import is_fast, use_fast
 
-__all__ = ["CompiledForward", "fast_layers", "is_fast", "use_fast"]
+__all__ = [
+    "CompiledForward",
+    "choose_ways",
+    "fast_layers",
+    "is_fast",
+    "use_fast",
+    "ways_chosen",
+]

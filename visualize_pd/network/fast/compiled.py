@@ -1,7 +1,8 @@
 """Forward passes without gradients, done by a compiled copy of the network.
 
-Paddle's inference engine runs the copy with oneDNN. Paddle does not use oneDNN otherwise. For most
-networks this is several times faster, most of all for depthwise convolutions.
+On a CPU, Paddle's inference engine runs the copy with oneDNN. Paddle does not use oneDNN otherwise.
+For most networks this is several times faster, most of all for depthwise convolutions. On a GPU,
+`paddle.jit` runs the copy, if `VISUALIZE_PD_JIT=1` is set.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ import paddle
 
 from ..outputs import PickedOutput
 from .onednn import as_tensor, create_runner, threads
-from .switch import is_fast
+from .switch import is_fast, is_traced_on_gpu
 
 Run = Callable[[paddle.Tensor], paddle.Tensor]
 
@@ -73,9 +74,7 @@ class CompiledForward:
                 copy.seconds, copy.run = 0.0, None
         if copy.run:
             return copy.run(images)
-        start = time.perf_counter()
-        output = self.network(images)
-        seconds = time.perf_counter() - start
+        output, seconds = _timed(self.network, images)
         copy.seconds += seconds
         expected = self.needed(output)
         if copy.seconds > COMPILE_AFTER_SECONDS and not copy.refused and expected is not None:
@@ -86,13 +85,12 @@ class CompiledForward:
 
 
 def _can_be_fast(network: paddle.nn.Layer, images: paddle.Tensor) -> bool:
-    """Whether a copy may run: on a CPU, in single precision, and if no layer has a hook.
+    """Whether a copy may run: on such a device, in single precision, and if no layer has a hook.
 
     A hook that picks an output does not count, because it is compiled together with the network.
     """
     return (
-        is_fast()
-        and images.place.is_cpu_place()
+        (is_fast() if images.place.is_cpu_place() else is_traced_on_gpu())
         and images.dtype == paddle.float32
         and not any(
             not isinstance(hook, PickedOutput)
@@ -115,14 +113,25 @@ def _compiled(
     """A compiled copy. None if compiling fails, if its logits differ, or if it is not faster."""
     try:
         with _silent():
-            run = _compile(network, images.shape[1:])
+            run = _compile(network, images.shape[1:], images.place.is_cpu_place())
             right = _alike(run(images), expected)  # this first call is slower, so it is not timed
             right = right and _alike(*_of_another_batch_size(run, images, expected))
-        start = time.perf_counter()
-        run(images)
+        _, own = _timed(run, images)
     except Exception:  # some networks cannot be compiled. They run as they are
         return None
-    return run if right and time.perf_counter() - start < WORTH_IT * seconds else None
+    return run if right and own < WORTH_IT * seconds else None
+
+
+def _timed(run: Callable, images: paddle.Tensor) -> tuple[Any, float]:
+    """What `run` returns for images, and the seconds that it takes on their device."""
+    on_gpu = images.place.is_gpu_place()
+    if on_gpu:
+        paddle.device.synchronize()
+    start = time.perf_counter()
+    output = run(images)
+    if on_gpu:
+        paddle.device.synchronize()
+    return output, time.perf_counter() - start
 
 
 def _of_another_batch_size(
@@ -147,19 +156,31 @@ class _Traced(paddle.nn.Layer):
         return self.network(images)
 
 
-def _compile(network: paddle.nn.Layer, shape: list[int]) -> Run:
+def _compile(network: paddle.nn.Layer, shape: list[int], on_cpu: bool = True) -> Run:
     spec = paddle.static.InputSpec([None, *shape], "float32", name="images")
     with tempfile.TemporaryDirectory() as folder:
         paddle.jit.save(_Traced(network), os.path.join(folder, "network"), input_spec=[spec])
         (program,) = (
             path for path in Path(folder).iterdir() if path.suffix in (".json", ".pdmodel")
         )
+        if not on_cpu:
+            return _first_of(paddle.jit.load(os.path.join(folder, "network")))
         config = paddle.inference.Config(str(program), str(program.with_suffix(".pdiparams")))
         run = create_runner(config, ["images"], threads())
 
     def logits(images: paddle.Tensor) -> paddle.Tensor:
         output = run(images)
         return as_tensor(output[:, None] if output.ndim == 1 else output)
+
+    return logits
+
+
+def _first_of(program: Callable) -> Run:
+    """The first output of a program that runs on the device of its images."""
+
+    def logits(images: paddle.Tensor) -> paddle.Tensor:
+        first = paddle.utils.flatten(program(images))[0]
+        return first.unsqueeze(1) if first.ndim == 1 else first
 
     return logits
 

@@ -6,8 +6,8 @@ They are several times faster than Paddle's own, most of all in the backward pas
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import lru_cache
-from typing import Any
+from functools import lru_cache, partial
+from typing import Any, NamedTuple
 
 import numpy as np
 import paddle
@@ -15,14 +15,35 @@ from paddle.nn.functional import conv
 
 from .forward_backward import ForwardBackward, can_be_fast, needs_gradient
 from .onednn import Run, as_tensor, threads
+from .probe import Way, is_faster
 from .program import Convolution, convolution_program
 
 _OWN = conv._conv_nd
 
-# For 1×1 kernels oneDNN is slower than Paddle's matrix products. If there are few channels, as in
-# pictures, it is also slower for small kernels and for gradients.
-FEW_CHANNELS = 16
+FEW_CHANNELS = 16  # fewer are as in pictures
 SMALL_KERNEL = 3 * 3
+
+
+class Kind(NamedTuple):
+    """A kind of convolution: whether oneDNN is usually faster, and an example to measure it by."""
+
+    usual: bool
+    channels: int
+    kernel: int
+    side: int
+    operation: str = "conv2d"
+
+
+GRADIENTS = "gradients of pictures"
+KINDS = {
+    "1×1": Kind(False, 64, 1, 28),
+    "small kernels on pictures": Kind(False, 3, 3, 56),
+    "large kernels on pictures": Kind(True, 3, 7, 40),
+    GRADIENTS: Kind(False, 3, 7, 40),
+    "dense": Kind(True, 64, 3, 28),
+    "depthwise": Kind(True, 64, 3, 56, "depthwise_conv2d"),
+}
+FILTERS = 64
 TOLERANCE = 1e-5  # share of the largest number
 
 
@@ -48,10 +69,10 @@ def convolution(
         and data_format == "NCHW"
         and all(isinstance(side, (list, tuple)) for side in sides)
         and can_be_fast(x, *([weight] if bias is None else [weight, bias]))
-        and _is_worth_it(x, weight, dilation)
+        and _is_worth_it(x, weight, dilation, op_type)
     ):
         geometry = (tuple(stride), tuple(padding), padding_algorithm, tuple(dilation), groups)
-        fast_gradient = x.shape[1] >= FEW_CHANNELS
+        fast_gradient = x.shape[1] >= FEW_CHANNELS or _is_faster(GRADIENTS)
         programs = _programs(Convolution(op_type, *geometry, fast_gradient, threads()))
     if programs is None:
         options = (stride, padding, padding_algorithm, dilation, groups, data_format, channel_dim)
@@ -70,12 +91,67 @@ def convolution(
     return ForwardBackward.apply(x, forward, backward) if needs_gradient(x) else forward(x)
 
 
-def _is_worth_it(x: paddle.Tensor, weight: paddle.Tensor, dilation: Sequence[int]) -> bool:
+def _is_worth_it(
+    x: paddle.Tensor, weight: paddle.Tensor, dilation: Sequence[int], operation: str
+) -> bool:
     kernel = weight.shape[2:]
     if any(d * (k - 1) >= side for d, k, side in zip(dilation, kernel, x.shape[2:])):
         return False  # a kernel larger than the image: Paddle's own layer says what is wrong
     area = kernel[0] * kernel[1]
-    return area > SMALL_KERNEL or (area > 1 and x.shape[1] >= FEW_CHANNELS)
+    if area == 1:
+        return _is_faster("1×1")
+    if x.shape[1] < FEW_CHANNELS:
+        return _is_faster(f"{'large' if area > SMALL_KERNEL else 'small'} kernels on pictures")
+    return _is_faster("depthwise" if operation == "depthwise_conv2d" else "dense")
+
+
+def _is_faster(name: str) -> bool:
+    return is_faster(name, KINDS[name].usual, partial(_ways, name))
+
+
+def _ways(name: str) -> tuple[Way, Way]:
+    """An example of a kind, forward and backward, by oneDNN and by Paddle."""
+    _, channels, kernel, side, operation = KINDS[name]
+    groups = channels if operation == "depthwise_conv2d" else 1
+    x, weight, slope = _some(
+        [1, channels, side, side],
+        [FILTERS, channels // groups, kernel, kernel],
+        [1, FILTERS, side, side],
+    )
+    geometry = (1, 1), (kernel // 2, kernel // 2), "EXPLICIT", (1, 1), groups
+    own, fast = (Convolution(operation, *geometry, by, threads()) for by in (False, True))
+    programs = _programs(own if channels < FEW_CHANNELS and name != GRADIENTS else fast)
+    others = _programs(own) if name == GRADIENTS else programs
+    if programs is None or others is None:  # every way is Paddle's own
+        return (lambda: None), (lambda: None)
+    if name == GRADIENTS:
+        return partial(programs[1], x, weight, slope), partial(others[1], x, weight, slope)
+    forwards, backwards = programs
+    return (
+        lambda: (forwards(x, weight), backwards(x, weight, slope)),
+        lambda: _by_paddle(own, x, weight, slope),
+    )
+
+
+def _by_paddle(
+    kind: Convolution, x: paddle.Tensor, weight: paddle.Tensor, slope: paddle.Tensor | None = None
+) -> tuple[Any, Any, paddle.Tensor]:
+    """The output of Paddle's own convolution, the gradient of its input, and that of its output."""
+    x = x.detach()
+    x.stop_gradient = False
+    geometry = (kind.strides, kind.paddings, kind.padding_algorithm, kind.dilations)
+    with paddle.enable_grad():
+        output = _OWN(x, weight, None, *geometry, kind.groups, op_type=kind.operation)
+    slope = _some(output.shape)[0] if slope is None else slope
+    output.backward(slope)
+    return output, x.grad, slope
+
+
+def _some(*shapes: Sequence[int]) -> list[paddle.Tensor]:
+    """Tensors of random numbers."""
+    random = np.random.default_rng(0)
+    numbers = (random.standard_normal(shape).astype("float32") for shape in shapes)
+    return [paddle.to_tensor(each, place=paddle.CPUPlace()) for each in numbers]
 
 
 @lru_cache(maxsize=256)
@@ -87,21 +163,9 @@ def _programs(kind: Convolution) -> tuple[Run, Run] | None:
     """
     width = 1 if kind.operation == "depthwise_conv2d" else FEW_CHANNELS
     channels, size = kind.groups * width, 12 + 2 * max(kind.dilations)
-    random = np.random.default_rng(0)
-
-    def some(*shape: int) -> paddle.Tensor:
-        numbers = random.standard_normal(shape).astype("float32")
-        return paddle.to_tensor(numbers, place=paddle.CPUPlace())
-
-    x, weight = some(2, channels, size, size + 1), some(channels, width, 3, 3)
-    x.stop_gradient = False
+    x, weight = _some([2, channels, size, size + 1], [channels, width, 3, 3])
     try:
-        with paddle.enable_grad():
-            geometry = (kind.strides, kind.paddings, kind.padding_algorithm, kind.dilations)
-            output = _OWN(x, weight, None, *geometry, kind.groups, op_type=kind.operation)
-        slope = some(*output.shape)
-        output.backward(slope)
-        expected: list[Any] = [output, x.grad]
+        *expected, slope = _by_paddle(kind, x, weight)
         forwards = convolution_program(kind, ["Input", "Filter"], "Output")
         backwards = convolution_program(kind, ["Input", "Filter", "Output@GRAD"], "Input@GRAD")
         results = forwards(x, weight), backwards(x, weight, slope)

@@ -7,6 +7,7 @@ import os
 from ...core.errors import ModelError
 
 ENVIRONMENT = "VISUALIZE_PD_FAST"
+ON_GPU = "VISUALIZE_PD_JIT"
 
 _asked_for = True
 
@@ -23,6 +24,14 @@ def use_fast(fast: bool = True) -> None:
 def is_fast() -> bool:
     """Whether fast layers and compiled copies are used at present."""
     return _asked_for and os.environ.get(ENVIRONMENT, "1") != "0"
+
+
+def is_traced_on_gpu() -> bool:
+    """Whether passes without gradients on a GPU use `paddle.jit`: with `VISUALIZE_PD_JIT=1`.
+
+    It is off by default, because it has not been measured on a GPU.
+    """
+    return is_fast() and os.environ.get(ON_GPU, "0") == "1"
 
 
 def failed(error: Exception) -> ModelError:

@@ -14,6 +14,7 @@ from paddle.nn import functional
 
 from ...core.checks import look_up
 from ...core.errors import ImageError, ModelError, TargetError
+from ..finite import check_all_finite, in_a_loop
 
 logger = logging.getLogger("visualize_pd")
 
@@ -74,8 +75,8 @@ def read_logits(output: Any, images: paddle.Tensor) -> paddle.Tensor:
 
 def check_finite(logits: paddle.Tensor) -> None:
     """Raise `ModelError` for logits that are NaN or infinite."""
-    if not bool(paddle.isfinite(logits.detach()).all()):
-        raise ModelError("the network gave scores that are not finite numbers; check its weights")
+    error = "the network gave scores that are not finite numbers; check its weights"
+    check_all_finite([logits], ModelError(error))
 
 
 def check_distinct(logits: paddle.Tensor, images: paddle.Tensor) -> None:
@@ -113,6 +114,8 @@ def resolve_targets(targets: Any, logits: paddle.Tensor) -> paddle.Tensor:
     if targets is None:
         return logits.detach().argmax(axis=1)
     if isinstance(targets, paddle.Tensor):
+        if in_a_loop() and targets.dtype == paddle.int64 and list(targets.shape) == [count]:
+            return targets
         targets = targets.numpy()
     each = targets if isinstance(targets, (Sequence, np.ndarray)) else [targets] * count
     if isinstance(targets, np.ndarray) and targets.ndim == 0:

@@ -9,6 +9,7 @@ from typing import Any, Union
 import paddle
 
 from ...core.errors import ScoreError, TargetError, VisualizeError
+from ..finite import check_all_finite
 from .contrast import Contrast
 
 # logit, probability or log_probability of a class; a class rather than others; or a function
@@ -109,5 +110,5 @@ def _check(score: Callable, scores: Any, images: paddle.Tensor) -> None:
     if list(scores.shape) != [len(images)] or not paddle.is_floating_point(scores):
         kind = str(scores.dtype).rpartition(".")[2]
         raise ScoreError(f"{name}, here [{len(images)}], not {kind} {list(scores.shape)}")
-    if not bool(paddle.isfinite(scores.detach()).all()):
-        raise ScoreError(f"score {score_name(score)} gave numbers that are not finite")
+    error = f"score {score_name(score)} gave numbers that are not finite"
+    check_all_finite([scores], ScoreError(error))
