@@ -13,9 +13,6 @@ import pytest
 from nbclient import NotebookClient
 from PIL import Image
 
-# One process makes what these tests share.
-pytestmark = pytest.mark.xdist_group("notebook")
-
 ROOT = Path(__file__).parents[1]
 NOTEBOOK = nbformat.read(ROOT / "Visualize-PP.ipynb", as_version=4)
 

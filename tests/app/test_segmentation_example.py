@@ -6,9 +6,6 @@ import pytest
 from visualize_pd import METHODS, scores
 from visualize_pd.app.examples import segmentation
 
-# One process makes what these tests share.
-pytestmark = pytest.mark.xdist_group("segmentation")
-
 
 @pytest.fixture(scope="module")
 def network():

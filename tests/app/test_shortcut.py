@@ -9,9 +9,6 @@ from visualize_pd import crop, grad_cam, integrated_gradients, load_image, salie
 from visualize_pd.app.commands.scripts import explain_command
 from visualize_pd.app.examples import shortcut
 
-# One process makes what these tests share.
-pytestmark = pytest.mark.xdist_group("shortcut")
-
 
 @pytest.fixture(scope="module")
 def network():

@@ -7,9 +7,6 @@ from app_helpers import ROOT
 from visualize_pd import METHODS, load_model, scores, to_tensor
 from visualize_pd.app.examples import similarity
 
-# One process makes what these tests share.
-pytestmark = pytest.mark.xdist_group("similarity")
-
 
 @pytest.fixture(scope="module")
 def classifier():

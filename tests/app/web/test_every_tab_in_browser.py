@@ -18,9 +18,6 @@ from visualize_pd.attribution.methods import TITLES
 from visualize_pd.core.checks import options_of
 from visualize_pd.models.config import ModelConfig
 
-# One process makes what these tests share.
-pytestmark = pytest.mark.xdist_group("every_tab")
-
 AXE = "axe-core@4.14.1"
 TABS = [("Explain", "解释"), ("Generate", "生成"), ("Network", "网络"), ("Measure", "评估")]
 SIZES = {"wide": (1240, 900), "narrow": (390, 844)}

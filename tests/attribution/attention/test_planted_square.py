@@ -12,9 +12,6 @@ from transformers import Vit
 
 from visualize_pd import METHODS
 
-# One process makes what these tests share.
-pytestmark = pytest.mark.xdist_group("planted_square")
-
 CLASSES, GRID, PATCH, SIDE = 4, 8, 4, 3  # the square has 3 × 3 of the 8 × 8 patches
 PIXELS = GRID * PATCH
 TEXTURES = np.random.default_rng(99).normal(0, 1, (CLASSES, 3, PATCH, PATCH)).astype("float32")
