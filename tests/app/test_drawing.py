@@ -97,6 +97,25 @@ def test_figure_enlarges_each_pixel_to_a_square_at_its_place():
     assert (top - black[:, 0].min(), left - black[:, 1].min()) == (40, 460)
 
 
+def test_a_long_title_gets_two_lines_which_are_both_whole():
+    """The panel is 160 pixels wide. In one line the second title would be cut."""
+    pixels = np.zeros((160, 160, 3), dtype="uint8")
+    row = [("Grad-CAM", pixels), ("Grad-CAM (rather than the next, without relu)", pixels)]
+    short = render.figure([("", row[:1] * 2)], "", scale=1)
+    both = render.figure([("", row)], "", scale=1)
+    assert both.height == short.height + 24  # one line more
+    lines = captions.lines_of(row[1][0], 18, 200)
+    assert lines == ["Grad-CAM (rather than", "the next, without relu)"]
+    assert captions.lines_of("Grad-CAM", 18, 200) == ["Grad-CAM"]
+    assert captions.lines_of("word" * 100, 18, 200) == ["word" * 100]
+    # The ink of the first title stands as low as before, and the second one has ink in both lines.
+    dark = np.asarray(both.convert("L")) < 128
+    y = both.height - short.height
+    old = np.asarray(short.convert("L")) < 128
+    assert (dark[y : y + 40, :180] == old[:40, :180]).all()
+    assert dark[20:44, 200:].any() and dark[44:62, 200:].any()
+
+
 def test_long_captions_are_cut_at_the_edge_of_the_figure():
     photograph = np.full((100, 100, 3), 90, "uint8")
     sheet = np.asarray(

@@ -31,6 +31,15 @@ def draw_text(
     draw.text(at, _fitting(text, font, width), ink, font, anchor="ls")
 
 
+def lines_of(text: str, size: int, width: int) -> list[str]:
+    """The text as one line, or as two of about the same length if it is wider than `width`."""
+    words = text.split(" ")
+    if len(words) == 1 or _font(text, size).getlength(text) <= width:
+        return [text]
+    pairs = [(" ".join(words[:n]), " ".join(words[n:])) for n in range(1, len(words))]
+    return list(min(pairs, key=lambda pair: max(map(len, pair))))
+
+
 def _font(text: str, size: int) -> Font:
     """Pillow's own font, which has ASCII and a few more letters, or else a font of the system."""
     if not set(text) <= _OWN_LETTERS:
