@@ -1,13 +1,17 @@
 """Images that grow, colours and noise that change in each step, and zooms that change slowly."""
 
+from dataclasses import replace
+
 import numpy as np
 import paddle
 import pytest
 
 from visualize_pd import ascend
 from visualize_pd.core.errors import ConfigError
-from visualize_pd.synthesis.builder import build_ascent
+from visualize_pd.models.classifier import Classifier
+from visualize_pd.synthesis.builder import build_ascent, configured_parametrisation
 from visualize_pd.synthesis.parametrisations import Fourier, Pixels
+from visualize_pd.synthesis.parametrisations.colours import COLOURS
 from visualize_pd.synthesis.priors import transforms, views
 from visualize_pd.synthesis.priors.penalties import (
     colour_variation,
@@ -16,7 +20,7 @@ from visualize_pd.synthesis.priors.penalties import (
     total_variation,
 )
 from visualize_pd.synthesis.priors.settings import Views
-from visualize_pd.synthesis.settings import Growth, Priors, Steps
+from visualize_pd.synthesis.settings import AscentSettings, Growth, Priors, Steps
 
 
 def waves(height, width, down=2, right=3):
@@ -80,6 +84,77 @@ def test_frames_of_a_growing_image_are_whole_and_can_be_resumed():
         for one, other in zip(again, whole[begin.iteration :]):
             assert one.scores == other.scores
             assert (one.image == other.image).all()
+
+
+def test_contrast_by_hand():
+    """In decorrelated colours, each channel moves away from its mean over the image."""
+    start = paddle.to_tensor(np.random.default_rng(0).uniform(0.2, 0.8, (2, 3, 3, 4)), "float32")
+    canvas = Fourier(start, growth=Growth(contrast=3, colours=5, raised=[0.2, 0.6]), **UNIT)
+
+    def logits(shares):
+        return np.einsum("dc,nchw->ndhw", np.linalg.inv(COLOURS), np.log(shares / (1 - shares)))
+
+    plain = logits(start.numpy().astype("float64"))
+    means = plain.mean(axis=(2, 3), keepdims=True)
+    for done, brightness, colours in [(0.2, 1, 1), (0.3, 1.5, 2), (0.6, 3, 5), (1, 3, 5)]:
+        factors = np.reshape([brightness, colours, colours], (1, 3, 1, 1))
+        expected = means + factors * (plain - means)
+        found, before = (image.numpy().astype("float64") for image in canvas.images(done))
+        np.testing.assert_allclose(logits(found), expected, rtol=1e-4, atol=1e-4)
+        np.testing.assert_allclose(before, start.numpy(), atol=1e-6)
+
+
+def test_penalties_count_before_the_contrast_is_raised_and_frames_show_it():
+    """Neither the score nor the penalty moves the variable, so only the contrast changes."""
+    penalised = []
+
+    def penalty(images):
+        penalised.append(images.numpy())
+        return (images * 0).sum()
+
+    growth = Growth([32], 0.5, contrast=2, colours=2, raised=[0, 1])
+    frames = list(
+        ascend(
+            paddle.nn.Identity(),
+            lambda network, images: (images * 0).sum(axis=[1, 2, 3]),
+            canvas := Fourier(waves(64, 64), growth=growth, **UNIT),
+            penalties=[(1.0, penalty)],
+            iterations=4,
+        )
+    )
+    for frame, seen in zip(frames, penalised):
+        done = frame.iteration / 4
+        np.testing.assert_allclose(seen, waves(*seen.shape[2:]).numpy(), atol=2e-3)
+        np.testing.assert_allclose(frame.image.numpy(), canvas.whole(done).numpy(), atol=1e-6)
+    stds = [float(frame.image.std()) for frame in frames]
+    assert all(two > 1.1 * one for one, two in zip(stds, stds[1:]))
+
+
+@pytest.mark.parametrize(
+    ("growth", "message"),
+    [
+        (Growth(contrast=2), "growth.contrast and growth.colours"),
+        (Growth(colours=2), "use parametrisation=pyramid"),
+        (Growth(raised=[0.5]), "growth.raised must be two shares"),
+        (Growth(raised=[0.5, 0.2]), "the smaller first"),
+    ],
+)
+def test_growth_that_cannot_be(growth, message):
+    with pytest.raises(ConfigError, match=message):
+        Pixels(waves(8, 8), growth)
+
+
+@pytest.mark.parametrize(
+    "changes", [{"init": "content/images/viaduct.jpg"}, {"parametrisation": "pixels"}]
+)
+def test_a_picture_and_pixels_keep_their_contrast(changes):
+    settings = AscentSettings(growth=Growth(contrast=2), parametrisation="pyramid")
+    make = configured_parametrisation(
+        replace(settings, **changes),
+        Classifier(paddle.nn.Identity(), "same", "same", mean=[0.0] * 3, std=[1.0] * 3),
+    )
+    canvas = make(waves(8, 8))
+    np.testing.assert_allclose(canvas.image().numpy(), waves(8, 8).numpy(), atol=1e-4)
 
 
 @pytest.mark.parametrize(("penalty", "degree"), [(l2_norm, 2), (total_variation, 1)])

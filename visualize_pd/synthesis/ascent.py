@@ -113,15 +113,15 @@ def ascend(
         # These numbers do not depend on earlier steps, so an ascent can be resumed.
         random = np.random.default_rng([steps.seed, 1, iteration])
         with frozen(network), fast_layers(), paddle.enable_grad():
-            image = parametrisation.image(done := iteration / steps.iterations)
+            image, before = parametrisation.images(done := iteration / steps.iterations)
             image.retain_grads()
             seen = reduce(lambda images, change: change(images, random), transforms, image)
             shown = views(seen, random, done) if views else [seen]
             scores, loss = _scores_and_loss(network, objective, shown, watchers)
-            loss = loss + _sum(penalties, image, done)
+            loss = loss + _sum(penalties, before, done)
             if iteration < steps.iterations:
                 loss.backward()
-        scores, whole = unread.add(scores, iteration), _whole(image, parametrisation)
+        scores, whole = unread.add(scores, iteration), _whole(image, parametrisation, done)
         yield Frame(iteration, whole, scores, known or _state(variable, adam, total), total)
         known = None
         if iteration < steps.iterations:
@@ -139,11 +139,11 @@ def _sum(penalties: Sequence[Weighted], image: paddle.Tensor, done: float) -> An
     return total
 
 
-def _whole(image: paddle.Tensor, parametrisation: Parametrisation) -> paddle.Tensor:
+def _whole(image: paddle.Tensor, parametrisation: Parametrisation, done: float) -> paddle.Tensor:
     """A copy of the image. While it grows, the network sees a smaller one."""
     with paddle.no_grad():
         grown = list(image.shape[2:]) == list(parametrisation.size)
-        return image.detach().clone() if grown else parametrisation.image()
+        return image.detach().clone() if grown else parametrisation.whole(done)
 
 
 def _more_important(

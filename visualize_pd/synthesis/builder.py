@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -171,7 +172,10 @@ def configured_parametrisation(
             f"parametrisation phases does not begin with a picture, which objective "
             f"{settings.objective} needs; use fourier or pyramid"
         )
-    options: dict[str, Any] = {"growth": settings.growth}
+    growth = settings.growth
+    if kind is Pixels or settings.init not in (NOISE, *GREY):
+        growth = replace(growth, contrast=1.0, colours=1.0)
+    options: dict[str, Any] = {"growth": growth}
     if kind is not Pixels:
         options.update(mean=classifier.mean, std=classifier.std)
     if kind is Fourier:

@@ -33,7 +33,7 @@ class Steps:
 
 @dataclass(frozen=True)
 class Growth:
-    """The keys of `growth`, which begins with a small image."""
+    """The keys of `growth`, which begins with a small or a pale image."""
 
     sizes: list[int] = key(
         list,
@@ -43,6 +43,21 @@ class Growth:
     )
     share: float = key(
         0.2, "the share of the steps that are done before the whole size", minimum=0, maximum=1
+    )
+    contrast: float = key(
+        1.0,
+        "the factor by which the contrast of the brightness is raised in the end. Not for "
+        "`parametrisation=pixels`, and not for an image that begins as a picture",
+        above=0,
+        maximum=10,
+    )
+    colours: float = key(1.0, "the same for the colours", above=0, maximum=10)
+    raised: list[float] = key(
+        lambda: [0.4, 0.9],
+        "two shares of the steps: between them the contrast is raised. The penalties count as for "
+        "the image before that",
+        minimum=0,
+        maximum=1,
     )
 
 

@@ -9,8 +9,9 @@ import paddle
 
 from ...core.images import IMAGENET_MEAN, IMAGENET_STD
 from ..settings import Growth
-from .base import Parametrisation, constant
+from .base import Parametrisation
 from .colours import Colours
+from .tensors import constant
 
 COLOUR_WAVES = 8  # waves per image, from which on `colour_decay` counts
 
@@ -35,19 +36,19 @@ class Fourier(Parametrisation):
         growth: Growth | None = None,
     ):
         channels, size = start.shape[1], start.shape[2:]
-        self.colours = Colours(channels, mean, std)
+        colours = Colours(channels, mean, std)
         waves = frequencies(size)
         scale = (np.maximum(waves, lowest) / max(size)) ** -decay
         if colour_decay and channels == 3:
             slower = np.maximum(waves / COLOUR_WAVES, 1) ** -colour_decay
             scale = np.stack([scale, *[scale * slower] * 2])
         self.scale = constant(scale[..., None])
-        spectrum = np.fft.rfft2(self.colours.plain(start), norm="ortho") / scale
-        super().__init__(np.stack([spectrum.real, spectrum.imag], axis=-1), size, growth)
+        spectrum = np.fft.rfft2(colours.plain(start), norm="ortho") / scale
+        super().__init__(np.stack([spectrum.real, spectrum.imag], axis=-1), size, growth, colours)
 
-    def at(self, shape: Sequence[int]) -> paddle.Tensor:
-        """The same picture with this height and width."""
-        return self.colours.image(picture(self.variable * self.scale, self.size, shape))
+    def plain(self, shape: Sequence[int]) -> paddle.Tensor:
+        """The decorrelated colours of the picture with this height and width."""
+        return picture(self.variable * self.scale, self.size, shape)
 
 
 def frequencies(size: Sequence[int]) -> np.ndarray:

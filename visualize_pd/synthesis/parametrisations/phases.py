@@ -9,9 +9,10 @@ import paddle
 
 from ...core.images import IMAGENET_MEAN, IMAGENET_STD
 from ..settings import Growth
-from .base import Parametrisation, constant
+from .base import Parametrisation
 from .colours import Colours
 from .fourier import frequencies, picture
+from .tensors import constant
 
 # The spectrum of photographs (Fel et al. 2023), with f in waves per 512 pixels:
 # f^−SLOPE · exp(−(f / FADE)²)
@@ -36,16 +37,16 @@ class Phases(Parametrisation):
         growth: Growth | None = None,
     ):
         channels, size = start.shape[1], start.shape[2:]
-        self.colours = Colours(channels, mean, std)
+        colours = Colours(channels, mean, std)
         self.strength = constant(strengths(size) * contrast)
-        spectrum = np.fft.rfft2(self.colours.plain(start))
-        super().__init__(np.angle(spectrum), size, growth)
+        spectrum = np.fft.rfft2(colours.plain(start))
+        super().__init__(np.angle(spectrum), size, growth, colours)
 
-    def at(self, shape: Sequence[int]) -> paddle.Tensor:
-        """The same picture with this height and width."""
+    def plain(self, shape: Sequence[int]) -> paddle.Tensor:
+        """The decorrelated colours of the picture with this height and width."""
         phase = self.variable
         waves = paddle.stack([phase.cos(), phase.sin()], axis=-1) * self.strength.unsqueeze(-1)
-        return self.colours.image(picture(waves, self.size, shape))
+        return picture(waves, self.size, shape)
 
 
 def strengths(size: Sequence[int]) -> np.ndarray:

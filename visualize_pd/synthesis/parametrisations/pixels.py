@@ -20,8 +20,8 @@ class Pixels(Parametrisation):
     def __init__(self, start: paddle.Tensor, growth: Growth | None = None):
         super().__init__(start.numpy(), start.shape[2:], growth)
 
-    def at(self, shape: Sequence[int]) -> paddle.Tensor:
-        """The same picture with this height and width."""
+    def plain(self, shape: Sequence[int]) -> paddle.Tensor:
+        """The picture with this height and width."""
         if list(shape) == self.size:
             return self.variable
         return functional.adaptive_avg_pool2d(self.variable, list(shape))

@@ -10,8 +10,9 @@ import paddle
 
 from ...core.images import IMAGENET_MEAN, IMAGENET_STD
 from ..settings import Growth
-from .base import Parametrisation, constant
+from .base import Parametrisation
 from .colours import Colours
+from .tensors import constant
 
 
 class Pyramid(Parametrisation):
@@ -30,15 +31,15 @@ class Pyramid(Parametrisation):
         growth: Growth | None = None,
     ):
         count, channels, *size = start.shape
-        self.colours = Colours(channels, mean, std)
+        colours = Colours(channels, mean, std)
         self.levels = levels(size)
         self.matrices: dict[tuple[int, int], paddle.Tensor] = {}
-        whole = self.colours.plain(start).reshape(count, channels, -1)
+        whole = colours.plain(start).reshape(count, channels, -1)
         rest = sum(height * width for height, width in self.levels[1:])
-        super().__init__(np.pad(whole, ((0, 0), (0, 0), (0, rest))), size, growth)
+        super().__init__(np.pad(whole, ((0, 0), (0, 0), (0, rest))), size, growth, colours)
 
-    def at(self, shape: Sequence[int]) -> paddle.Tensor:
-        """The same picture with this height and width."""
+    def plain(self, shape: Sequence[int]) -> paddle.Tensor:
+        """The decorrelated colours of the picture with this height and width."""
         count, channels, _ = self.variable.shape
         parts = paddle.split(self.variable, [h * w for h, w in self.levels], axis=2)
         total: Any = 0
@@ -49,7 +50,7 @@ class Pyramid(Parametrisation):
             if width != shape[1]:
                 level = paddle.matmul(level, self._resizing(width, shape[1]), transpose_y=True)
             total = total + level
-        return self.colours.image(total)
+        return total
 
     def _resizing(self, before: int, after: int) -> paddle.Tensor:
         """The matrix of `resizing` as a tensor, which is kept for the next step."""
