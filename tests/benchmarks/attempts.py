@@ -19,8 +19,8 @@ from paddle import nn
 from paddle.nn import functional
 
 from visualize_pd import load_model
-from visualize_pd.network.fast import compiled as engine
 from visualize_pd.network.fast.layers import fast_layers
+from visualize_pd.network.fast.whole import forward as engine
 from visualize_pd.network.hooks import frozen
 
 ROUNDS = 15

@@ -10,7 +10,7 @@ import pytest
 from paddle import nn
 
 from visualize_pd import load_model, occlusion, rise, score_cam
-from visualize_pd.network.fast import compiled
+from visualize_pd.network.fast.whole import forward as compiled
 from visualize_pd.network.hooks import capture_outputs
 from visualize_pd.network.scores import score_function
 

@@ -14,7 +14,8 @@ from visualize_pd import VisualizeError, gradient, occlusion
 from visualize_pd.app.config.reading import load_config
 from visualize_pd.app.config.schema import ExplainConfig
 from visualize_pd.app.explain.run import explain
-from visualize_pd.network.fast import compiled, fast_layers, is_fast, onednn, use_fast
+from visualize_pd.network.fast import fast_layers, is_fast, onednn, use_fast
+from visualize_pd.network.fast.whole import forward as compiled
 
 FUNCTIONS = [(conv, "_conv_nd"), (functional, "linear"), (functional, "max_pool2d")]
 

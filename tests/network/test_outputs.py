@@ -11,7 +11,7 @@ from toys import Linear, close, images, weights
 from visualize_pd import METHODS, gradient, load_model, select_output, set_activation
 from visualize_pd.core.errors import ConfigError, ModelError
 from visualize_pd.models.fingerprint import network_fingerprint
-from visualize_pd.network.fast import compiled
+from visualize_pd.network.fast.whole import forward as compiled
 from visualize_pd.network.outputs import activation_of
 from visualize_pd.network.scores import class_scores, probabilities, score_function
 

@@ -16,7 +16,7 @@ from visualize_pd import VisualizeError, gradient, integrated_gradients, rise
 from visualize_pd.core.errors import ConfigError, ScoreError, TargetError
 from visualize_pd.evaluate import deletion, insertion, max_sensitivity, randomisation
 from visualize_pd.network import fast
-from visualize_pd.network.fast import compiled
+from visualize_pd.network.fast.whole import forward as compiled
 from visualize_pd.network.gradients import record_forward
 from visualize_pd.network.scores import HeldScore, score_function
 

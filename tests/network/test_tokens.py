@@ -9,7 +9,7 @@ from transformers import Encoder, Swin, Vit
 
 from visualize_pd import METHODS
 from visualize_pd.core.errors import ConfigError, ModelError
-from visualize_pd.network.fast.compiled import _compiled
+from visualize_pd.network.fast.whole.forward import _compiled
 from visualize_pd.network.gradients import record_forward
 from visualize_pd.network.hooks import capture_outputs
 from visualize_pd.network.layers.feature_maps import capture_blocks, default_feature_maps

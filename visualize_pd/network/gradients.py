@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import paddle
 
 from ..core.errors import ModelError
-from .fast import fast_layers
+from .fast import fast_layers, gradient_of_logits
 from .finite import check_all_finite
 from .hooks import Calls, capture_outputs, frozen
 from .relu_rules import REACHED, check_reach, relu_rule
@@ -143,6 +143,14 @@ def input_gradient(
     image's top-1 class. If the score does not depend on the image, the gradient is zero. Options
     and errors are those of `record_forward`.
     """
-    passed = record_forward(network, images, targets, score=score, relu=relu)
-    (gradient,) = differentiate(passed.scores, [passed.images])
+
+    def plain() -> paddle.Tensor:
+        passed = record_forward(network, images, targets, score=score, relu=relu)
+        return differentiate(passed.scores, [passed.images])[0]
+
+    if relu or score != "logit":
+        return plain()
+    check_images(images)
+    gradient = gradient_of_logits(network, images, targets, plain)
+    check_slopes([gradient])
     return gradient

@@ -46,3 +46,25 @@ def capture_outputs(*layers: paddle.nn.Layer) -> Iterator[list[tuple[paddle.nn.L
     finally:
         for handle in handles:
             handle.remove()
+
+
+class FirstOutput:
+    """A forward hook that keeps what a layer returns the first time, and does nothing later."""
+
+    def __init__(self) -> None:
+        self.found: list[Any] = []
+
+    def __call__(self, _layer: paddle.nn.Layer, _inputs: Any, out: Any) -> Any:
+        if not self.found:
+            self.found.append(out)
+
+
+@contextmanager
+def capture_first_output(layer: paddle.nn.Layer) -> Iterator[list[Any]]:
+    """A list with the first output of a layer inside the block."""
+    hook = FirstOutput()
+    handle = layer.register_forward_post_hook(hook)
+    try:
+        yield hook.found
+    finally:
+        handle.remove()

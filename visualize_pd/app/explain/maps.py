@@ -122,18 +122,18 @@ def explain_batch(
         check_without_class(functions[0], wanted)
     CHECKED.add(network)  # it is checked here, and an error follows in place of a warning
     with network_errors(classifier, batch[0][1].geometry.image):
-        with hooks.capture_outputs(network) as calls:
+        with hooks.capture_first_output(network) as outputs:
             maps = [[maps_of(methods[0], network, images, first)]]
         if functions:
             maps[0] += [maps_of(method, network, images, None) for method in methods[1:]]
-            scores = _scores(functions, network, calls[0][1], images)
+            scores = _scores(functions, network, outputs[0], images)
             targets, shares = np.empty((len(batch), 0), "int64"), np.empty((len(batch), 0))
         else:
-            logits = logits_of(calls[0][1]).detach()
+            logits = logits_of(outputs[0]).detach()
             check_distinct(logits, images)
             targets, scores = wanted.of(logits.numpy()), {}
             shares = probabilities(logits, activation_of(network)).numpy()
-        others = _others(methods, targets, calls[0][1])
+        others = _others(methods, targets, outputs[0])
         for t, classes in enumerate(targets.T.tolist()):
             row = maps[0] if t == 0 else []
             row += [maps_of(method, network, images, classes) for method in methods[len(row) :]]

@@ -21,7 +21,7 @@ from ...models.classifier import Classifier
 from ...models.loading import load_model
 from ...models.preprocess import FULL, View
 from ...network.batching import check_memory
-from ...network.fast import use_fast
+from ...network.fast import expect_images, use_fast
 from ..config.schema import ExplainConfig
 from ..report.rows import Row, is_skipped, skipped
 from ..report.summary import Summary
@@ -65,12 +65,9 @@ def explain(
     writer = FigureWriter(results, classifier, methods, config, inputs, say, summary)
     own = writer.without_done(paths[rank::size], known)
     try:
-        for explanation in _explanations(own, config, classifier, methods, wanted):
-            if isinstance(explanation, Explanation):
-                writer.take(explanation)
-            else:
-                complain(f"skipped: {explanation[1]}")
-                summary.add([skipped(*explanation)])
+        with expect_images(len(paths)):
+            for each in _explanations(own, config, classifier, methods, wanted):
+                _write(each, writer, summary, complain)
         writer.finish()
     finally:
         summary.save()
@@ -85,6 +82,19 @@ def explain(
     check_results(dict.fromkeys([*writer.written, *figures]), folder)
     left_out = sum(is_skipped(row) for row in rows)
     return len(paths) - left_out, left_out
+
+
+def _write(
+    explanation: Explanation | tuple[Path, ImageError],
+    writer: FigureWriter,
+    summary: Summary,
+    complain: Say,
+) -> None:
+    if isinstance(explanation, Explanation):
+        writer.take(explanation)
+    else:
+        complain(f"skipped: {explanation[1]}")
+        summary.add([skipped(*explanation)])
 
 
 def _checked(config: ExplainConfig, processes: int) -> list[ConfiguredMethod]:

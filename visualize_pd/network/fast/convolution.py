@@ -80,13 +80,13 @@ def convolution(
     forwards, backwards = programs
 
     def forward(x: paddle.Tensor) -> paddle.Tensor:
-        output = forwards(x, weight)
+        (output,) = forwards(x, weight)
         if bias is not None:
             output += bias.numpy()[:, None, None]
         return as_tensor(output)
 
     def backward(x: paddle.Tensor, slope: paddle.Tensor) -> paddle.Tensor:
-        return as_tensor(backwards(x, weight, slope))
+        return as_tensor(*backwards(x, weight, slope))
 
     return ForwardBackward.apply(x, forward, backward) if needs_gradient(x) else forward(x)
 
@@ -168,7 +168,7 @@ def _programs(kind: Convolution) -> tuple[Run, Run] | None:
         *expected, slope = _by_paddle(kind, x, weight)
         forwards = convolution_program(kind, ["Input", "Filter"], "Output")
         backwards = convolution_program(kind, ["Input", "Filter", "Output@GRAD"], "Input@GRAD")
-        results = forwards(x, weight), backwards(x, weight, slope)
+        results = *forwards(x, weight), *backwards(x, weight, slope)
     except Exception:  # this Paddle has no oneDNN, or another engine
         return None
     alike = all(

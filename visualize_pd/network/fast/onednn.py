@@ -14,7 +14,7 @@ from .switch import failed
 _POOLS = threadpoolctl.ThreadpoolController().lib_controllers
 _OWN_POOLS = [pool for pool in _POOLS if "paddle" in Path(pool.filepath).parts] or _POOLS
 
-Run = Callable[..., np.ndarray]
+Run = Callable[..., list[np.ndarray]]
 
 
 def threads() -> int:
@@ -25,9 +25,9 @@ def threads() -> int:
 def create_runner(config: paddle.inference.Config, names: Sequence[str], count: int) -> Run:
     """Make a function that runs the program of `config`.
 
-    The function takes tensors and returns the first output as an array. It raises `ModelError` if
-    the engine fails. `names` are the inputs of the program, in the order of the tensors. `count` is
-    the number of CPU threads. The engine reads the memory of the tensors without a copy.
+    The function takes tensors and returns the outputs as arrays. It raises `ModelError` if the
+    engine fails. `names` are the inputs of the program, in the order of the tensors. `count` is the
+    number of CPU threads. The engine reads the memory of the tensors without a copy.
     """
     config.disable_gpu()
     config.disable_glog_info()
@@ -35,9 +35,9 @@ def create_runner(config: paddle.inference.Config, names: Sequence[str], count: 
     config.set_cpu_math_library_num_threads(count)
     predictor = paddle.inference.create_predictor(config)
     inputs = [predictor.get_input_handle(name) for name in names]
-    result = predictor.get_output_handle(predictor.get_output_names()[0])
+    results = [predictor.get_output_handle(name) for name in predictor.get_output_names()]
 
-    def run(*tensors: paddle.Tensor) -> np.ndarray:
+    def run(*tensors: paddle.Tensor) -> list[np.ndarray]:
         whole = [tensor if tensor.is_contiguous() else tensor.contiguous() for tensor in tensors]
         try:
             for handle, tensor in zip(inputs, whole):
@@ -47,11 +47,22 @@ def create_runner(config: paddle.inference.Config, names: Sequence[str], count: 
             raise failed(error) from error
         finally:
             paddle.base.core.set_num_threads(count)  # the engine has set it to one
-        output = result.copy_to_cpu()
+        outputs = [result.copy_to_cpu() for result in results]
         predictor.clear_intermediate_tensor()
-        return output
+        return outputs
 
     return run
+
+
+def run_program(text: bytes, names: Sequence[str], count: int) -> Run:
+    """`create_runner` for a program as `serialised` writes it."""
+    config = paddle.inference.Config()
+    config.set_model_buffer(text, len(text), "", 0)
+    if hasattr(config, "enable_new_ir"):  # Paddle 3
+        config.enable_new_ir(False)
+    config.switch_ir_optim(False)
+    config.enable_memory_optim()  # variables of different times share memory
+    return create_runner(config, names, count)
 
 
 def as_tensor(array: np.ndarray) -> paddle.Tensor:

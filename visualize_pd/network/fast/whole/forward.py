@@ -19,9 +19,10 @@ from typing import Any
 
 import paddle
 
-from ..outputs import PickedOutput
-from .onednn import as_tensor, create_runner, threads
-from .switch import is_fast, is_traced_on_gpu
+from ...outputs import PickedOutput
+from ..onednn import as_tensor, create_runner, threads
+from ..operations import Wrapped
+from ..switch import is_fast, is_traced_on_gpu
 
 Run = Callable[[paddle.Tensor], paddle.Tensor]
 
@@ -143,23 +144,10 @@ def _of_another_batch_size(
     return run(paddle.concat([images] * 2)), paddle.concat([expected] * 2)
 
 
-class _Traced(paddle.nn.Layer):
-    """A layer that calls the network. With `not_to_static` Paddle does not rewrite its methods."""
-
-    def __init__(self, network: paddle.nn.Layer):
-        super().__init__()
-        self.network = network
-        self.training = False
-
-    @paddle.jit.not_to_static
-    def forward(self, images: paddle.Tensor) -> Any:
-        return self.network(images)
-
-
 def _compile(network: paddle.nn.Layer, shape: list[int], on_cpu: bool = True) -> Run:
     spec = paddle.static.InputSpec([None, *shape], "float32", name="images")
     with tempfile.TemporaryDirectory() as folder:
-        paddle.jit.save(_Traced(network), os.path.join(folder, "network"), input_spec=[spec])
+        paddle.jit.save(Wrapped(network), os.path.join(folder, "network"), input_spec=[spec])
         (program,) = (
             path for path in Path(folder).iterdir() if path.suffix in (".json", ".pdmodel")
         )
@@ -169,7 +157,7 @@ def _compile(network: paddle.nn.Layer, shape: list[int], on_cpu: bool = True) ->
         run = create_runner(config, ["images"], threads())
 
     def logits(images: paddle.Tensor) -> paddle.Tensor:
-        output = run(images)
+        output, *_ = run(images)
         return as_tensor(output[:, None] if output.ndim == 1 else output)
 
     return logits

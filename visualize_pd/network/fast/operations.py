@@ -1,0 +1,202 @@
+"""The operations of a network, and the program that a list of operations becomes."""
+
+from __future__ import annotations
+
+import itertools
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+import paddle
+from paddle.base.layer_helper import LayerHelper
+from paddle.nn import functional
+
+Names = dict[str, list[str]]
+
+# Each variable of each program needs its own name. oneDNN keeps data under names and shapes. With
+# equal names, a program could get the data of another program.
+_NUMBERS = itertools.count()
+
+
+def fresh(name: str) -> str:
+    """A name that no other variable has."""
+    return f"{name} {next(_NUMBERS)}"
+
+
+class Operation:
+    """One operation of a program: its type, its inputs and outputs by slot, and its attributes.
+
+    `like` is an operation of Paddle's with further attributes, or None.
+    """
+
+    def __init__(
+        self,
+        kind: str,
+        inputs: Mapping[str, str | Sequence[str]],
+        outputs: Mapping[str, str | Sequence[str]],
+        attributes: Mapping[str, Any] | None = None,
+        like: Any = None,
+    ):
+        self.kind, self.like = kind, like
+        self.inputs, self.outputs = _lists(inputs), _lists(outputs)
+        self.attributes = dict(attributes or {})
+
+    @property
+    def x(self) -> str:
+        """The first input."""
+        return (self.inputs.get("X") or self.inputs["Input"])[0]
+
+    @property
+    def y(self) -> str:
+        """The second input of an operation with two."""
+        return self.inputs["Y"][0]
+
+    @property
+    def out(self) -> str:
+        """The output."""
+        return next(self.outputs[s][0] for s in ("Out", "Output", "Y") if s in self.outputs)
+
+    def read(self, attribute: str) -> Any:
+        """An attribute, its own or that of `like`. None if there is none."""
+        if attribute in self.attributes or self.like is None:
+            return self.attributes.get(attribute)
+        return self.like.attr(attribute) if self.like.has_attr(attribute) else None
+
+
+def _lists(slots: Mapping[str, str | Sequence[str]]) -> Names:
+    return {slot: [v] if isinstance(v, str) else list(v) for slot, v in slots.items() if v}
+
+
+class Traced(NamedTuple):
+    """The operations of a network in their order, and what they are about.
+
+    `shapes` are those of all variables, with −1 for the number of images. `tensors` are the
+    parameters and buffers by the names of their variables. `program` keeps the operations alive.
+    """
+
+    operations: list[Operation]
+    shapes: dict[str, list[int]]
+    tensors: dict[str, paddle.Tensor]
+    output: str
+    program: Any
+
+
+class Wrapped(paddle.nn.Layer):
+    """A layer that calls the network. With `not_to_static` Paddle does not rewrite its methods."""
+
+    def __init__(self, network: paddle.nn.Layer):
+        super().__init__()
+        self.network = network
+        self.training = False
+
+    @paddle.jit.not_to_static
+    def forward(self, images: paddle.Tensor) -> Any:
+        return self.network(images)
+
+
+def trace(network: paddle.nn.Layer, shape: Sequence[int]) -> Traced:
+    """The operations of a frozen network for images of `shape`, `[C, H, W]`, named `images`.
+
+    Raises `ValueError` for a network that returns anything else than one tensor.
+    """
+    spec = paddle.static.InputSpec([None, *shape], "float32", name="images")
+    wrapped = Wrapped(network)
+    with _old_operations(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        traced = paddle.jit.to_static(wrapped.forward, input_spec=[spec], full_graph=True)
+        program, _ = traced.get_concrete_program(spec)
+    outputs = [each for each in paddle.utils.flatten(program.outputs) if each is not None]
+    if len(outputs) != 1:
+        raise ValueError("the network returns several tensors")
+    block = program.main_program.global_block()
+    operations = [
+        Operation(
+            op.type(),
+            {slot: op.input(slot) for slot in op.input_names()},
+            {slot: op.output(slot) for slot in op.output_names()},
+            like=op,
+        )
+        for op in (each.desc for each in block.ops)
+    ]
+    shapes = {name: list(var.shape) for name, var in block.vars.items()}
+    tensors = {tensor.name: tensor for tensor in program.parameters}
+    return Traced(operations, shapes, tensors, outputs[0].name, program)
+
+
+@contextmanager
+def _old_operations() -> Iterator[None]:
+    """Paddle 3 traces into the operations of Paddle 2, which the engine runs by oneDNN."""
+    guard = getattr(getattr(paddle, "pir_utils", None), "OldIrGuard", None)
+    if guard is None:
+        yield
+        return
+    own = [(module, name, getattr(module, name)) for module, name, _ in UNTRACEABLE]
+    with guard():
+        paddle.disable_static()
+        try:
+            for module, name, function in UNTRACEABLE:
+                setattr(module, name, function)
+            yield
+        finally:
+            for module, name, function in own:
+                setattr(module, name, function)
+            paddle.enable_static()
+
+
+def _sigmoid(x: Any, name: str | None = None) -> Any:
+    helper = LayerHelper("sigmoid")
+    output = helper.create_variable_for_type_inference(x.dtype)
+    helper.append_op(type="sigmoid", inputs={"X": [x]}, outputs={"Out": [output]})
+    return output
+
+
+# Functions of Paddle 3 that cannot be traced into these operations, and what stands in for them.
+UNTRACEABLE: list[tuple[Any, str, Callable]] = [
+    (paddle, "multiply", lambda x, y, name=None: x * y),
+    (paddle, "sigmoid", _sigmoid),
+    (functional, "sigmoid", _sigmoid),
+]
+
+
+def serialised(
+    operations: Sequence[Operation], inputs: Sequence[str], outputs: Sequence[str]
+) -> bytes:
+    """The program, in the form that both Paddle 2 and Paddle 3 can read."""
+    core = paddle.base.core
+    types = core.VarDesc.VarType
+    description = core.ProgramDesc()
+    block = description.block(0)
+    slots = (slots for op in operations for slots in (op.inputs, op.outputs))
+    names = {name for each in slots for found in each.values() for name in found}
+    for name in sorted({*names, *inputs}):
+        variable = block.var(name.encode())
+        variable.set_type(types.LOD_TENSOR)
+        variable.set_dtype(types.FP32)
+        variable.set_shape([-1] * 4)
+    block.var(b"feed").set_type(types.FEED_MINIBATCH)
+    block.var(b"fetch").set_type(types.FETCH_LIST)
+    feeds = [Operation("feed", {"X": "feed"}, {"Out": x}, {"col": n}) for n, x in enumerate(inputs)]
+    fetches = [
+        Operation("fetch", {"X": x}, {"Out": "fetch"}, {"col": n}) for n, x in enumerate(outputs)
+    ]
+    for operation in (*feeds, *operations, *fetches):
+        _append(block, operation)
+    return description.serialize_to_string()
+
+
+def _append(block: Any, operation: Operation) -> None:
+    op = block.append_op()
+    if operation.like is not None:
+        op.copy_from(operation.like)
+        for slot in list(op.input_names()):
+            op.remove_input(slot)
+        for slot in list(op.output_names()):
+            op.remove_output(slot)
+    op.set_type(operation.kind)
+    for slot, names in operation.inputs.items():
+        op.set_input(slot, names)
+    for slot, names in operation.outputs.items():
+        op.set_output(slot, names)
+    for name, value in operation.attributes.items():
+        op._set_attr(name, value)

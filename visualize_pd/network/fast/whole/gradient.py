@@ -1,0 +1,239 @@
+"""Gradients of logits by one program that holds the forward and the backward pass.
+
+oneDNN gets its tensors in its own order at the first layer, and gives them back at the last one.
+Normalisations and ReLUs are parts of the convolutions before them.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import time
+import weakref
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any, NamedTuple
+
+import numpy as np
+import paddle
+
+from ...hooks import FirstOutput, frozen
+from ..forward_backward import can_be_fast
+from ..onednn import Run, as_tensor, run_program, threads
+from ..operations import Operation, serialised, trace
+from ..switch import is_fast
+from .backward import Backward
+from .simplify import Simplified
+
+# A program is made after so many pixels, those of 16 images of 224 × 224. It takes some tenths of
+# a second. The number of images decides, and not their time, so that two runs do the same.
+MANY = 16
+FIRST_PIXELS = MANY * 224**2
+MOST_PROGRAMS = 4  # for each network. Each one keeps weights in oneDNN's order
+TOLERANCE = 1e-5  # of the logits, as a share of the largest one
+# The mean difference of the gradients, as a share of their mean size. Rounding opens or shuts a few
+# ReLUs, in Paddle's own gradient too.
+GRADIENT_TOLERANCE = 1e-2
+ROW = 8 * 1021  # bytes. A prime number, so that filters that change places are seen
+CLEARLY = 1.5  # a program that takes so many times as long as Paddle's own layers is dropped
+
+
+class _Program(NamedTuple):
+    """A program for images of one size, and what its numbers depend on besides the images."""
+
+    run: Run
+    fed: list[paddle.Tensor]  # the inputs after the images and the slopes
+    classes: int
+    read: list[paddle.Tensor]  # the tensors whose values are in its constants
+    fingerprint: Any
+
+
+class _Known:
+    """What is known of a network: the pixels so far, and its programs by image size and threads."""
+
+    def __init__(self) -> None:
+        self.pixels = 0
+        self.programs: dict[Hashable, _Program | None] = {}
+
+
+_KNOWN: weakref.WeakKeyDictionary[paddle.nn.Layer, _Known] = weakref.WeakKeyDictionary()
+
+
+_EXPECTED: ContextVar[bool | None] = ContextVar("many images are expected", default=None)
+
+
+@contextmanager
+def expect_images(count: int) -> Iterator[None]:
+    """In the block, a program is made at the first pass if `count` is at least `MANY`, or never.
+
+    So the map of an image does not depend on how many images came before it in this process, and a
+    run that goes on after a stop gives the same maps.
+    """
+    token = _EXPECTED.set(count >= MANY)
+    try:
+        yield
+    finally:
+        _EXPECTED.reset(token)
+
+
+def gradient_of_logits(
+    network: paddle.nn.Layer,
+    images: paddle.Tensor,
+    targets: Any,
+    plain: Callable[[], paddle.Tensor],
+) -> paddle.Tensor:
+    """∂ Σ logit of the image's class / ∂ images, `[N, C, H, W]`. `plain` is Paddle's own way.
+
+    A program is used if the network is made of operations that have a rule in `backward.py`, and
+    if its first result is that of `plain`. It is made again when weights, layers or their
+    attributes have changed.
+    """
+    if targets is None or not _can_be_fast(network, images):
+        return plain()
+    known = _KNOWN.setdefault(network, _Known())
+    key = (tuple(images.shape[1:]), threads())
+    program = known.programs.get(key)
+    if program is None and (key in known.programs or not _is_due(known, images)):
+        return plain()
+    if (classes := _classes(targets, len(images))) is None:
+        return plain()
+    if program is not None and program.fingerprint != _fingerprint(network, program.read):
+        known.programs.clear()
+        program = None
+    if program is None:
+        started = time.perf_counter()
+        expected = plain()
+        seconds = time.perf_counter() - started
+        made = _made(network, images, classes, expected, seconds)
+        known.programs[key], gradient = made or (None, expected)
+        return gradient
+    if max(classes) >= program.classes:
+        return plain()
+    return _run(program, images, classes)[1]
+
+
+def _is_due(known: _Known, images: paddle.Tensor) -> bool:
+    before = known.pixels
+    known.pixels += images.shape[0] * images.shape[2] * images.shape[3]
+    expected = _EXPECTED.get()
+    due = before >= FIRST_PIXELS if expected is None else expected
+    return due and len(known.programs) < MOST_PROGRAMS
+
+
+def _classes(targets: Any, count: int) -> list[int] | None:
+    """The class of each image. None if they make no sense."""
+    each = np.asarray(targets.numpy() if isinstance(targets, paddle.Tensor) else targets)
+    if each.dtype.kind not in "iu" or each.shape not in ((), (count,)) or (each < 0).any():
+        return None
+    return [int(target) for target in np.broadcast_to(each, (count,))]
+
+
+def _can_be_fast(network: paddle.nn.Layer, images: paddle.Tensor) -> bool:
+    hooks = (
+        hook
+        for layer in network.sublayers(include_self=True)
+        for each in (layer._forward_pre_hooks, layer._forward_post_hooks)
+        for hook in each.values()
+    )
+    idle = (isinstance(hook, FirstOutput) and hook.found for hook in hooks)
+    return is_fast() and can_be_fast(images) and all(idle)
+
+
+def _made(
+    network: paddle.nn.Layer,
+    images: paddle.Tensor,
+    classes: Sequence[int],
+    expected: paddle.Tensor,
+    seconds: float,
+) -> tuple[_Program, paddle.Tensor] | None:
+    """A program and its gradient. None if there is no program, or if it gives other numbers."""
+    try:
+        program = _build(network, images.shape[1:])
+        _run(program, images, classes)  # the first run is slower
+        started = time.perf_counter()
+        logits, gradient = _run(program, images, classes)
+        own = time.perf_counter() - started
+        with frozen(network), paddle.no_grad():
+            right = network(images[:1])
+    except Exception:  # some networks cannot be traced, or have an operation without a rule
+        return None
+    apart = float((logits[:1] - right).abs().max()) / float(right.abs().max())
+    mean = float((gradient - expected).abs().mean()) / float(expected.abs().mean())
+    is_right = apart <= TOLERANCE and mean <= GRADIENT_TOLERANCE
+    return (program, gradient) if is_right and own < CLEARLY * seconds else None
+
+
+def _build(network: paddle.nn.Layer, shape: Sequence[int]) -> _Program:
+    with frozen(network):
+        traced = trace(network, shape)
+    simplified = Simplified(traced)
+    backward = Backward(simplified, "slopes")
+    outputs = [traced.output, backward.gradient]
+    operations = _needed([*simplified.operations, *backward.operations], outputs)
+    used = {name for op in operations for names in op.inputs.values() for name in names}
+    fed = {name: tensor for name, tensor in traced.tensors.items() if name in used}
+    for name, array in simplified.constants.items():
+        if name in used:
+            fed[name] = paddle.to_tensor(array, place=paddle.CPUPlace())
+    names = ["images", "slopes", *fed]
+    run = run_program(serialised(operations, names, outputs), names, threads())
+    read = list(simplified.read.values())
+    classes = traced.shapes[traced.output][1]
+    return _Program(run, list(fed.values()), classes, read, _fingerprint(network, read))
+
+
+def _needed(operations: Sequence[Operation], results: Sequence[str]) -> list[Operation]:
+    """The operations without those that nothing reads."""
+    read, needed = set(results), list[Operation]()
+    for op in reversed(operations):
+        if read.intersection(name for names in op.outputs.values() for name in names):
+            needed.append(op)
+            read.update(name for names in op.inputs.values() for name in names)
+    return needed[::-1]
+
+
+def _run(
+    program: _Program, images: paddle.Tensor, classes: Sequence[int]
+) -> tuple[paddle.Tensor, paddle.Tensor]:
+    """The logits and the gradient."""
+    slopes = np.zeros((len(images), program.classes), "float32")
+    slopes[range(len(images)), classes] = 1
+    logits, gradient = program.run(images.detach(), as_tensor(slopes), *program.fed)
+    return as_tensor(logits), as_tensor(gradient)
+
+
+def _fingerprint(network: paddle.nn.Layer, read: Sequence[paddle.Tensor]) -> Any:
+    """It changes with the layers, their plain attributes, and the values of the tensors `read`."""
+    about = [
+        (
+            type(layer),
+            [id(each) for each in (*layer._parameters.values(), *layer._buffers.values())],
+            [pair for pair in map(_plain, vars(layer).items()) if pair],
+        )
+        for layer in network.sublayers(include_self=True)
+    ]
+    return about, [_sums(tensor) for tensor in read]
+
+
+def _plain(attribute: tuple[str, Any]) -> tuple[str, Any] | None:
+    """An attribute and a copy of its value, if that is a number, a text, or a sequence of them."""
+    name, value = attribute
+    if isinstance(value, (tuple, list)):
+        return (name, tuple(value)) if all(isinstance(each, PLAIN) for each in value) else None
+    return attribute if isinstance(value, PLAIN) and name not in PASSING else None
+
+
+PASSING = ("training", "_built")  # they do not change a frozen network
+PLAIN = (bool, int, float, str, type(None))
+
+
+def _sums(tensor: paddle.Tensor) -> tuple[bytes, bytes]:
+    """The bits of all numbers, laid out as a table and added along its columns; and the rest."""
+    tensor = tensor if tensor.is_contiguous() else tensor.contiguous()
+    size = 4 * int(np.prod(tensor.shape))
+    memory = np.frombuffer((ctypes.c_char * size).from_address(tensor.data_ptr()), "uint8")
+    if size < ROW:
+        return b"", memory.tobytes()
+    end = size // ROW * ROW
+    table = memory[:end].view("uint64").reshape(-1, ROW // 8)
+    return table.sum(axis=0).tobytes(), memory[end:].tobytes()
