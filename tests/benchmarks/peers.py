@@ -10,6 +10,8 @@ numbers, but for the gates of a few ReLUs that rounding opens or shuts. What is 
 left out.
 """
 
+from __future__ import annotations
+
 import argparse
 import os
 import platform
@@ -70,7 +72,7 @@ def ours(weights: str) -> dict:
     }
 
 
-def torch_alexnet(weights: str):
+def torch_alexnet(weights: str | None):
     import torch
     from torch import nn
 
@@ -95,13 +97,15 @@ def torch_alexnet(weights: str):
         def forward(self, images):
             return self.classifier(torch.flatten(self.avgpool(self.features(images)), 1))
 
-    network = AlexNet().eval()
+    network = AlexNet().eval().requires_grad_(False)
+    if weights is None:
+        return network
     with np.load(weights) as arrays:
         state = {name: arrays[name] for name in arrays.files}
     linear = {name: value.T for name, value in state.items() if value.ndim == 2}
     tensors = {k: torch.from_numpy(v.copy()) for k, v in {**state, **linear}.items()}
     network.load_state_dict(tensors)
-    return network.requires_grad_(False)
+    return network
 
 
 def theirs(weights: str) -> dict:

@@ -313,6 +313,14 @@ def test_filters_that_change_places_are_seen():
     assert sums != gradient._sums(other)
 
 
+@pytest.mark.parametrize(("later", "used"), [(0.1, False), (0.019, True)])
+def test_a_program_that_is_clearly_slower_each_time_is_dropped(later, used, monkeypatch):
+    network, images = network_of("groups"), images_of(2)
+    monkeypatch.setattr(gradient, "_seconds", lambda *given: later)
+    close(vp.gradient(network, images, 1), own_gradient(network, images, 1))
+    assert len(programs_of(network)) == used
+
+
 def test_a_layer_with_a_hook_runs_as_it_is(runs):
     network, images = network_of("groups"), images_of(2)
     handle = network[1].register_forward_post_hook(lambda layer, given, out: out * 2)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import paddle
@@ -22,12 +23,15 @@ def threads() -> int:
     return max((pool.num_threads for pool in _OWN_POOLS), default=1)
 
 
-def create_runner(config: paddle.inference.Config, names: Sequence[str], count: int) -> Run:
+def create_runner(
+    config: paddle.inference.Config, names: Sequence[str], count: int, keeps: bool = False
+) -> Run:
     """Make a function that runs the program of `config`.
 
     The function takes tensors and returns the outputs as arrays. It raises `ModelError` if the
     engine fails. `names` are the inputs of the program, in the order of the tensors. `count` is the
-    number of CPU threads. The engine reads the memory of the tensors without a copy.
+    number of CPU threads. The engine reads the memory of the tensors without a copy. If it
+    `keeps` its own memory, the next run needs no new one, which would not fit into the gaps.
     """
     config.disable_gpu()
     config.disable_glog_info()
@@ -48,21 +52,21 @@ def create_runner(config: paddle.inference.Config, names: Sequence[str], count: 
         finally:
             paddle.base.core.set_num_threads(count)  # the engine has set it to one
         outputs = [result.copy_to_cpu() for result in results]
-        predictor.clear_intermediate_tensor()
+        if not keeps:
+            predictor.clear_intermediate_tensor()
         return outputs
 
     return run
 
 
-def run_program(text: bytes, names: Sequence[str], count: int) -> Run:
+def run_program(text: Any, names: Sequence[str], count: int, keeps: bool = False) -> Run:
     """`create_runner` for a program as `serialised` writes it."""
     config = paddle.inference.Config()
     config.set_model_buffer(text, len(text), "", 0)
     if hasattr(config, "enable_new_ir"):  # Paddle 3
         config.enable_new_ir(False)
     config.switch_ir_optim(False)
-    config.enable_memory_optim()  # variables of different times share memory
-    return create_runner(config, names, count)
+    return create_runner(config, names, count, keeps)
 
 
 def as_tensor(array: np.ndarray) -> paddle.Tensor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -13,6 +14,7 @@ from paddle.base.layer_helper import LayerHelper
 from paddle.nn import functional
 
 Names = dict[str, list[str]]
+OTHER = ("Mask", "XShape")  # outputs that do not hold floats
 
 # Each variable of each program needs its own name. oneDNN keeps data under names and shapes. With
 # equal names, a program could get the data of another program.
@@ -56,6 +58,17 @@ class Operation:
     def out(self) -> str:
         """The output."""
         return next(self.outputs[s][0] for s in ("Out", "Output", "Y") if s in self.outputs)
+
+    @property
+    def names(self) -> list[str]:
+        """The variables that it reads and writes."""
+        slots = (*self.inputs.values(), *self.outputs.values())
+        return list(dict.fromkeys(name for found in slots for name in found))
+
+    def rename(self, names: Mapping[str, str]) -> None:
+        """Give other names to variables."""
+        for slots in (self.inputs, self.outputs):
+            slots.update({s: [names.get(n, n) for n in found] for s, found in slots.items()})
 
     def read(self, attribute: str) -> Any:
         """An attribute, its own or that of `like`. None if there is none."""
@@ -101,10 +114,10 @@ def trace(network: paddle.nn.Layer, shape: Sequence[int]) -> Traced:
     Raises `ValueError` for a network that returns anything else than one tensor.
     """
     spec = paddle.static.InputSpec([None, *shape], "float32", name="images")
-    wrapped = Wrapped(network)
+    wrapped: Any = Wrapped(network)
     with _old_operations(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        traced = paddle.jit.to_static(wrapped.forward, input_spec=[spec], full_graph=True)
+        traced: Any = paddle.jit.to_static(wrapped.forward, input_spec=[spec], full_graph=True)
         program, _ = traced.get_concrete_program(spec)
     outputs = [each for each in paddle.utils.flatten(program.outputs) if each is not None]
     if len(outputs) != 1:
@@ -159,16 +172,48 @@ UNTRACEABLE: list[tuple[Any, str, Callable]] = [
 ]
 
 
+def share_memory(
+    operations: Sequence[Operation], kept: Sequence[str], shapes: Mapping[str, Sequence[int]]
+) -> None:
+    """Give variables that are not needed at the same time one name, so that they share memory.
+
+    The names in `kept` stay, those of the inputs and the results.
+    """
+    fixed = {
+        *kept,
+        *(name for op in operations for slot in OTHER for name in op.outputs.get(slot, ())),
+    }
+    last = {name: number for number, op in enumerate(operations) for name in op.names}
+    names: dict[str, str] = {}
+    sizes: dict[str, int] = {}
+    # The names that nothing needs at present, and their sizes. What oneDNN has made has its order.
+    free: dict[bool, dict[str, int]] = {True: {}, False: {}}
+    of_onednn: dict[str, bool] = {}
+    for number, op in enumerate(operations):
+        found = op.names
+        for name in found:
+            if name not in fixed and name not in names:
+                size = abs(math.prod(shapes.get(name, [0])))
+                of_onednn[name] = bool(op.attributes.get("use_mkldnn"))
+                fitting = free[of_onednn[name]]
+                own = min(fitting, key=lambda each: abs(fitting[each] - size), default=name)
+                names[name], sizes[own] = own, max(size, fitting.pop(own, 0))
+        op.rename(names)
+        for name in found:
+            if name in names and last[name] == number:
+                own = names.pop(name)
+                free[of_onednn[name]][own] = sizes[own]
+
+
 def serialised(
     operations: Sequence[Operation], inputs: Sequence[str], outputs: Sequence[str]
-) -> bytes:
+) -> Any:
     """The program, in the form that both Paddle 2 and Paddle 3 can read."""
     core = paddle.base.core
     types = core.VarDesc.VarType
     description = core.ProgramDesc()
     block = description.block(0)
-    slots = (slots for op in operations for slots in (op.inputs, op.outputs))
-    names = {name for each in slots for found in each.values() for name in found}
+    names = {name for op in operations for name in op.names}
     for name in sorted({*names, *inputs}):
         variable = block.var(name.encode())
         variable.set_type(types.LOD_TENSOR)

@@ -46,6 +46,7 @@ class Backward:
     def give(self, name: str, slope: str) -> None:
         """Say that `slope` is a part of the gradient of the variable `name`."""
         if name in self.reached:
+            self.shapes.setdefault(slope, self.shapes[name])
             self.waiting.setdefault(name, []).append(slope)
 
     def slope(self, name: str) -> str:
@@ -54,6 +55,7 @@ class Backward:
         for other in others:
             alike = self.alike(total, other)
             total = self.add("elementwise_add", {"X": total, "Y": other}, "Out", alike, axis=-1)
+            self.shapes[total] = self.shapes[name]
         return total
 
     def alike(self, *names: str) -> bool:
@@ -89,6 +91,7 @@ BETWEEN = ("relu", "relu6", "elementwise_add", "hard_swish")
 def _convolution(back: Backward, op: Operation, slope: str) -> None:
     if op.attributes["fuse_activation"]:
         slope = _gate(back, op.attributes["fuse_activation"], op.out, slope)
+        back.shapes[slope] = back.shapes[op.out]
     geometry = {name: op.attributes[name] for name in GEOMETRY}
     weight = back.network.constants[op.inputs["Filter"][0]]
     groups, channels = geometry["groups"], back.shapes[op.x][1]
