@@ -18,6 +18,7 @@ from visualize_pd.app.report import summary as summary_module
 from visualize_pd.app.report.rows import FIELDS
 from visualize_pd.app.report.summary import Summary
 from visualize_pd.core.errors import OutputError
+from visualize_pd.network.fast.whole import gradient
 
 
 def seven_pictures(folder):
@@ -285,3 +286,29 @@ def test_method_2_does_not_run_in_several_processes(tmp_path, capsys, monkeypatc
     monkeypatch.setattr("visualize_pd.core.runtime.share_of_run", lambda: (0, 2))
     run_generate(tmp_path, code=2, **TINY, target=1)
     assert "start it without paddle.distributed.launch" in capsys.readouterr().err
+
+
+def test_many_images_have_the_same_bytes_in_a_run_that_goes_on(tmp_path, tests_folder, monkeypatch):
+    """Their gradients go through a program from the first image on, however many are left."""
+    runs = []
+    run = gradient._run
+    monkeypatch.setattr(gradient, "_run", lambda *given: runs.append(1) or run(*given))
+    folder, random = tmp_path / "pictures", np.random.default_rng(0)
+    folder.mkdir()
+    for number in range(gradient.MANY):
+        pixels = random.integers(0, 256, (40, 40, 3)).astype("uint8")
+        Image.fromarray(pixels).save(folder / f"{number:02}.png")
+    settings = {
+        "images": folder,
+        "method": "{name: smooth_grad, samples: 2}",
+        "batch_size": 1,
+        **TINY,
+    }
+    results = run_explain(tmp_path / "out", **settings)
+    assert len(runs) >= gradient.MANY
+    figures = {path: path.read_bytes() for path in results.glob("*_pp.jpg")}
+    assert len(figures) == gradient.MANY
+    for path in list(figures)[3:]:
+        path.unlink()
+    run_explain(tmp_path / "out", skip_existing="true", **settings)
+    assert {path: path.read_bytes() for path in results.glob("*_pp.jpg")} == figures
