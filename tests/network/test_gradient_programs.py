@@ -290,6 +290,29 @@ def test_a_changed_network_gets_its_own_gradient(change):
     close(vp.gradient(network, images, 1), own_gradient(network, images, 1))
 
 
+def test_a_network_in_training_makes_no_program_at_each_step(monkeypatch):
+    monkeypatch.setattr(gradient, "FIRST_PIXELS", 2 * 12 * 15)
+    network, images, made = network_of("normalised"), images_of(1), []
+    build = gradient._build
+    monkeypatch.setattr(gradient, "_build", lambda *given: made.append(1) or build(*given))
+    for _ in range(3):
+        vp.gradient(network, images, 1)
+    assert len(made) == 1
+    for _ in range(5):
+        change_weight(network)
+        close(vp.gradient(network, images, 1), own_gradient(network, images, 1))
+    assert len(made) == 2  # at the third image after a change, and not at each one
+
+
+def test_a_network_without_a_gradient_makes_no_program():
+    """It could not be compared."""
+    network = network_of("normalised")
+    network[-1].weight.set_value(paddle.zeros_like(network[-1].weight))
+    assert not vp.gradient(network, images_of(2), 1).any() and not programs_of(network)
+    network[-1].bias.set_value(paddle.zeros_like(network[-1].bias))
+    assert not vp.gradient(network, images_of(2), 1).any() and not programs_of(network)
+
+
 @pytest.mark.parametrize("change", [change_one_weight_a_little, change_attribute])
 def test_small_changes_are_seen(change):
     network = network_of("normalised with a bias")
@@ -335,7 +358,7 @@ def test_classes_that_do_not_exist_are_refused():
     network = network_of("groups")
     vp.gradient(network, images_of(2), 1)
     assert programs_of(network)
-    for targets in (4, -1, [0, 9], [0, 1, 2]):
+    for targets in (4, -1, [0, 9], [0, 1, 2], [[0], [1, 2]], "one"):
         with pytest.raises(TargetError):
             vp.gradient(network, images_of(2), targets)
 

@@ -16,6 +16,7 @@ _SYSTEM_FONTS = (
     *("Hiragino Sans GB.ttc", "DroidSansFallbackFull.ttf", "Arial Unicode.ttf", "DejaVuSans.ttf"),
 )
 TEXT_COLOUR, FAINT_COLOUR, BACKGROUND = (25, 25, 30), (110, 110, 118), (255, 255, 255)
+SMALLEST = 14  # the size of a text that would not fit otherwise
 Font = Union[ImageFont.ImageFont, ImageFont.FreeTypeFont]
 
 
@@ -25,16 +26,16 @@ def draw_text(
     """Draw one line of text above `at`. A text wider than `width` gets smaller, and then is cut."""
     text = "".join(letter if letter.isprintable() else " " for letter in text)
     font = _font(text, size)
-    while size > 15 and font.getlength(text) > width:
+    while size > SMALLEST + 1 and font.getlength(text) > width:
         size -= 2
         font = _font(text, size)
     draw.text(at, _fitting(text, font, width), ink, font, anchor="ls")
 
 
 def lines_of(text: str, size: int, width: int) -> list[str]:
-    """The text as one line, or as two of about the same length if it is wider than `width`."""
-    words = text.split(" ")
-    if len(words) == 1 or _font(text, size).getlength(text) <= width:
+    """The text as one line, or as two of about the same length if even its smallest size is cut."""
+    words, smallest = text.split(" "), min(size, SMALLEST)
+    if len(words) == 1 or _font(text, smallest).getlength(text) <= width:
         return [text]
     pairs = [(" ".join(words[:n]), " ".join(words[n:])) for n in range(1, len(words))]
     return list(min(pairs, key=lambda pair: max(map(len, pair))))

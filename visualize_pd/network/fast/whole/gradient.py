@@ -87,21 +87,20 @@ def gradient_of_logits(
     """∂ Σ logit of the image's class / ∂ images, `[N, C, H, W]`. `plain` is Paddle's own way.
 
     A program is used if the network is made of operations that have a rule in `backward.py`, and
-    if its first result is that of `plain`. It is made again when weights, layers or their
-    attributes have changed.
+    if its first result is that of `plain`. If weights, layers or their attributes have changed, it
+    is made again after as many images as the first time.
     """
     if targets is None or not _can_be_fast(network, images):
         return plain()
     known = _KNOWN.setdefault(network, _Known())
     key = (tuple(images.shape[1:]), threads())
     program = known.programs.get(key)
+    if program is not None and program.fingerprint != _fingerprint(network, program.read):
+        known.programs, known.pixels, program = {}, 0, None
     if program is None and (key in known.programs or not _is_due(known, images)):
         return plain()
     if (classes := _classes(targets, len(images))) is None:
         return plain()
-    if program is not None and program.fingerprint != _fingerprint(network, program.read):
-        known.programs.clear()
-        program = None
     if program is None:
         started = time.perf_counter()
         expected = plain()
@@ -124,7 +123,10 @@ def _is_due(known: _Known, images: paddle.Tensor) -> bool:
 
 def _classes(targets: Any, count: int) -> list[int] | None:
     """The class of each image. None if they make no sense."""
-    each = np.asarray(targets.numpy() if isinstance(targets, paddle.Tensor) else targets)
+    try:
+        each = np.asarray(targets.numpy() if isinstance(targets, paddle.Tensor) else targets)
+    except ValueError:  # a list of lists of several lengths
+        return None
     if each.dtype.kind not in "iu" or each.shape not in ((), (count,)) or (each < 0).any():
         return None
     return [int(target) for target in np.broadcast_to(each, (count,))]
@@ -158,10 +160,10 @@ def _made(
             right = network(images[:1])
     except Exception:  # some networks cannot be traced, or have an operation without a rule
         return None
-    apart = float((logits[:1] - right).abs().max()) / float(right.abs().max())
-    mean = float((gradient - expected).abs().mean()) / float(expected.abs().mean())
-    is_right = apart <= TOLERANCE and mean <= GRADIENT_TOLERANCE
-    return (program, gradient) if is_right and not slow else None
+    alike = float((logits[:1] - right).abs().max()) <= TOLERANCE * float(right.abs().max())
+    size = float(expected.abs().mean())  # a gradient of 0 would tell nothing
+    close = float((gradient - expected).abs().mean()) <= GRADIENT_TOLERANCE * size > 0
+    return (program, gradient) if alike and close and not slow else None
 
 
 def _seconds(program: _Program, images: paddle.Tensor, classes: Sequence[int]) -> float:
