@@ -290,6 +290,47 @@ def test_a_changed_network_gets_its_own_gradient(change):
     close(vp.gradient(network, images, 1), own_gradient(network, images, 1))
 
 
+SIGN = [1.0]
+
+
+class Signed(nn.Layer):
+    """Its output depends on something that is no attribute of a layer."""
+
+    def forward(self, x):
+        return x * SIGN[0]
+
+
+def test_a_change_outside_the_network_is_seen_after_some_images():
+    network = nn.Sequential(*network_of("normalised"), Signed())
+    network.eval()
+    images = images_of(4)
+    vp.gradient(network, images, 1)
+    assert programs_of(network)
+    SIGN[0] = -1.0
+    try:
+        for _ in range(gradient.MANY // len(images)):
+            found = vp.gradient(network, images, 1)
+        close(found, own_gradient(network, images, 1))
+        assert not programs_of(network)
+    finally:
+        SIGN[0] = 1.0
+
+
+def test_a_network_that_returns_a_dict_has_a_program():
+    class Named(nn.Layer):
+        def __init__(self):
+            super().__init__()
+            self.inner = network_of("groups")
+
+        def forward(self, x):
+            return {"logits": self.inner(x)}
+
+    network, images = Named(), images_of(2)
+    network.eval()
+    close(vp.gradient(network, images, 1), own_gradient(network, images, 1))
+    assert programs_of(network)
+
+
 def test_a_network_in_training_makes_no_program_at_each_step(monkeypatch):
     monkeypatch.setattr(gradient, "FIRST_PIXELS", 2 * 12 * 15)
     network, images, made = network_of("normalised"), images_of(1), []
