@@ -208,7 +208,7 @@ FEW = {
     "gradient_shap": {"samples": 2},
     "expected_gradients": {"samples": 2},
     "guided_ig": {"steps": 2},
-    "blur_ig": {"steps": 1, "max_sigma": 2.0},
+    "blur_ig": {"steps": 1, "max_sigma": 0.5},
 }
 
 
