@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from ..convolution import FEW_CHANNELS
 from ..operations import Operation, fresh
 from .simplify import GEOMETRY, SIX, Simplified, convolution
 
@@ -108,7 +109,8 @@ def _convolution(back: Backward, op: Operation, slope: str) -> None:
         kind = "depthwise_conv2d_grad" if depthwise else "conv2d_grad"
         inputs = {"Input": op.x, "Filter": op.inputs["Filter"], "Output@GRAD": slope}
         further = {**geometry, "data_format": "NCHW", "is_test": False}
-        output = back.add(kind, inputs, "Input@GRAD", True, **further)
+        # For a picture, Paddle's own is faster.
+        output = back.add(kind, inputs, "Input@GRAD", channels >= FEW_CHANNELS, **further)
         if depthwise:  # oneDNN gives it in another order
             back.by_onednn.discard(output)
     back.give(op.x, output)
