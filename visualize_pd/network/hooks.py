@@ -48,6 +48,13 @@ def capture_outputs(*layers: paddle.nn.Layer) -> Iterator[list[tuple[paddle.nn.L
             handle.remove()
 
 
+def hooks_of(network: paddle.nn.Layer) -> Iterator[Any]:
+    """The forward hooks of all layers of a network."""
+    for layer in network.sublayers(include_self=True):
+        yield from layer._forward_pre_hooks.values()
+        yield from layer._forward_post_hooks.values()
+
+
 class FirstOutput:
     """A forward hook that keeps what a layer returns the first time, and does nothing later."""
 

@@ -19,17 +19,18 @@ from typing import Any
 
 import paddle
 
+from ...hooks import hooks_of
 from ...outputs import PickedOutput
 from ..onednn import as_tensor, create_runner, threads
 from ..operations import Wrapped
 from ..switch import is_fast, is_traced_on_gpu
+from .agreement import agree
 
 Run = Callable[[paddle.Tensor], paddle.Tensor]
 
 # Compiling takes one or two seconds. It begins when the plain passes have taken as long as this. So
 # the time of a run can at most double, and short runs never compile.
 COMPILE_AFTER_SECONDS = 2.0
-TOLERANCE = 1e-5  # share of the largest logit
 WORTH_IT = 0.9  # share of the time of a plain pass
 
 
@@ -69,7 +70,7 @@ class CompiledForward:
             expected = self.needed(self.network(first))
             if expected is None:
                 return self.network(images)
-            if _alike(copy.run(first), expected):
+            if agree(copy.run(first), expected):
                 self.checked = True
             else:
                 copy.seconds, copy.run = 0.0, None
@@ -93,19 +94,8 @@ def _can_be_fast(network: paddle.nn.Layer, images: paddle.Tensor) -> bool:
     return (
         (is_fast() if images.place.is_cpu_place() else is_traced_on_gpu())
         and images.dtype == paddle.float32
-        and not any(
-            not isinstance(hook, PickedOutput)
-            for layer in network.sublayers(include_self=True)
-            for hooks in (layer._forward_pre_hooks, layer._forward_post_hooks)
-            for hook in hooks.values()
-        )
+        and not any(not isinstance(hook, PickedOutput) for hook in hooks_of(network))
     )
-
-
-def _alike(logits: paddle.Tensor, expected: paddle.Tensor) -> bool:
-    if logits.shape != expected.shape:
-        return False
-    return bool((logits - expected).abs().max() <= TOLERANCE * expected.abs().max())
 
 
 def _compiled(
@@ -115,8 +105,8 @@ def _compiled(
     try:
         with _silent():
             run = _compile(network, images.shape[1:], images.place.is_cpu_place())
-            right = _alike(run(images), expected)  # this first call is slower, so it is not timed
-            right = right and _alike(*_of_another_batch_size(run, images, expected))
+            right = agree(run(images), expected)  # this first call is slower, so it is not timed
+            right = right and agree(*_of_another_batch_size(run, images, expected))
         _, own = _timed(run, images)
     except Exception:  # some networks cannot be compiled. They run as they are
         return None

@@ -17,11 +17,12 @@ from typing import Any, NamedTuple
 import numpy as np
 import paddle
 
-from ...hooks import FirstOutput, frozen
+from ...hooks import FirstOutput, frozen, hooks_of
 from ..forward_backward import can_be_fast
 from ..onednn import Run, as_tensor, run_program, threads
 from ..operations import Operation, serialised, share_memory, trace
 from ..switch import is_fast
+from .agreement import agree
 from .backward import Backward
 from .simplify import Simplified
 
@@ -30,7 +31,6 @@ from .simplify import Simplified
 MANY = 16
 FIRST_PIXELS = MANY * 224**2
 MOST_PROGRAMS = 4  # for each network. Each one keeps weights in oneDNN's order
-TOLERANCE = 1e-5  # of the logits, as a share of the largest one
 # The mean difference of the gradients, as a share of their mean size. Rounding opens or shuts a few
 # ReLUs, in Paddle's own gradient too.
 GRADIENT_TOLERANCE = 1e-2
@@ -115,17 +115,17 @@ def gradient_of_logits(
     known.unchecked += len(images)
     if known.unchecked >= MANY:
         known.unchecked = 0
-        if not _alike(network, images, logits):
+        if not _are_logits_of(network, images, logits):
             known.programs, known.pixels = {}, 0
             return plain()
     return gradient
 
 
-def _alike(network: paddle.nn.Layer, images: paddle.Tensor, logits: paddle.Tensor) -> bool:
-    """Whether the network gives these logits for the first image, to 1e-5 of the largest one."""
+def _are_logits_of(network: paddle.nn.Layer, images: paddle.Tensor, logits: paddle.Tensor) -> bool:
+    """Whether the network gives these logits for the first image."""
     with frozen(network), paddle.no_grad():
-        (right,) = paddle.utils.flatten(network(images[:1]))
-    return bool((logits[:1] - right).abs().max() <= TOLERANCE * right.abs().max())
+        outputs = paddle.utils.flatten(network(images[:1]))
+    return len(outputs) == 1 and agree(logits[:1], outputs[0])
 
 
 def _is_due(known: _Known, images: paddle.Tensor) -> bool:
@@ -148,13 +148,7 @@ def _classes(targets: Any, count: int) -> list[int] | None:
 
 
 def _can_be_fast(network: paddle.nn.Layer, images: paddle.Tensor) -> bool:
-    hooks = (
-        hook
-        for layer in network.sublayers(include_self=True)
-        for each in (layer._forward_pre_hooks, layer._forward_post_hooks)
-        for hook in each.values()
-    )
-    idle = (isinstance(hook, FirstOutput) and hook.found for hook in hooks)
+    idle = (isinstance(hook, FirstOutput) and hook.found for hook in hooks_of(network))
     return is_fast() and can_be_fast(images) and all(idle)
 
 
@@ -171,7 +165,7 @@ def _made(
         logits, gradient = _run(program, images, classes)
         slowest = CLEARLY * seconds + SECONDS
         slow = all(_seconds(program, images, classes) > slowest for _ in range(ROUNDS))
-        alike = _alike(network, images, logits)
+        alike = _are_logits_of(network, images, logits)
     except Exception:  # some networks cannot be traced, or have an operation without a rule
         return None
     size = float(expected.abs().mean())  # a gradient of 0 would tell nothing
