@@ -4,8 +4,6 @@ The methods that need attention have the same tests in `attention/test_attention
 """
 
 import functools
-import os
-from pathlib import Path
 
 import numpy as np
 import paddle
@@ -190,19 +188,19 @@ def test_numpy_array_is_not_a_tensor(method):
 
 
 def memory_in_use():
-    """The memory of this process, in MB."""
-    pages = int(Path("/proc/self/statm").read_text().split()[1])
-    return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
+    """The memory of all tensors of this process, in bytes."""
+    return paddle.base.core.host_memory_stat_current_value("Allocated", 0)
 
 
+SIDE = 180
 FEW = {
     "rise": {"masks": 2},
     "sobol": {"samples": 2, "cells": 1},
     "hsic": {"samples": 2},
     "lime": {"samples": 2, "segments": "grid"},
     "kernel_shap": {"samples": 2, "segments": "grid"},
-    "xrai": {"steps": 1, "segments": paddle.zeros([1, 560, 560], dtype="int64")},
-    "occlusion": {"size": 400, "stride": 400},
+    "xrai": {"steps": 1, "segments": paddle.zeros([1, SIDE, SIDE], dtype="int64")},
+    "occlusion": {"size": 140, "stride": 140},
     "smooth_grad": {"samples": 2},
     "integrated_gradients": {"steps": 2},
     "gradient_shap": {"samples": 2},
@@ -212,19 +210,18 @@ FEW = {
 }
 
 
-@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="/proc exists only on Linux")
 @pytest.mark.filterwarnings("ignore")
 def test_memory_of_a_pass_is_released(method):
-    """A pass of this network records about 30 MB, so ten passes that are kept need over 100 MB."""
+    """A pass of this network records three megabytes."""
     network = nn.Sequential(
         *(layer for _ in range(4) for layer in (nn.Conv2D(3, 3, 1), nn.ReLU())),
         nn.AdaptiveAvgPool2D(1),
         nn.Flatten(),
         nn.Linear(3, 2),
     )
-    batch = paddle.randn([1, 3, 560, 560])
+    batch = paddle.randn([1, 3, SIDE, SIDE])
     memory = []
-    for _ in range(14):
+    for _ in range(4):
         method(network, batch, 1, **FEW.get(method.__name__, {}))
         memory.append(memory_in_use())
-    assert memory[-1] - memory[3] < 100
+    assert memory[-1] <= memory[1]
