@@ -17,6 +17,7 @@ from transformers import ATTENTION_METHODS
 
 from visualize_pd import load_model
 from visualize_pd.network.fast.layers import fast_layers
+from visualize_pd.network.fast.whole import forward
 from visualize_pd.network.gradients import record_forward
 from visualize_pd.network.hooks import frozen
 from visualize_pd.network.layers.feature_maps import default_feature_maps, is_feature_maps
@@ -133,6 +134,14 @@ def state_with_sums(network):
 
 def some_values(value):
     return value.flatten()[:: max(1, value.size // 4096)].sum().item()
+
+
+@pytest.fixture(autouse=True, scope="module")
+def nothing_is_compiled():
+    """Compiling would take longer than all passes here. `test_fast_compiled.py` tests it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(forward, "COMPILE_AFTER_SECONDS", np.inf)
+        yield
 
 
 @pytest.fixture(scope="module", params=NETWORKS)

@@ -34,7 +34,7 @@ NETWORKS = {
     "MobileNetV2": ("mobilenet_v2", "mobilenetv2_100"),
     "EfficientNet-Lite0": ("efficientnet_lite0", "efficientnet_lite0"),
     "PP-LCNet": ("paddleclas:PPLCNet_x1_0", "lcnet_100"),
-    "ViT-S/16": ("paddleclas:ViT_small_patch16_224", "vit_small_patch16_224"),
+    "ViT-S/16": ("paddleclas:DeiT_small_patch16_224", "vit_small_patch16_224"),
 }
 CASES = ("batch 1", "batch 8", f"IG, {STEPS} steps")
 # Paddle's side makes its program of a network after this number of images.

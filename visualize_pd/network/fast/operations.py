@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import itertools
 import math
 import warnings
@@ -46,8 +47,8 @@ class Operation:
 
     @property
     def x(self) -> str:
-        """The first input."""
-        return (self.inputs.get("X") or self.inputs["Input"])[0]
+        """The first input. It is empty if there is none."""
+        return (self.inputs.get("X") or self.inputs.get("Input") or [""])[0]
 
     @property
     def y(self) -> str:
@@ -108,12 +109,13 @@ class Wrapped(paddle.nn.Layer):
         return self.network(images)
 
 
-def trace(network: paddle.nn.Layer, shape: Sequence[int]) -> Traced:
-    """The operations of a frozen network for images of `shape`, `[C, H, W]`, named `images`.
+def trace(network: paddle.nn.Layer, shape: Sequence[int | None]) -> Traced:
+    """The operations of a frozen network for images of `shape`, `[N, C, H, W]`, named `images`.
 
-    Raises `ValueError` for a network that returns anything else than one tensor.
+    N may be None, for any number of images. Raises `ValueError` for a network that returns anything
+    else than one tensor.
     """
-    spec = paddle.static.InputSpec([None, *shape], "float32", name="images")
+    spec = paddle.static.InputSpec(shape, "float32", name="images")
     wrapped: Any = Wrapped(network)
     with _old_operations(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -132,6 +134,9 @@ def trace(network: paddle.nn.Layer, shape: Sequence[int]) -> Traced:
         )
         for op in (each.desc for each in block.ops)
     ]
+    for op in operations:
+        if op.kind == "set_value":  # it changes its input, which the next operations read
+            op.outputs["Out"] = op.inputs["Input"]
     shapes = {name: list(var.shape) for name, var in block.vars.items()}
     tensors = {tensor.name: tensor for tensor in program.parameters}
     return Traced(operations, shapes, tensors, outputs[0].name, program)
@@ -157,18 +162,52 @@ def _old_operations() -> Iterator[None]:
             paddle.enable_static()
 
 
-def _sigmoid(x: Any, name: str | None = None) -> Any:
-    helper = LayerHelper("sigmoid")
-    output = helper.create_variable_for_type_inference(x.dtype)
-    helper.append_op(type="sigmoid", inputs={"X": [x]}, outputs={"Out": [output]})
-    return output
+def _appends(kind: str, slots: str, *attributes: str) -> Callable:
+    """A function of tensors for the `slots`, and of `attributes`. It appends an operation."""
+
+    def function(*given: Any, name: str | None = None, **named: Any) -> Any:
+        tensors, others = given[: len(slots)], given[len(slots) :]
+        helper = LayerHelper(kind)
+        output = helper.create_variable_for_type_inference(tensors[0].dtype)
+        helper.append_op(
+            type=kind,
+            inputs={slot: [tensor] for slot, tensor in zip(slots, tensors)},
+            outputs={"Out": [output]},
+            attrs={**dict(zip(attributes, others)), **named},
+        )
+        return output
+
+    return function
+
+
+def _matmul(
+    x: Any, y: Any, transpose_x: bool = False, transpose_y: bool = False, name: str | None = None
+) -> Any:
+    return _appends("matmul_v2", "XY", "trans_x", "trans_y")(x, y, transpose_x, transpose_y)
+
+
+def _roll(x: Any, shifts: Any, axis: Any = None, name: str | None = None) -> Any:
+    lists = ([each] if isinstance(each, int) else list(each or ()) for each in (shifts, axis))
+    return _appends("roll", "X", "shifts", "axis")(x, *lists)
 
 
 # Functions of Paddle 3 that cannot be traced into these operations, and what stands in for them.
+_STAND_INS: dict[str, Callable] = {
+    "gelu": _appends("gelu", "X", "approximate"),
+    "matmul": _matmul,
+    "multiply": lambda x, y, name=None: x * y,
+    "roll": _roll,
+    "sigmoid": _appends("sigmoid", "X"),
+}
+_PLACES = (
+    *(paddle, functional, paddle.static.Variable, paddle._C_ops),
+    importlib.import_module("paddle.tensor"),  # `paddle.tensor` may be a function
+)
 UNTRACEABLE: list[tuple[Any, str, Callable]] = [
-    (paddle, "multiply", lambda x, y, name=None: x * y),
-    (paddle, "sigmoid", _sigmoid),
-    (functional, "sigmoid", _sigmoid),
+    (place, name, function)
+    for name, function in _STAND_INS.items()
+    for place in _PLACES
+    if hasattr(place, name)
 ]
 
 

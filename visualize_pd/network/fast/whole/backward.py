@@ -59,6 +59,10 @@ class Backward:
             self.shapes[total] = self.shapes[name]
         return total
 
+    def product(self, x: str, y: str, turn_x: bool, turn_y: bool) -> str:
+        """A product of matrices, each as it is or transposed."""
+        return self.add("matmul_v2", {"X": x, "Y": y}, "Out", trans_x=turn_x, trans_y=turn_y)
+
     def alike(self, *names: str) -> bool:
         """Whether oneDNN has made all these variables, so that they are in one order."""
         return self.by_onednn.issuperset(names)
@@ -177,14 +181,24 @@ def _multiply(back: Backward, op: Operation, slope: str) -> None:
 
 
 def _concatenate(back: Backward, op: Operation, slope: str) -> None:
-    names = op.inputs["X"]
+    names, axis = op.inputs["X"], op.read("axis") % len(back.shapes[op.out])
     parts = [fresh("slope") for _ in names]
-    sections = {"sections": [back.shapes[name][1] for name in names], "num": 0, "axis": 1}
-    if op.read("axis") not in (1, 1 - len(back.shapes[op.out])):
-        raise KeyError("a concatenation of other things than channels")
-    back.operations.append(Operation("split", {"X": slope}, {"Out": parts}, sections))
+    sections = [back.shapes[name][axis] for name in names]
+    attributes = {"sections": sections, "num": 0, "axis": axis}
+    back.operations.append(Operation("split", {"X": slope}, {"Out": parts}, attributes))
     for name, part in zip(names, parts):
         back.give(name, part)
+
+
+def _split(back: Backward, op: Operation, slope: str) -> None:
+    slopes = [slope, *(back.slope(name) for name in op.outputs["Out"][1:])]
+    axis = op.read("axis") % len(back.shapes[op.x])
+    back.give(op.x, back.add("concat", {"X": slopes}, "Out", axis=axis))
+
+
+def _roll(back: Backward, op: Operation, slope: str) -> None:
+    shifts = [-shift for shift in op.read("shifts")]
+    back.give(op.x, back.add("roll", {"X": slope}, "Out", shifts=shifts, axis=op.read("axis")))
 
 
 def _pool(back: Backward, op: Operation, slope: str) -> None:
@@ -220,13 +234,38 @@ def _reshape(back: Backward, op: Operation, slope: str) -> None:
     back.give(op.x, back.add("reshape2", {"X": slope}, "Out", shape=shape))
 
 
+def _transpose(back: Backward, op: Operation, slope: str) -> None:
+    order = [int(axis) for axis in np.argsort(op.read("axis"))]
+    back.give(op.x, back.add("transpose2", {"X": slope}, "Out", axis=order))
+
+
+def _slice(back: Backward, op: Operation, slope: str) -> None:
+    inputs = {"Input": op.x, "Out@GRAD": slope}
+    back.give(op.x, back.add(f"{op.kind}_grad", inputs, "Input@GRAD", like=op.like))
+
+
+def _normalise_layer(back: Backward, op: Operation, slope: str) -> None:
+    kept = {slot: op.outputs[slot] for slot in ("Mean", "Variance")}
+    inputs = {**op.inputs, **kept, "Y@GRAD": slope}
+    back.give(op.x, back.add("layer_norm_grad", inputs, "X@GRAD", like=op.like))
+
+
 def _multiply_matrices(back: Backward, op: Operation, slope: str) -> None:
-    """x · W goes backwards as (W · ∂ᵀ)ᵀ, which MKL does faster than ∂ · Wᵀ."""
-    if op.y in back.reached or op.read("trans_x") or len(back.shapes[op.x]) != 2:
-        raise KeyError("a product of two activations")
-    further = {"trans_x": bool(op.read("trans_y")), "trans_y": True}
-    turned = back.add("matmul_v2", {"X": op.y, "Y": slope}, "Out", **further)
-    back.give(op.x, back.add("transpose2", {"X": turned}, "Out", axis=[1, 0]))
+    """X · Y. A vector times W goes backwards as (W · ∂ᵀ)ᵀ, which MKL does faster than ∂ · Wᵀ."""
+    turn_x, turn_y = bool(op.read("trans_x")), bool(op.read("trans_y"))
+    if op.y not in back.reached and not turn_x and len(back.shapes[op.x]) == 2:
+        turned = back.product(op.y, slope, turn_y, True)
+        back.give(op.x, back.add("transpose2", {"X": turned}, "Out", axis=[1, 0]))
+        return
+    x, y = (back.shapes[name] for name in (op.x, op.y))
+    if x[:-2] != y[:-2] and (len(y) != 2 or op.y in back.reached):
+        raise KeyError("a product of different shapes")
+    if op.x in back.reached:
+        part = (slope, op.y, False, not turn_y), (op.y, slope, turn_y, True)
+        back.give(op.x, back.product(*part[turn_x]))
+    if op.y in back.reached:
+        part = (op.x, slope, not turn_x, False), (slope, op.x, True, turn_x)
+        back.give(op.y, back.product(*part[turn_y]))
 
 
 def _scale(back: Backward, op: Operation, slope: str) -> None:
@@ -238,11 +277,13 @@ RULES: dict[str, Rule] = {
     "fused_conv2d": _convolution,
     "relu": _relu,
     "relu6": _relu,
+    "gelu": _by_input,
     "hard_swish": _by_input,
     "swish": _by_input,
     "silu": _by_input,
     "hard_sigmoid": _by_output,
     "sigmoid": _by_output,
+    "softmax": _by_output,
     "elementwise_add": _add,
     "elementwise_mul": _multiply,
     "concat": _concatenate,
@@ -250,6 +291,15 @@ RULES: dict[str, Rule] = {
     "flatten_contiguous_range": _reshape,
     "reshape2": _reshape,
     "squeeze2": _reshape,
+    "unsqueeze2": _reshape,
     "matmul_v2": _multiply_matrices,
+    "pad3d": _by_input,
+    "reduce_mean": _by_input,
+    "roll": _roll,
     "scale": _scale,
+    "split": _split,
+    "layer_norm": _normalise_layer,
+    "slice": _slice,
+    "strided_slice": _slice,
+    "transpose2": _transpose,
 }

@@ -10,7 +10,7 @@ import ctypes
 import time
 import weakref
 from collections.abc import Callable, Hashable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from typing import Any, NamedTuple
 
@@ -20,7 +20,7 @@ import paddle
 from ...hooks import FirstOutput, frozen, hooks_of
 from ..forward_backward import can_be_fast
 from ..onednn import Run, as_tensor, run_program, threads
-from ..operations import Operation, serialised, share_memory, trace
+from ..operations import Operation, Traced, serialised, share_memory, trace
 from ..switch import is_fast
 from .agreement import agree
 from .backward import Backward
@@ -31,6 +31,7 @@ from .simplify import Simplified
 MANY = 16
 FIRST_PIXELS = MANY * 224**2
 MOST_PROGRAMS = 4  # for each network. Each one keeps weights in oneDNN's order
+ANY = -1  # how Paddle writes an open number of images
 # The mean difference of the gradients, as a share of their mean size. Rounding opens or shuts a few
 # ReLUs, in Paddle's own gradient too.
 GRADIENT_TOLERANCE = 1e-2
@@ -44,6 +45,7 @@ class _Program(NamedTuple):
     """A program for images of one size, and what its numbers depend on besides the images."""
 
     run: Run
+    any_count: bool  # whether it takes any number of images, or only that of its first pass
     fed: list[paddle.Tensor]  # the inputs after the images and the slopes
     classes: int
     read: list[paddle.Tensor]  # the tensors whose values are in its constants
@@ -94,11 +96,12 @@ def gradient_of_logits(
     if targets is None or not _can_be_fast(network, images):
         return plain()
     known = _KNOWN.setdefault(network, _Known())
-    key = (tuple(images.shape[1:]), threads())
-    program = known.programs.get(key)
+    keys = [(count, *images.shape[1:], threads()) for count in (None, len(images))]
+    found = [known.programs[key] for key in keys if key in known.programs]
+    program = found[0] if found else None
     if program is not None and program.fingerprint != _fingerprint(network, program.read):
         known.programs, known.pixels, program = {}, 0, None
-    if program is None and (key in known.programs or not _is_due(known, images)):
+    if program is None and (found or not _is_due(known, images)):
         return plain()
     if (classes := _classes(targets, len(images))) is None:
         return plain()
@@ -107,7 +110,8 @@ def gradient_of_logits(
         expected = plain()
         seconds = time.perf_counter() - started
         made = _made(network, images, classes, expected, seconds)
-        known.programs[key], gradient = made or (None, expected)
+        program, gradient = made or (None, expected)
+        known.programs[keys[0] if program is None or program.any_count else keys[1]] = program
         return gradient
     if max(classes) >= program.classes:
         return plain()
@@ -161,7 +165,7 @@ def _made(
 ) -> tuple[_Program, paddle.Tensor] | None:
     """A program and its gradient. None if there is no program, or if it gives other numbers."""
     try:
-        program = _build(network, images.shape[1:])
+        program = _build(network, images.shape)
         logits, gradient = _run(program, images, classes)
         slowest = CLEARLY * seconds + SECONDS
         slow = all(_seconds(program, images, classes) > slowest for _ in range(ROUNDS))
@@ -179,9 +183,21 @@ def _seconds(program: _Program, images: paddle.Tensor, classes: Sequence[int]) -
     return time.perf_counter() - started
 
 
-def _build(network: paddle.nn.Layer, shape: Sequence[int]) -> _Program:
+def _traced(network: paddle.nn.Layer, shape: Sequence[int]) -> Traced:
+    """The operations for any number of images; if there are none, for the number in `shape`.
+
+    Transformers often have that number in their reshapes.
+    """
     with frozen(network):
-        traced = trace(network, shape)
+        with suppress(Exception):  # whatever the network raises
+            traced = trace(network, [None, *shape[1:]])
+            if traced.shapes[traced.output][0] == ANY:
+                return traced
+        return trace(network, shape)
+
+
+def _build(network: paddle.nn.Layer, shape: Sequence[int]) -> _Program:
+    traced = _traced(network, shape)
     simplified = Simplified(traced)
     backward = Backward(simplified, "slopes")
     outputs = [traced.output, backward.gradient]
@@ -195,8 +211,9 @@ def _build(network: paddle.nn.Layer, shape: Sequence[int]) -> _Program:
     share_memory(operations, [*names, *outputs], traced.shapes)
     run = run_program(serialised(operations, names, outputs), names, threads(), keeps=True)
     read = list(simplified.read.values())
-    classes = traced.shapes[traced.output][1]
-    return _Program(run, list(fed.values()), classes, read, _fingerprint(network, read))
+    count, classes = traced.shapes[traced.output]
+    fingerprint = _fingerprint(network, read)
+    return _Program(run, count == ANY, list(fed.values()), classes, read, fingerprint)
 
 
 def _needed(operations: Sequence[Operation], results: Sequence[str]) -> list[Operation]:

@@ -76,8 +76,9 @@ class Simplified:
         """A normalisation that does not follow a convolution: factor · x + constant."""
         names = fresh("factor"), fresh("constant")
         product = fresh("product")
+        ones = [1] * (len(self.traced.shapes[op.x]) - 2)
         for name, values in zip(names, self._factor_and_constant(op)):
-            self.constants[name] = values.reshape(1, -1, 1, 1)
+            self.constants[name] = values.reshape(1, -1, *ones)
         self.traced.shapes[product] = self.traced.shapes[op.x]
         for kind, x, y, out in (
             ("elementwise_mul", op.x, names[0], product),
