@@ -24,7 +24,7 @@ def compile_after_first_pass(monkeypatch):
 
 @pytest.fixture
 def compiled_shapes(monkeypatch):
-    """The shapes `[C, H, W]` for which a copy was compiled."""
+    """The shapes `[N, C, H, W]` for which a copy was compiled."""
     shapes, compile_ = [], compiled._compile
 
     def recorded(network, shape, on_cpu):
@@ -52,8 +52,9 @@ def small(classes=4):
 
 def copy_of(network):
     """The function that runs the only compiled copy of a network, or None."""
-    (copy,) = compiled._COPIES[network].values()
-    return copy.run
+    (copies,) = compiled._COPIES[network].values()
+    (run,) = copies.runs.values()
+    return run
 
 
 def relative(found, expected):
@@ -81,7 +82,7 @@ def test_compiled_copy_gives_the_scores_of_the_network(compiled_shapes):
             expected = plain_forward(network, images)
             assert chosen.tolist() == expected.argmax(axis=1).tolist()
             assert relative(scores, expected.max(axis=1)) <= 1e-5
-    assert compiled_shapes == [[3, 24, 24]] and copy_of(network) is not None
+    assert compiled_shapes == [[2, 3, 24, 24]] and copy_of(network) is not None
 
 
 @pytest.mark.parametrize(
@@ -101,7 +102,7 @@ def test_network_is_compiled_once_for_each_image_size(compiled_shapes):
     for _ in range(3):
         occlusion(network, images, size=8, stride=8)
     occlusion(network, images_of(1, size=16), size=8, stride=8)
-    assert compiled_shapes == [[3, 24, 24], [3, 16, 16]]
+    assert compiled_shapes == [[1, 3, 24, 24], [1, 3, 16, 16]]
 
 
 @pytest.mark.parametrize("change", ["weights", "statistics"])
@@ -182,8 +183,8 @@ def test_copy_with_other_logits_is_not_used(monkeypatch):
     compile_ = compiled._compile
 
     def slightly_wrong(network, shape, on_cpu):
-        run = compile_(network, shape, on_cpu)
-        return lambda images: run(images) * (1 + 3e-5)
+        any_count, run = compile_(network, shape, on_cpu)
+        return any_count, lambda images: run(images) * (1 + 3e-5)
 
     monkeypatch.setattr(compiled, "_compile", slightly_wrong)
     network = small()

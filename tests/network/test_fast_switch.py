@@ -104,7 +104,7 @@ class BrokenPredictor:
 
 def test_error_of_a_fast_layer_says_how_to_switch_it_off(monkeypatch):
     monkeypatch.setattr(paddle.inference, "create_predictor", lambda config: BrokenPredictor())
-    run = onednn.create_runner(paddle.inference.Config(), ["x"], 1)
+    run = onednn.run_program(b"", ["x"], 1)
     message = r"no such primitive.*VISUALIZE_PD_FAST=0.*fast=false"
     with pytest.raises(VisualizeError, match=message):
         run(image())

@@ -10,7 +10,7 @@ from program_checks import close, own_gradient, programs_of
 import visualize_pd as vp
 from visualize_pd.core.errors import ModelError, TargetError
 from visualize_pd.network.fast import expect_images, use_fast
-from visualize_pd.network.fast.whole import backward, gradient
+from visualize_pd.network.fast.whole import backward, fingerprint, gradient
 
 
 @pytest.fixture(autouse=True)
@@ -317,8 +317,10 @@ def test_a_network_that_returns_a_dict_has_a_program():
 def test_a_network_in_training_makes_no_program_at_each_step(monkeypatch):
     monkeypatch.setattr(gradient, "FIRST_PIXELS", 2 * 12 * 15)
     network, images, made = network_of("normalised"), images_of(1), []
-    build = gradient._build
-    monkeypatch.setattr(gradient, "_build", lambda *given: made.append(1) or build(*given))
+    build = gradient.build
+    monkeypatch.setattr(
+        gradient, "build", lambda *given, **how: made.append(1) or build(*given, **how)
+    )
     for _ in range(3):
         vp.gradient(network, images, 1)
     assert len(made) == 1
@@ -342,22 +344,22 @@ def test_small_changes_are_seen(change):
     network = network_of("normalised with a bias")
     vp.gradient(network, images_of(1), 1)
     (program,) = programs_of(network)
-    assert program.fingerprint == gradient._fingerprint(network, program.read)
+    assert program.fingerprint == fingerprint.fingerprint(network, program.read)
     change(network)
-    assert program.fingerprint != gradient._fingerprint(network, program.read)
+    assert program.fingerprint != fingerprint.fingerprint(network, program.read)
 
 
 def test_filters_that_change_places_are_seen():
     """Also if they are as long as a row of the table that is added."""
-    weight = paddle.randn([6, gradient.ROW // 4])
-    before = gradient._sums(weight)
+    weight = paddle.randn([6, fingerprint.ROW // 4])
+    before = fingerprint._sums(weight)
     weight.set_value(weight.numpy()[[1, 0, 2, 3, 4, 5]])
-    swapped = gradient._sums(weight)
+    swapped = fingerprint._sums(weight)
     other = paddle.randn([64, 64, 4])
-    sums = gradient._sums(other)
+    sums = fingerprint._sums(other)
     other.set_value(other.numpy()[::-1].copy())
     assert before == swapped  # the one case that is not seen: rows of exactly this length
-    assert sums != gradient._sums(other)
+    assert sums != fingerprint._sums(other)
 
 
 @pytest.mark.parametrize(("later", "used"), [(0.1, False), (0.019, True)])

@@ -76,8 +76,8 @@ def test_a_compiled_copy_returns_the_selected_output(monkeypatch):
     network, batch = select_output(Several(), 1), images(2, 14, 11)
     with score_function(network) as score_of:
         expected, found = (score_of(batch, 1)[0].numpy() for _ in range(2))
-    (copy,) = compiled._COPIES[network].values()
-    assert copy.run is not None
+    (copies,) = compiled._COPIES[network].values()
+    assert all(copies.runs.values()) and copies.runs
     close(found, expected)
 
 

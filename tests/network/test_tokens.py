@@ -9,11 +9,12 @@ from transformers import Encoder, Swin, Vit
 
 from visualize_pd import METHODS
 from visualize_pd.core.errors import ConfigError, ModelError
-from visualize_pd.network.fast.whole.forward import _compiled
+from visualize_pd.network.fast.whole import forward
 from visualize_pd.network.gradients import record_forward
 from visualize_pd.network.hooks import capture_outputs
 from visualize_pd.network.layers.feature_maps import capture_blocks, default_feature_maps
 from visualize_pd.network.layers.tokens import ChannelsLast, Layouts, Tokens, Windows
+from visualize_pd.network.scores import score_function
 
 
 def images(height=16, width=24, count=2):
@@ -218,12 +219,14 @@ def test_gelu_has_no_relu_rule(method):
     assert float(with_relus.abs().max()) > 0
 
 
-def test_a_compiled_copy_that_keeps_the_batch_size_is_not_used():
-    """Tracing turns `x.shape[0]` into a number. Such a copy is right for one image only."""
-    network, batch = Vit(), images(count=1)
-    network.eval()
-    with paddle.no_grad():
-        logits = network(batch)
-        run = _compiled(network, batch, logits, seconds=1e9)
-        if run is not None:
-            close(run(images(count=3)).numpy(), network(images(count=3)).numpy())
+def test_a_compiled_copy_is_used_for_the_number_of_images_that_it_keeps(monkeypatch):
+    """Tracing turns `x.shape[0]` into a number. Such a copy is right for as many images only."""
+    monkeypatch.setattr(forward, "COMPILE_AFTER_SECONDS", 0.0)
+    monkeypatch.setattr(forward, "WORTH_IT", 1e9)
+    network = Vit()
+    with score_function(network) as score_of:
+        for count in (1, 3, 1, 3, 2):
+            batch = images(count=count)
+            close(score_of(batch, 1)[0].numpy(), network(batch)[:, 1].numpy(), 1e-5)
+    (copies,) = forward._COPIES[network].values()
+    assert {count for count, run in copies.runs.items() if run} == {1, 2, 3}

@@ -23,16 +23,19 @@ def threads() -> int:
     return max((pool.num_threads for pool in _OWN_POOLS), default=1)
 
 
-def create_runner(
-    config: paddle.inference.Config, names: Sequence[str], count: int, keeps: bool = False
-) -> Run:
-    """Make a function that runs the program of `config`.
+def run_program(text: Any, names: Sequence[str], count: int, keeps: bool = False) -> Run:
+    """Make a function that runs a program, as `serialised` writes it.
 
     The function takes tensors and returns the outputs as arrays. It raises `ModelError` if the
     engine fails. `names` are the inputs of the program, in the order of the tensors. `count` is the
     number of CPU threads. The engine reads the memory of the tensors without a copy. If it
     `keeps` its own memory, the next run needs no new one, which would not fit into the gaps.
     """
+    config = paddle.inference.Config()
+    config.set_model_buffer(text, len(text), "", 0)
+    if hasattr(config, "enable_new_ir"):  # Paddle 3
+        config.enable_new_ir(False)
+    config.switch_ir_optim(False)
     config.disable_gpu()
     config.disable_glog_info()
     config.enable_mkldnn()
@@ -57,16 +60,6 @@ def create_runner(
         return outputs
 
     return run
-
-
-def run_program(text: Any, names: Sequence[str], count: int, keeps: bool = False) -> Run:
-    """`create_runner` for a program as `serialised` writes it."""
-    config = paddle.inference.Config()
-    config.set_model_buffer(text, len(text), "", 0)
-    if hasattr(config, "enable_new_ir"):  # Paddle 3
-        config.enable_new_ir(False)
-    config.switch_ir_optim(False)
-    return create_runner(config, names, count, keeps)
 
 
 def as_tensor(array: np.ndarray) -> paddle.Tensor:

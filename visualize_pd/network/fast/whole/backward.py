@@ -6,7 +6,7 @@ its tensors in one order in both directions, and need not turn them between two 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -26,7 +26,7 @@ class Backward:
     def __init__(self, network: Simplified, slopes: str):
         self.network, self.operations = network, list[Operation]()
         self.shapes = network.traced.shapes
-        self.by_onednn = _kept_by_onednn(network.operations, network.constants)
+        self.by_onednn = keep_by_onednn(network.operations, network.constants, BETWEEN)
         self.reached = _reached(network.operations, "images")
         self.waiting: dict[str, list[str]] = {network.traced.output: [slopes]}
         for op in reversed(network.operations):
@@ -68,14 +68,17 @@ class Backward:
         return self.by_onednn.issuperset(names)
 
 
-def _kept_by_onednn(operations: list[Operation], constants: Mapping[str, Any]) -> set[str]:
+def keep_by_onednn(
+    operations: list[Operation], constants: Mapping[str, Any], kinds: Sequence[str]
+) -> set[str]:
     """Let oneDNN do what lies between its convolutions. Returns the variables that it makes."""
     made: set[str] = set()
     for op in operations:
         inputs = {*op.inputs.get("X", []), *op.inputs.get("Y", [])} - constants.keys()
-        if op.kind in BETWEEN and made.issuperset(inputs):
+        uneven = op.read("adaptive") and list(op.read("ksize")) != [1, 1]  # oneDNN has no such pool
+        if op.kind in ALWAYS or (op.kind in kinds and made.issuperset(inputs) and not uneven):
             op.attributes["use_mkldnn"] = True
-        if op.kind == "fused_conv2d" or op.attributes.get("use_mkldnn"):
+        if op.kind not in ALWAYS and op.attributes.get("use_mkldnn"):
             made.add(op.out)
     return made
 
@@ -90,7 +93,9 @@ def _reached(operations: list[Operation], start: str) -> set[str]:
 
 
 WITH_SHAPE = ("reshape2", "transpose2")  # they have one more output
+ALWAYS = ("gelu", "softmax")  # oneDNN does them several times as fast, in any order
 BETWEEN = ("relu", "relu6", "elementwise_add", "hard_swish")
+FORWARDS = (*BETWEEN, "pool2d", "concat", "elementwise_mul")  # without a backward pass
 
 
 def _convolution(back: Backward, op: Operation, slope: str) -> None:
@@ -151,13 +156,14 @@ def _relu(back: Backward, op: Operation, slope: str) -> None:
 
 def _by_input(back: Backward, op: Operation, slope: str) -> None:
     inputs = {"X": op.x, "Out@GRAD": slope}
-    alike = op.kind in BETWEEN and back.alike(op.x, slope)
+    alike = op.kind in ALWAYS or (op.kind in BETWEEN and back.alike(op.x, slope))
     back.give(op.x, back.add(f"{op.kind}_grad", inputs, "X@GRAD", alike, like=op.like))
 
 
 def _by_output(back: Backward, op: Operation, slope: str) -> None:
     inputs = {"Out": op.out, "Out@GRAD": slope}
-    back.give(op.x, back.add(f"{op.kind}_grad", inputs, "X@GRAD", like=op.like))
+    always = op.kind in ALWAYS
+    back.give(op.x, back.add(f"{op.kind}_grad", inputs, "X@GRAD", always, like=op.like))
 
 
 def _add(back: Backward, op: Operation, slope: str) -> None:

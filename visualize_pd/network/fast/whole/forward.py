@@ -7,40 +7,45 @@ For most networks this is several times faster, most of all for depthwise convol
 
 from __future__ import annotations
 
-import os
-import tempfile
 import time
-import warnings
 import weakref
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import paddle
 
 from ...hooks import hooks_of
 from ...outputs import PickedOutput
-from ..onednn import as_tensor, create_runner, threads
-from ..operations import Wrapped
+from ..onednn import as_tensor
 from ..switch import is_fast, is_traced_on_gpu
 from .agreement import agree
+from .program import build
+from .tracing import Wrapped
 
 Run = Callable[[paddle.Tensor], paddle.Tensor]
 
-# Compiling takes one or two seconds. It begins when the plain passes have taken as long as this. So
-# the time of a run can at most double, and short runs never compile.
-COMPILE_AFTER_SECONDS = 2.0
+# Compiling takes some tenths of a second. It begins when the plain passes have taken as long as
+# this. So the time of a run can at most double, and short runs never compile.
+COMPILE_AFTER_SECONDS = 0.5
 WORTH_IT = 0.9  # share of the time of a plain pass
+MOST_COPIES = 4  # of a network for images of one size
 
 
-class _Copy:
-    """The compiled copy of a network for one size of images, if there is one yet."""
+class _Copies:
+    """The compiled copies of a network for one size of images, by the number of images.
+
+    The number is None for a copy that takes any number. What cannot be compiled is None.
+    """
 
     def __init__(self) -> None:
         self.seconds = 0.0  # the time that plain passes have taken
-        self.run: Run | None = None
-        self.refused = False
+        self.runs: dict[int | None, Run | None] = {}
+
+    def tried(self, count: int) -> bool:
+        return None in self.runs or count in self.runs or len(self.runs) >= MOST_COPIES
+
+    def run_for(self, count: int) -> Run | None:
+        return self.runs.get(None) or self.runs.get(count)
 
 
 _COPIES: weakref.WeakKeyDictionary = weakref.WeakKeyDictionary()
@@ -63,25 +68,25 @@ class CompiledForward:
     def __call__(self, images: paddle.Tensor) -> Any:
         if not _can_be_fast(self.network, images):
             return self.network(images)
-        copies = _COPIES.setdefault(self.network, {})
-        copy = copies.setdefault(tuple(images.shape[1:]), _Copy())
-        if copy.run and not self.checked:
-            first = images[:1]
-            expected = self.needed(self.network(first))
+        copies = _COPIES.setdefault(self.network, {}).setdefault(tuple(images.shape[1:]), _Copies())
+        if run := copies.run_for(len(images)):
+            found = run(images)
+            if self.checked:
+                return found
+            expected = self.needed(self.network(images[:1]))
             if expected is None:
                 return self.network(images)
-            if agree(copy.run(first), expected):
+            if agree(found[:1], expected):
                 self.checked = True
-            else:
-                copy.seconds, copy.run = 0.0, None
-        if copy.run:
-            return copy.run(images)
+                return found
+            copies.seconds, copies.runs = 0.0, {}
         output, seconds = _timed(self.network, images)
-        copy.seconds += seconds
+        copies.seconds += seconds
         expected = self.needed(output)
-        if copy.seconds > COMPILE_AFTER_SECONDS and not copy.refused and expected is not None:
-            copy.run = _compiled(self.network, images, expected, seconds)
-            copy.refused = copy.run is None
+        due = copies.seconds > COMPILE_AFTER_SECONDS and not copies.tried(len(images))
+        if due and expected is not None:
+            count, run = _compiled(self.network, images, expected, seconds)
+            copies.runs[count] = run
             self.checked = True
         return output
 
@@ -100,17 +105,20 @@ def _can_be_fast(network: paddle.nn.Layer, images: paddle.Tensor) -> bool:
 
 def _compiled(
     network: paddle.nn.Layer, images: paddle.Tensor, expected: paddle.Tensor, seconds: float
-) -> Run | None:
-    """A compiled copy. None if compiling fails, if its logits differ, or if it is not faster."""
+) -> tuple[int | None, Run | None]:
+    """The number of images that a copy takes, and the copy.
+
+    The copy is None if compiling fails, if its logits differ, or if it is not faster.
+    """
     try:
-        with _silent():
-            run = _compile(network, images.shape[1:], images.place.is_cpu_place())
-            right = agree(run(images), expected)  # this first call is slower, so it is not timed
-            right = right and agree(*_of_another_batch_size(run, images, expected))
+        any_count, run = _compile(network, images.shape, images.place.is_cpu_place())
+        count = None if any_count else len(images)
+        right = agree(run(images), expected)  # this first call is slower, so it is not timed
+        right = right and (not any_count or _takes_another_count(run, images, expected))
         _, own = _timed(run, images)
     except Exception:  # some networks cannot be compiled. They run as they are
-        return None
-    return run if right and own < WORTH_IT * seconds else None
+        return None, None
+    return count, run if right and own < WORTH_IT * seconds else None
 
 
 def _timed(run: Callable, images: paddle.Tensor) -> tuple[Any, float]:
@@ -125,53 +133,33 @@ def _timed(run: Callable, images: paddle.Tensor) -> tuple[Any, float]:
     return output, time.perf_counter() - start
 
 
-def _of_another_batch_size(
-    run: Run, images: paddle.Tensor, expected: paddle.Tensor
-) -> tuple[paddle.Tensor, paddle.Tensor]:
-    """Logits of a copy, and those of the network. A copy may keep the batch size of its trace."""
+def _takes_another_count(run: Run, images: paddle.Tensor, expected: paddle.Tensor) -> bool:
+    """Whether a copy is right for another number of images too."""
     if len(images) > 1:
-        return run(images[:1]), expected[:1]
-    return run(paddle.concat([images] * 2)), paddle.concat([expected] * 2)
+        return agree(run(images[:1]), expected[:1])
+    return agree(run(paddle.concat([images] * 2)), paddle.concat([expected] * 2))
 
 
-def _compile(network: paddle.nn.Layer, shape: list[int], on_cpu: bool = True) -> Run:
-    spec = paddle.static.InputSpec([None, *shape], "float32", name="images")
-    with tempfile.TemporaryDirectory() as folder:
-        paddle.jit.save(Wrapped(network), os.path.join(folder, "network"), input_spec=[spec])
-        (program,) = (
-            path for path in Path(folder).iterdir() if path.suffix in (".json", ".pdmodel")
-        )
-        if not on_cpu:
-            return _first_of(paddle.jit.load(os.path.join(folder, "network")))
-        config = paddle.inference.Config(str(program), str(program.with_suffix(".pdiparams")))
-        run = create_runner(config, ["images"], threads())
+def _compile(network: paddle.nn.Layer, shape: list[int], on_cpu: bool = True) -> tuple[bool, Run]:
+    """Whether a copy takes any number of images, and the copy."""
+    if not on_cpu:
+        return True, _on_gpu(network, shape)
+    program = build(network, shape, backwards=False)
 
     def logits(images: paddle.Tensor) -> paddle.Tensor:
-        output, *_ = run(images)
+        output, *_ = program.run(images.detach())
         return as_tensor(output[:, None] if output.ndim == 1 else output)
 
-    return logits
+    return program.any_count, logits
 
 
-def _first_of(program: Callable) -> Run:
-    """The first output of a program that runs on the device of its images."""
+def _on_gpu(network: paddle.nn.Layer, shape: list[int]) -> Run:
+    """The first output of the network, run by `paddle.jit` on the device of the images."""
+    spec = paddle.static.InputSpec([None, *shape[1:]], "float32", name="images")
+    run = paddle.jit.to_static(Wrapped(network), input_spec=[spec], full_graph=True)
 
     def logits(images: paddle.Tensor) -> paddle.Tensor:
-        first = paddle.utils.flatten(program(images))[0]
+        first = paddle.utils.flatten(run(images))[0]
         return first.unsqueeze(1) if first.ndim == 1 else first
 
     return logits
-
-
-@contextmanager
-def _silent() -> Iterator[None]:
-    """Hide the warnings of Paddle's compiler. Some of them do not go through Python's stderr."""
-    before = os.dup(2)
-    try:
-        with open(os.devnull, "wb") as nowhere, warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            os.dup2(nowhere.fileno(), 2)
-            yield
-    finally:
-        os.dup2(before, 2)
-        os.close(before)

@@ -6,50 +6,35 @@ Normalisations and ReLUs are parts of the convolutions before them.
 
 from __future__ import annotations
 
-import ctypes
 import time
 import weakref
 from collections.abc import Callable, Hashable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import paddle
 
 from ...hooks import FirstOutput, frozen, hooks_of
 from ..forward_backward import can_be_fast
-from ..onednn import Run, as_tensor, run_program, threads
-from ..operations import Operation, Traced, serialised, share_memory, trace
+from ..onednn import as_tensor, threads
 from ..switch import is_fast
 from .agreement import agree
-from .backward import Backward
-from .simplify import Simplified
+from .fingerprint import fingerprint
+from .program import Program, build
 
 # A program is made after so many pixels, those of 16 images of 224 × 224. It takes some tenths of
 # a second. The number of images decides, and not their time, so that two runs do the same.
 MANY = 16
 FIRST_PIXELS = MANY * 224**2
 MOST_PROGRAMS = 4  # for each network. Each one keeps weights in oneDNN's order
-ANY = -1  # how Paddle writes an open number of images
 # The mean difference of the gradients, as a share of their mean size. Rounding opens or shuts a few
 # ReLUs, in Paddle's own gradient too.
 GRADIENT_TOLERANCE = 1e-2
-ROW = 8 * 1021  # bytes. A prime number, so that filters that change places are seen
 # A program is dropped if it takes so many times as long as Paddle's own layers, and this time
 # longer, in each of so many rounds. So other work on the machine seldom decides.
 CLEARLY, SECONDS, ROUNDS = 1.5, 0.02, 5
-
-
-class _Program(NamedTuple):
-    """A program for images of one size, and what its numbers depend on besides the images."""
-
-    run: Run
-    any_count: bool  # whether it takes any number of images, or only that of its first pass
-    fed: list[paddle.Tensor]  # the inputs after the images and the slopes
-    classes: int
-    read: list[paddle.Tensor]  # the tensors whose values are in its constants
-    fingerprint: Any
 
 
 class _Known:
@@ -58,7 +43,7 @@ class _Known:
     def __init__(self) -> None:
         self.pixels = 0
         self.unchecked = 0  # images since the logits were compared
-        self.programs: dict[Hashable, _Program | None] = {}
+        self.programs: dict[Hashable, Program | None] = {}
 
 
 _KNOWN: weakref.WeakKeyDictionary[paddle.nn.Layer, _Known] = weakref.WeakKeyDictionary()
@@ -99,7 +84,7 @@ def gradient_of_logits(
     keys = [(count, *images.shape[1:], threads()) for count in (None, len(images))]
     found = [known.programs[key] for key in keys if key in known.programs]
     program = found[0] if found else None
-    if program is not None and program.fingerprint != _fingerprint(network, program.read):
+    if program is not None and program.fingerprint != fingerprint(network, program.read):
         known.programs, known.pixels, program = {}, 0, None
     if program is None and (found or not _is_due(known, images)):
         return plain()
@@ -129,7 +114,7 @@ def _are_logits_of(network: paddle.nn.Layer, images: paddle.Tensor, logits: padd
     """Whether the network gives these logits for the first image."""
     with frozen(network), paddle.no_grad():
         outputs = paddle.utils.flatten(network(images[:1]))
-    return len(outputs) == 1 and agree(logits[:1], outputs[0])
+    return agree(logits[:1], outputs[0])
 
 
 def _is_due(known: _Known, images: paddle.Tensor) -> bool:
@@ -162,10 +147,10 @@ def _made(
     classes: Sequence[int],
     expected: paddle.Tensor,
     seconds: float,
-) -> tuple[_Program, paddle.Tensor] | None:
+) -> tuple[Program, paddle.Tensor] | None:
     """A program and its gradient. None if there is no program, or if it gives other numbers."""
     try:
-        program = _build(network, images.shape)
+        program = build(network, images.shape, backwards=True)
         logits, gradient = _run(program, images, classes)
         slowest = CLEARLY * seconds + SECONDS
         slow = all(_seconds(program, images, classes) > slowest for _ in range(ROUNDS))
@@ -177,101 +162,17 @@ def _made(
     return (program, gradient) if alike and close and not slow else None
 
 
-def _seconds(program: _Program, images: paddle.Tensor, classes: Sequence[int]) -> float:
+def _seconds(program: Program, images: paddle.Tensor, classes: Sequence[int]) -> float:
     started = time.perf_counter()
     _run(program, images, classes)
     return time.perf_counter() - started
 
 
-def _traced(network: paddle.nn.Layer, shape: Sequence[int]) -> Traced:
-    """The operations for any number of images; if there are none, for the number in `shape`.
-
-    Transformers often have that number in their reshapes.
-    """
-    with frozen(network):
-        with suppress(Exception):  # whatever the network raises
-            traced = trace(network, [None, *shape[1:]])
-            if traced.shapes[traced.output][0] == ANY:
-                return traced
-        return trace(network, shape)
-
-
-def _build(network: paddle.nn.Layer, shape: Sequence[int]) -> _Program:
-    traced = _traced(network, shape)
-    simplified = Simplified(traced)
-    backward = Backward(simplified, "slopes")
-    outputs = [traced.output, backward.gradient]
-    operations = _needed([*simplified.operations, *backward.operations], outputs)
-    used = {name for op in operations for name in op.names}
-    fed = {name: tensor for name, tensor in traced.tensors.items() if name in used}
-    for name, array in simplified.constants.items():
-        if name in used:
-            fed[name] = paddle.to_tensor(array, place=paddle.CPUPlace())
-    names = ["images", "slopes", *fed]
-    share_memory(operations, [*names, *outputs], traced.shapes)
-    run = run_program(serialised(operations, names, outputs), names, threads(), keeps=True)
-    read = list(simplified.read.values())
-    count, classes = traced.shapes[traced.output]
-    fingerprint = _fingerprint(network, read)
-    return _Program(run, count == ANY, list(fed.values()), classes, read, fingerprint)
-
-
-def _needed(operations: Sequence[Operation], results: Sequence[str]) -> list[Operation]:
-    """The operations without those that nothing reads."""
-    read, needed = set(results), list[Operation]()
-    for op in reversed(operations):
-        if read.intersection(name for names in op.outputs.values() for name in names):
-            needed.append(op)
-            read.update(name for names in op.inputs.values() for name in names)
-    return needed[::-1]
-
-
 def _run(
-    program: _Program, images: paddle.Tensor, classes: Sequence[int]
+    program: Program, images: paddle.Tensor, classes: Sequence[int]
 ) -> tuple[paddle.Tensor, paddle.Tensor]:
     """The logits and the gradient."""
     slopes = np.zeros((len(images), program.classes), "float32")
     slopes[range(len(images)), classes] = 1
-    logits, gradient = program.run(images.detach(), as_tensor(slopes), *program.fed)
+    logits, gradient = program.run(images.detach(), as_tensor(slopes))
     return as_tensor(logits), as_tensor(gradient)
-
-
-def _fingerprint(network: paddle.nn.Layer, read: Sequence[paddle.Tensor]) -> Any:
-    """It changes with the layers, their plain attributes, and the values of the tensors `read`."""
-    about = [
-        (
-            type(layer),
-            [id(each) for each in (*layer._parameters.values(), *layer._buffers.values())],
-            [pair for pair in map(_plain, vars(layer).items()) if pair],
-        )
-        for layer in network.sublayers(include_self=True)
-    ]
-    return about, [_sums(tensor) for tensor in read]
-
-
-def _plain(attribute: tuple[str, Any]) -> tuple[str, Any] | None:
-    """An attribute and a copy of its value, if that is a number, a text, or a sequence of them."""
-    name, value = attribute
-    if isinstance(value, (tuple, list)):
-        return (name, tuple(value)) if all(isinstance(each, PLAIN) for each in value) else None
-    return attribute if isinstance(value, PLAIN) and name not in PASSING else None
-
-
-PASSING = ("training", "_built")  # they do not change a frozen network
-PLAIN = (bool, int, float, str, type(None))
-
-
-def _sums(tensor: paddle.Tensor) -> tuple[bytes, bytes]:
-    """The bits of all numbers, laid out as a table and added along its columns; and the rest."""
-    tensor = tensor if tensor.is_contiguous() else tensor.contiguous()
-    size = 4 * int(np.prod(tensor.shape))
-    memory = np.frombuffer(_memory(tensor.data_ptr(), size), "uint8")
-    if size < ROW:
-        return b"", memory.tobytes()
-    end = size // ROW * ROW
-    table = memory[:end].view("uint64").reshape(-1, ROW // 8)
-    return table.sum(axis=0).tobytes(), memory[end:].tobytes()
-
-
-def _memory(address: int, size: int) -> memoryview:
-    return memoryview((ctypes.c_ubyte * size).from_address(address))

@@ -9,11 +9,14 @@ from typing import Any
 import numpy as np
 import paddle
 
-from ..operations import Operation, Traced, fresh
+from ..operations import Operation, fresh
+from .tracing import Traced
 
 CONVOLUTIONS = ("conv2d", "depthwise_conv2d")
 GEOMETRY = ("strides", "paddings", "padding_algorithm", "dilations", "groups")
 SIX = 6.0  # where ReLU6 ends
+GATED = ("relu", "relu6")  # their outputs tell their gradients
+UNGATED = ("hard_sigmoid", "hard_swish", "sigmoid")  # with them there is no gradient
 
 
 class Simplified:
@@ -25,8 +28,9 @@ class Simplified:
     tensors of the network from which they were made.
     """
 
-    def __init__(self, traced: Traced):
+    def __init__(self, traced: Traced, alone: bool = False):
         self.traced = traced
+        self.fused = (*GATED, *UNGATED) if alone else GATED
         self.constants: dict[str, np.ndarray] = {}
         self.read: dict[str, paddle.Tensor] = {}
         self.operations: list[Operation] = []
@@ -105,10 +109,9 @@ class Simplified:
             self.constants[bias] = self.constants[bias] * factor + constant
         elif op.kind == "elementwise_add" and op.y in self._biases:
             self.constants[bias] = self.constants[bias] + self._values(self._biases[op.y])
-        elif op.kind in ("relu", "relu6"):
+        elif op.kind in self.fused:
             before.attributes["fuse_activation"] = op.kind
-            if op.kind == "relu6":
-                before.attributes.update(fuse_alpha=0.0, fuse_beta=SIX)
+            before.attributes.update(zip(("fuse_alpha", "fuse_beta"), _numbers(op)))
         else:
             return False
         before.outputs = {"Output": [op.out]}
@@ -118,6 +121,13 @@ class Simplified:
     def _values(self, name: str) -> np.ndarray:
         self.read[name] = self.traced.tensors[name]
         return self.read[name].numpy()
+
+
+def _numbers(op: Operation) -> tuple[float, ...]:
+    """α and β of an activation, as oneDNN calls them."""
+    if op.kind == "hard_sigmoid":
+        return op.read("slope"), op.read("offset")
+    return {"relu6": (0.0, SIX), "hard_swish": (1 / 6, 0.5)}.get(op.kind, ())
 
 
 def convolution(
