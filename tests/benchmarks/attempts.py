@@ -226,7 +226,7 @@ def compiled(name: str, batch: int) -> None:
                 forward(network, x),
                 forward(static, x),
             )
-        _, run = engine._compile(network, x.shape)
+        run = engine._compile(network, x.shape)[1].run
         title = f"{name}, batch {batch}, kept: inference engine with oneDNN, forward"
         compare(title, forward(network, x), lambda: run(x))
 

@@ -98,7 +98,7 @@ def report(name: str, batch: int, rounds: int, shown: int, rates: tuple[float, f
         whole = [median_seconds(call, rounds) for call in passes(network, image)]
         with fast_layers():
             gradient = median_seconds(passes(network, image)[1], rounds)
-        _, compiled = engine._compile(network, image.shape)
+        compiled = engine._compile(network, image.shape)[1].run
         ours = [median_seconds(lambda: compiled(image).numpy(), rounds), gradient]
         rows = []
         for layer, given, output in calls:

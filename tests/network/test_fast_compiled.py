@@ -11,6 +11,7 @@ from paddle import nn
 
 from visualize_pd import load_model, occlusion, rise, score_cam
 from visualize_pd.network.fast.whole import forward as compiled
+from visualize_pd.network.fast.whole import program
 from visualize_pd.network.hooks import capture_outputs
 from visualize_pd.network.scores import score_function
 
@@ -119,6 +120,45 @@ def test_copy_with_old_weights_is_not_used(change):
     assert relative(scores, plain_forward(network, images)[:, 2]) <= 1e-6
 
 
+def test_old_weights_are_seen_once_in_a_block_without_a_pass(monkeypatch):
+    network, asked, passes = small(), [], []
+    is_of, forward = program.Program.is_of, type(network).forward
+    monkeypatch.setattr(program.Program, "is_of", lambda *given: asked.append(1) or is_of(*given))
+    with score_function(network) as score_of:
+        score_of(images_of(2), 0)
+    monkeypatch.setattr(
+        type(network), "forward", lambda *given: passes.append(1) or forward(*given)
+    )
+    with score_function(network) as score_of:
+        for _ in range(5):
+            score_of(images_of(1), 0)
+    assert len(asked) == 1 and not passes
+
+
+SIGN = [1.0]
+
+
+class Signed(nn.Layer):
+    """Its output depends on something that is no attribute of a layer."""
+
+    def forward(self, logits):
+        return logits * SIGN[0]
+
+
+def test_a_change_outside_the_network_is_seen_after_some_images(monkeypatch):
+    network, images = nn.Sequential(small(), Signed()), images_of(2)
+    scores = []
+    try:
+        for sign in (1.0, 1.0, *[-1.0] * (compiled.MANY // 2)):
+            SIGN[0] = sign
+            with score_function(network) as score_of:
+                scores.append(float(score_of(images, 0)[0].sum()))
+    finally:
+        SIGN[0] = 1.0
+    assert scores[0] * scores[2] > 0  # one block of two images does not see it
+    assert scores[-1] == pytest.approx(-scores[0], rel=1e-5)
+
+
 class Branching(nn.Layer):
     """An `if` on the values of the images, which a compiled program cannot contain."""
 
@@ -183,8 +223,8 @@ def test_copy_with_other_logits_is_not_used(monkeypatch):
     compile_ = compiled._compile
 
     def slightly_wrong(network, shape, on_cpu):
-        any_count, run = compile_(network, shape, on_cpu)
-        return any_count, lambda images: run(images) * (1 + 3e-5)
+        any_count, copy = compile_(network, shape, on_cpu)
+        return any_count, copy._replace(run=lambda images: copy.run(images) * (1 + 3e-5))
 
     monkeypatch.setattr(compiled, "_compile", slightly_wrong)
     network = small()

@@ -10,7 +10,7 @@ from program_checks import close, own_gradient, programs_of
 import visualize_pd as vp
 from visualize_pd.core.errors import ModelError, TargetError
 from visualize_pd.network.fast import expect_images, use_fast
-from visualize_pd.network.fast.whole import backward, fingerprint, gradient
+from visualize_pd.network.fast.whole import backward, fingerprint, gradient, program
 
 
 @pytest.fixture(autouse=True)
@@ -271,6 +271,27 @@ def test_a_changed_network_gets_its_own_gradient(change):
     assert not np.allclose(before.numpy(), found.numpy())
     close(found, own_gradient(network, images, 1))
     close(vp.gradient(network, images, 1), own_gradient(network, images, 1))
+
+
+def test_a_loop_compares_weights_once_and_the_next_loop_again(monkeypatch):
+    network, images, asked = network_of("residual"), images_of(1), []
+    vp.gradient(network, images, 1)
+    is_of = program.Program.is_of
+    monkeypatch.setattr(program.Program, "is_of", lambda *given: asked.append(1) or is_of(*given))
+    for count in (1, 2):
+        change_linear(network)  # it is fed to the program, so it does not count as a change
+        vp.integrated_gradients(network, images, 1, steps=9, batch_size=2)
+        assert len(asked) == count
+    change_weight(network)
+    vp.integrated_gradients(network, images, 1, steps=9, batch_size=2)
+    assert len(asked) == 4  # the old program, and the one in its place
+    found = vp.integrated_gradients(network, images, 1, steps=9, batch_size=2)
+    use_fast(False)
+    try:
+        expected = vp.integrated_gradients(network, images, 1, steps=9, batch_size=2).numpy()
+    finally:
+        use_fast()
+    close(found, expected)
 
 
 SIGN = [1.0]

@@ -1,12 +1,13 @@
 """Check that the numbers of a pass are finite. In a loop of many passes this is read once.
 
-On a GPU, Python runs ahead of the device. It has to wait each time that it reads a number.
+On a GPU, Python runs ahead of the device. It has to wait each time that it reads a number. Other
+things that are needed once in a loop are here too.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
@@ -23,6 +24,7 @@ class _Checks:
     def __init__(self) -> None:
         self.waiting: dict[str, tuple[VisualizeError, paddle.Tensor]] = {}
         self.last = time.monotonic()
+        self.done: set[Hashable] = set()
 
     def add(self, finite: paddle.Tensor, error: VisualizeError) -> None:
         kind = str(error)
@@ -49,7 +51,7 @@ def passes_of_a_loop() -> Iterator[None]:
 
     Numbers that are not finite raise their error at the end of the block, or after ten seconds. If
     the classes are a tensor, they must be those that an earlier pass has chosen. They are not
-    checked again.
+    checked again. The networks must not change.
     """
     if in_a_loop():
         yield
@@ -66,6 +68,16 @@ def passes_of_a_loop() -> Iterator[None]:
 def in_a_loop() -> bool:
     """Whether a block of `passes_of_a_loop` is open."""
     return _checks.get() is not None
+
+
+def once_in_a_loop(what: Hashable) -> bool:
+    """Whether this is the first call for `what` in a loop. Outside a loop, every call is."""
+    checks = _checks.get()
+    if checks is None:
+        return True
+    first = what not in checks.done
+    checks.done.add(what)
+    return first
 
 
 def check_all_finite(tensors: list[paddle.Tensor], error: VisualizeError) -> None:

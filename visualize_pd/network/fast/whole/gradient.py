@@ -16,12 +16,12 @@ from typing import Any
 import numpy as np
 import paddle
 
+from ...finite import once_in_a_loop
 from ...hooks import FirstOutput, frozen, hooks_of
 from ..forward_backward import can_be_fast
 from ..onednn import as_tensor, threads
 from ..switch import is_fast
 from .agreement import agree
-from .fingerprint import fingerprint
 from .program import Program, build
 
 # A program is made after so many pixels, those of 16 images of 224 × 224. It takes some tenths of
@@ -84,8 +84,8 @@ def gradient_of_logits(
     keys = [(count, *images.shape[1:], threads()) for count in (None, len(images))]
     found = [known.programs[key] for key in keys if key in known.programs]
     program = found[0] if found else None
-    if program is not None and program.fingerprint != fingerprint(network, program.read):
-        known.programs, known.pixels, program = {}, 0, None
+    if program is not None and once_in_a_loop(program.run) and not program.is_of(network):
+        known.programs, known.pixels, program, found = {}, 0, None, []
     if program is None and (found or not _is_due(known, images)):
         return plain()
     if (classes := _classes(targets, len(images))) is None:
@@ -102,7 +102,7 @@ def gradient_of_logits(
         return plain()
     logits, gradient = _run(program, images, classes)
     known.unchecked += len(images)
-    if known.unchecked >= MANY:
+    if known.unchecked >= MANY and once_in_a_loop(network):
         known.unchecked = 0
         if not _are_logits_of(network, images, logits):
             known.programs, known.pixels = {}, 0

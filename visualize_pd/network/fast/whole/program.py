@@ -34,6 +34,10 @@ class Program(NamedTuple):
     read: list[paddle.Tensor]
     fingerprint: Any
 
+    def is_of(self, network: paddle.nn.Layer) -> bool:
+        """Whether the network is as it was when the program was made."""
+        return self.fingerprint == fingerprint(network, self.read)
+
 
 def build(network: paddle.nn.Layer, shape: Sequence[int], backwards: bool) -> Program:
     """The program of a network for images of this shape, forwards or also backwards.
