@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
+from functools import partial
 from typing import Any, NamedTuple
 
 import paddle
 
 from ..core.errors import ModelError
-from .fast import fast_layers, gradient_of_logits
+from .fast import class_logits, fast_layers, gradient_of_logits
 from .finite import check_all_finite
 from .hooks import Calls, capture_outputs, frozen
 from .relu_rules import REACHED, check_reach, relu_rule
@@ -144,13 +145,32 @@ def input_gradient(
     and errors are those of `record_forward`.
     """
 
-    def plain() -> paddle.Tensor:
-        passed = record_forward(network, images, targets, score=score, relu=relu)
-        return differentiate(passed.scores, [passed.images])[0]
-
     if relu or score != "logit":
-        return plain()
+        return _own_gradient(network, images, targets, score, relu)
     check_images(images)
+    plain = partial(_own_gradient, network, images, targets)
     gradient = gradient_of_logits(network, images, targets, plain)
     check_slopes([gradient])
     return gradient
+
+
+def _own_gradient(
+    network: paddle.nn.Layer,
+    images: paddle.Tensor,
+    targets: Any,
+    score: Score = "logit",
+    relu: str | None = None,
+) -> paddle.Tensor:
+    """As `input_gradient`, by Paddle's own backward pass."""
+    passed = record_forward(network, images, targets, score=score, relu=relu)
+    return differentiate(passed.scores, [passed.images])[0]
+
+
+def logits_by_program(
+    network: paddle.nn.Layer, images: paddle.Tensor, targets: Any
+) -> paddle.Tensor | None:
+    """The logit of each image's class, `[N]`, from which gradients go back to what made the images.
+
+    One program computes the logits and the gradient. The result is None if the network has none.
+    """
+    return class_logits(network, images, targets, partial(_own_gradient, network, images, targets))

@@ -14,7 +14,7 @@ import paddle
 from paddle.nn import functional
 
 from ..core.errors import ConfigError, ModelError
-from ..network.fast import fast_layers
+from ..network.fast import expect_images, fast_layers
 from ..network.hooks import frozen
 from .objectives import Objective
 from .parametrisations import Parametrisation, Pixels
@@ -29,6 +29,8 @@ PixelStep = Callable[[paddle.Tensor, paddle.Tensor, int], paddle.Tensor]
 
 # What Adam keeps from one step to the next. Before its first step it keeps nothing.
 MOMENTS = {"moment1_0", "moment2_0", "beta1_pow_acc_0", "beta2_pow_acc_0"}
+
+SIDE = 224  # of the images that `expect_images` counts
 
 # The scores are read once in so many steps, because each read waits for the device.
 READ_EVERY = 10
@@ -112,7 +114,7 @@ def ascend(
     for iteration in range(first, steps.iterations + 1):
         # These numbers do not depend on earlier steps, so an ascent can be resumed.
         random = np.random.default_rng([steps.seed, 1, iteration])
-        with frozen(network), fast_layers(), paddle.enable_grad():
+        with frozen(network), fast_layers(), paddle.enable_grad(), _many(steps, parametrisation):
             image, before = parametrisation.images(done := iteration / steps.iterations)
             image.retain_grads()
             seen = reduce(lambda images, change: change(images, random), transforms, image)
@@ -128,6 +130,11 @@ def ascend(
             total = _more_important(total, image, whole) if importance else None
             adam.set_lr(_learning_rate(steps, iteration))
             _step(adam, variable, pixel_steps, iteration + 1)
+
+
+def _many(steps: Steps, parametrisation: Parametrisation) -> AbstractContextManager:
+    """A program is made at the first step or never, so that a resumed ascent does the same."""
+    return expect_images(steps.iterations * math.prod(parametrisation.size) // SIDE**2)
 
 
 def _sum(penalties: Sequence[Weighted], image: paddle.Tensor, done: float) -> Any:

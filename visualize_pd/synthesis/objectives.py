@@ -11,6 +11,7 @@ import paddle
 
 from ..core.checks import check_count
 from ..core.errors import ConfigError
+from ..network.gradients import logits_by_program
 from ..network.hooks import capture_outputs, frozen
 from ..network.layers.by_name import find_layers
 from ..network.layers.feature_maps import feature_maps_of
@@ -34,6 +35,10 @@ def class_score(targets: int | Sequence[int], score: str = "logit") -> Objective
     logits_of = _checked_logits()
 
     def objective(network: paddle.nn.Layer, images: paddle.Tensor) -> paddle.Tensor:
+        if score == "logit":
+            scores = logits_by_program(network, images, targets)
+            if scores is not None:
+                return scores
         logits = logits_of(network, images)
         return class_scores(logits, resolve_targets(targets, logits), score, activation_of(network))
 

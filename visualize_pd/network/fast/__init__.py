@@ -9,11 +9,12 @@ switched off: with `VISUALIZE_PD_FAST=0` in the environment, with `fast: false` 
 from .layers import fast_layers
 from .probe import choose_ways, ways_chosen
 from .switch import is_fast, use_fast
-from .whole import CompiledForward, expect_images, gradient_of_logits
+from .whole import CompiledForward, class_logits, expect_images, gradient_of_logits
 
 __all__ = [
     "CompiledForward",
     "choose_ways",
+    "class_logits",
     "expect_images",
     "fast_layers",
     "gradient_of_logits",

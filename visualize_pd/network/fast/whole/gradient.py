@@ -18,7 +18,7 @@ import paddle
 
 from ...finite import once_in_a_loop
 from ...hooks import FirstOutput, frozen, hooks_of
-from ..forward_backward import can_be_fast
+from ..forward_backward import ForwardBackward, can_be_fast
 from ..onednn import as_tensor, threads
 from ..switch import is_fast
 from .agreement import agree
@@ -78,8 +78,39 @@ def gradient_of_logits(
     if its first result is that of `plain`. If weights, layers or their attributes have changed, it
     is made again after as many images as the first time.
     """
+    found = _by_program(network, images, targets, plain)
+    return found[1] if found else plain()
+
+
+def class_logits(
+    network: paddle.nn.Layer,
+    images: paddle.Tensor,
+    targets: Any,
+    plain: Callable[[], paddle.Tensor],
+) -> paddle.Tensor | None:
+    """The logit of each image's class, `[N]`, with the gradient of a program. None without one."""
+    found = _by_program(network, images.detach(), targets, plain)
+    if found is None:
+        return None
+    logits, gradient = found
+    classes = paddle.to_tensor(_classes(targets, len(images)) or [], place=paddle.CPUPlace())
+    chosen = paddle.take_along_axis(logits, classes.unsqueeze(1), axis=1).squeeze(1)
+    return ForwardBackward.apply(
+        images,
+        lambda images: chosen.clone(),
+        lambda images, slope: gradient * slope.reshape([-1, 1, 1, 1]),
+    )
+
+
+def _by_program(
+    network: paddle.nn.Layer,
+    images: paddle.Tensor,
+    targets: Any,
+    plain: Callable[[], paddle.Tensor],
+) -> tuple[paddle.Tensor, paddle.Tensor] | None:
+    """The logits and the gradient. None if no program is used."""
     if targets is None or not _can_be_fast(network, images):
-        return plain()
+        return None
     known = _KNOWN.setdefault(network, _Known())
     keys = [(count, *images.shape[1:], threads()) for count in (None, len(images))]
     found = [known.programs[key] for key in keys if key in known.programs]
@@ -87,27 +118,23 @@ def gradient_of_logits(
     if program is not None and once_in_a_loop(program.run) and not program.is_of(network):
         known.programs, known.pixels, program, found = {}, 0, None, []
     if program is None and (found or not _is_due(known, images)):
-        return plain()
+        return None
     if (classes := _classes(targets, len(images))) is None:
-        return plain()
+        return None
     if program is None:
-        started = time.perf_counter()
-        expected = plain()
-        seconds = time.perf_counter() - started
-        made = _made(network, images, classes, expected, seconds)
-        program, gradient = made or (None, expected)
+        program, result = _made(network, images, classes, plain)
         known.programs[keys[0] if program is None or program.any_count else keys[1]] = program
-        return gradient
+        return result
     if max(classes) >= program.classes:
-        return plain()
+        return None
     logits, gradient = _run(program, images, classes)
     known.unchecked += len(images)
     if known.unchecked >= MANY and once_in_a_loop(network):
         known.unchecked = 0
         if not _are_logits_of(network, images, logits):
             known.programs, known.pixels = {}, 0
-            return plain()
-    return gradient
+            return None
+    return logits, gradient
 
 
 def _are_logits_of(network: paddle.nn.Layer, images: paddle.Tensor, logits: paddle.Tensor) -> bool:
@@ -145,10 +172,12 @@ def _made(
     network: paddle.nn.Layer,
     images: paddle.Tensor,
     classes: Sequence[int],
-    expected: paddle.Tensor,
-    seconds: float,
-) -> tuple[Program, paddle.Tensor] | None:
-    """A program and its gradient. None if there is no program, or if it gives other numbers."""
+    plain: Callable[[], paddle.Tensor],
+) -> tuple[Program | None, tuple[paddle.Tensor, paddle.Tensor] | None]:
+    """A program, its logits and its gradient. Nothing if there is none, or with other numbers."""
+    started = time.perf_counter()
+    expected = plain()
+    seconds = time.perf_counter() - started
     try:
         program = build(network, images.shape, backwards=True)
         logits, gradient = _run(program, images, classes)
@@ -156,10 +185,10 @@ def _made(
         slow = all(_seconds(program, images, classes) > slowest for _ in range(ROUNDS))
         alike = _are_logits_of(network, images, logits)
     except Exception:  # some networks cannot be traced, or have an operation without a rule
-        return None
+        return None, None
     size = float(expected.abs().mean())  # a gradient of 0 would tell nothing
     close = float((gradient - expected).abs().mean()) <= GRADIENT_TOLERANCE * size > 0
-    return (program, gradient) if alike and close and not slow else None
+    return (program, (logits, gradient)) if alike and close and not slow else (None, None)
 
 
 def _seconds(program: Program, images: paddle.Tensor, classes: Sequence[int]) -> float:
