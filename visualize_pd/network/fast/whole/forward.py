@@ -19,7 +19,7 @@ import paddle
 
 from ...hooks import hooks_of
 from ...outputs import PickedOutput
-from ..onednn import as_tensor
+from ..onednn import as_tensor, threads
 from ..switch import is_fast, is_traced_on_gpu
 from .agreement import agree
 from .program import build
@@ -95,7 +95,8 @@ class CompiledForward:
     def __call__(self, images: paddle.Tensor) -> Any:
         if not _can_be_fast(self.network, images):
             return self.network(images)
-        copies = _COPIES.setdefault(self.network, {}).setdefault(tuple(images.shape[1:]), _Copies())
+        kind = *images.shape[1:], threads()
+        copies = _COPIES.setdefault(self.network, {}).setdefault(kind, _Copies())
         if copy := copies.copy_for(len(images)):
             copies.unchecked += len(images)
             if not (id(copy) in self.current or copy.is_current(self.network)):
