@@ -1,7 +1,8 @@
 """Methods that Captum or pytorch-grad-cam also have, against the numbers of those libraries.
 
 `tests/golden/make_attributions.py` made the numbers, and says where those libraries were changed.
-Both sides run in float64. In float32, rounding would open or close some ReLUs on one side only.
+Both sides run in float64, where no layer is fast. In float32, rounding would open or close some
+ReLUs on one side only.
 """
 
 import sys
@@ -18,8 +19,6 @@ from visualize_pd.models.weights.fitting import fit
 GOLDEN = Path(__file__).parents[1] / "golden"
 sys.path.insert(0, str(GOLDEN))
 import make_attributions as made  # noqa: E402
-
-pytestmark = pytest.mark.usefixtures("fast_and_plain")
 
 # Relative errors. The file holds float32. pytorch-grad-cam also computes its maps in float32, and
 # adds small numbers to its denominators.
