@@ -17,8 +17,6 @@ GOLDEN = Path(__file__).parents[1] / "golden"
 sys.path.insert(0, str(GOLDEN))
 import make_golden  # noqa: E402
 
-pytestmark = pytest.mark.usefixtures("fast_and_plain")
-
 
 @pytest.fixture(scope="module")
 def golden():
@@ -39,6 +37,7 @@ def assert_golden(network, name, images, golden, relative):
     assert norm == pytest.approx(float(golden[f"{name}_gradient_norm"]), rel=relative)
 
 
+@pytest.mark.usefixtures("fast_and_plain")
 def test_alexnet_equals_that_of_pytorch(golden):
     network = AlexNet()
     network.set_state_dict(fit(make_golden.alexnet_weights(), network, Path("alexnet.pth")))
