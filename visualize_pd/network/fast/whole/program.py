@@ -62,7 +62,7 @@ def build(network: paddle.nn.Layer, shape: Sequence[int], backwards: bool) -> Pr
             fed[name] = paddle.to_tensor(array, place=paddle.CPUPlace())
     names = [*inputs, *fed]
     share_memory(operations, [*names, *results], traced.shapes)
-    run = run_program(serialised(operations, names, results), names, threads(), keeps=backwards)
+    run = run_program(serialised(operations, names, results), names, threads(), keeps=True)
     read = list(simplified.read.values())
     count, *classes = traced.shapes[traced.output]
     return Program(
