@@ -82,32 +82,37 @@ def share_memory(
 ) -> None:
     """Give variables that are not needed at the same time one name, so that they share memory.
 
-    The names in `kept` stay, those of the inputs and the results.
+    The largest ones choose first. The names in `kept` stay, those of the inputs and the results.
     """
     fixed = {
         *kept,
         *(name for op in operations for slot in OTHER for name in op.outputs.get(slot, ())),
     }
-    last = {name: number for number, op in enumerate(operations) for name in op.names}
-    names: dict[str, str] = {}
-    sizes: dict[str, int] = {}
-    # The names that nothing needs at present, and their sizes. What oneDNN has made has its order.
-    free: dict[bool, dict[str, int]] = {True: {}, False: {}}
-    of_onednn: dict[str, bool] = {}
+    spans: dict[str, tuple[int, int]] = {}
+    of_onednn: dict[str, bool] = {}  # what oneDNN has made has its order
     for number, op in enumerate(operations):
-        found = op.names
-        for name in found:
-            if name not in fixed and name not in names:
-                size = abs(math.prod(shapes.get(name, [0])))
-                of_onednn[name] = bool(op.attributes.get("use_mkldnn"))
-                fitting = free[of_onednn[name]]
-                own = min(fitting, key=lambda each: abs(fitting[each] - size), default=name)
-                names[name], sizes[own] = own, max(size, fitting.pop(own, 0))
+        for name in op.names:
+            if name not in fixed:
+                spans[name] = spans.get(name, (number,))[0], number
+                of_onednn.setdefault(name, bool(op.attributes.get("use_mkldnn")))
+    shared: dict[str, list[tuple[int, int]]] = {}  # the spans of all variables with this name
+    names: dict[str, str] = {}
+    for name in sorted(spans, key=lambda each: -abs(math.prod(shapes.get(each, [0])))):
+        fitting = (
+            own
+            for own, taken in shared.items()
+            if of_onednn[own] == of_onednn[name]
+            and all(not _overlap(each, spans[name]) for each in taken)
+        )
+        names[name] = next(fitting, name)
+        shared.setdefault(names[name], []).append(spans[name])
+    for op in operations:
         op.rename(names)
-        for name in found:
-            if name in names and last[name] == number:
-                own = names.pop(name)
-                free[of_onednn[name]][own] = sizes[own]
+
+
+def _overlap(one: tuple[int, int], other: tuple[int, int]) -> bool:
+    """Whether two spans have an operation in common. Its output may not lie on its input."""
+    return one[0] <= other[1] and other[0] <= one[1]
 
 
 def serialised(
