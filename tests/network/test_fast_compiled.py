@@ -98,6 +98,17 @@ def test_maps_with_and_without_the_copy_are_equal(method, options, compiled_shap
     assert relative(with_copy, method(network, images, 1, batch_size=8, **options)) <= 2e-5
 
 
+@pytest.mark.parametrize("act", [nn.ReLU6, nn.Hardswish, nn.Hardsigmoid, nn.Sigmoid, nn.Silu])
+def test_activations_become_parts_of_convolutions(act):
+    network, images = small(), images_of(2)
+    network[2], network[4] = act(), act()
+    with score_function(network) as score_of:
+        for _ in range(2):
+            scores, _ = score_of(images, 0)
+    assert copy_of(network)
+    assert relative(scores, plain_forward(network, images)[:, 0]) <= 1e-5
+
+
 def test_network_is_compiled_once_for_each_image_size(compiled_shapes):
     network, images = small(), images_of(1)
     for _ in range(3):
