@@ -117,13 +117,15 @@ def test_network_is_compiled_once_for_each_image_size(compiled_shapes):
     assert compiled_shapes == [[1, 3, 24, 24], [1, 3, 16, 16]]
 
 
-@pytest.mark.parametrize("change", ["weights", "statistics"])
+@pytest.mark.parametrize("change", ["weights", "statistics", "forward"])
 def test_copy_with_old_weights_is_not_used(change):
     network, images = small(), images_of(1)
     occlusion(network, images, size=8, stride=8)
     assert copy_of(network)
     if change == "weights":
         network[0].weight.set_value(network[0].weight * 1.01)
+    elif change == "forward":
+        network[2].forward = lambda x: 2 * x
     else:
         network[1]._mean.set_value(network[1]._mean + 0.1)
     with score_function(network) as score_of:

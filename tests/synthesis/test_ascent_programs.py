@@ -9,6 +9,7 @@ import visualize_pd as vp
 from visualize_pd.network.fast import use_fast
 from visualize_pd.network.fast.whole import gradient
 from visualize_pd.synthesis import ascent
+from visualize_pd.synthesis.priors.statistics import Statistics
 
 
 @pytest.fixture(autouse=True)
@@ -77,6 +78,27 @@ def test_short_ascents_and_other_scores_make_no_program(options, runs, monkeypat
     else:
         frames_of(network, **options)
     assert not runs
+
+
+def test_a_prior_that_watches_the_layers_sees_each_pass_once(runs, monkeypatch):
+    """Also if the network already has a program."""
+    network, seen = smooth_network(), []
+    forward = Statistics._forward
+    monkeypatch.setattr(Statistics, "_forward", lambda *given: seen.append(1) or forward(*given))
+    use_fast(False)
+    try:
+        expected = frames_of(network, statistics=0.5)
+    finally:
+        use_fast()
+    once, made = len(seen), len(runs)
+    with gradient.expect_images(gradient.MANY):
+        vp.gradient(network, paddle.randn([1, 3, 16, 16]), 1)
+    assert len(runs) > made
+    made = len(runs)
+    found = frames_of(network, statistics=0.5)
+    assert len(seen) == 2 * once and len(runs) == made
+    for one, other in zip(found, expected):
+        np.testing.assert_allclose(one.scores, other.scores, rtol=1e-4, atol=1e-5)
 
 
 def test_the_slope_of_a_score_counts():

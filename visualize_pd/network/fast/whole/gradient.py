@@ -164,8 +164,13 @@ def _classes(targets: Any, count: int) -> list[int] | None:
 
 
 def _can_be_fast(network: paddle.nn.Layer, images: paddle.Tensor) -> bool:
-    idle = (isinstance(hook, FirstOutput) and hook.found for hook in hooks_of(network))
-    return is_fast() and can_be_fast(images) and all(idle)
+    """Whether nothing watches the layers: no hook, and no `forward` of a layer's own.
+
+    A prior of a class image puts such a `forward` into layers.
+    """
+    idle = all(isinstance(hook, FirstOutput) and hook.found for hook in hooks_of(network))
+    watched = any("forward" in vars(layer) for layer in network.sublayers(include_self=True))
+    return is_fast() and can_be_fast(images) and idle and not watched
 
 
 def _made(
