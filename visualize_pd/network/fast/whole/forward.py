@@ -21,7 +21,7 @@ from ...hooks import hooks_of
 from ...outputs import PickedOutput
 from ..onednn import as_tensor, threads
 from ..switch import is_fast, is_traced_on_gpu
-from .agreement import agree
+from .agreement import MANY, agree
 from .program import build
 from .tracing import Wrapped
 
@@ -31,7 +31,6 @@ Run = Callable[[paddle.Tensor], paddle.Tensor]
 # this. So the time of a run can at most double, and short runs never compile.
 COMPILE_AFTER_SECONDS = 0.5
 WORTH_IT = 0.9  # share of the time of a plain pass
-MANY = 16  # after so many images the numbers are compared again, once in a block
 MOST_COPIES = 4  # of a network for images of one size
 
 

@@ -21,12 +21,11 @@ from ...hooks import FirstOutput, frozen, hooks_of
 from ..forward_backward import ForwardBackward, can_be_fast
 from ..onednn import as_tensor, threads
 from ..switch import is_fast
-from .agreement import agree
+from .agreement import MANY, agree
 from .program import Program, build
 
 # A program is made after so many pixels, those of 16 images of 224 × 224. It takes some tenths of
 # a second. The number of images decides, and not their time, so that two runs do the same.
-MANY = 16
 FIRST_PIXELS = MANY * 224**2
 MOST_PROGRAMS = 4  # for each network. Each one keeps weights in oneDNN's order
 # The mean difference of the gradients, as a share of their mean size. Rounding opens or shuts a few

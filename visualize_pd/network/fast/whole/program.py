@@ -46,7 +46,7 @@ def build(network: paddle.nn.Layer, shape: Sequence[int], backwards: bool) -> Pr
     rule.
     """
     traced = _traced(network, shape)
-    simplified = Simplified(traced, alone=not backwards)
+    simplified = Simplified(traced, backwards)
     operations, inputs, results = simplified.operations, ["images"], [traced.output]
     if backwards:
         backward = Backward(simplified, "slopes")

@@ -28,9 +28,9 @@ class Simplified:
     tensors of the network from which they were made.
     """
 
-    def __init__(self, traced: Traced, alone: bool = False):
+    def __init__(self, traced: Traced, backwards: bool):
         self.traced = traced
-        self.fused = (*GATED, *UNGATED) if alone else GATED
+        self.fused = GATED if backwards else (*GATED, *UNGATED)
         self.constants: dict[str, np.ndarray] = {}
         self.read: dict[str, paddle.Tensor] = {}
         self.operations: list[Operation] = []
